@@ -1,0 +1,1 @@
+"""From a teacher table to a formula with a covariance: engines, refits, exports."""

@@ -1,0 +1,1 @@
+"""One figure a file: tables in, a matplotlib Figure out, no computation."""

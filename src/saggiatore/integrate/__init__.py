@@ -1,0 +1,1 @@
+"""Importance sampling of a process over the unit hypercube, and unweighting."""

@@ -1,0 +1,1 @@
+"""Fisher information and what it means for a measurement."""

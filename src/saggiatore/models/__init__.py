@@ -1,0 +1,1 @@
+"""Networks as equinox modules: one model and its Spec a file."""

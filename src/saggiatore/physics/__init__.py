@@ -1,0 +1,1 @@
+"""Hard processes: one event at a time, jax only; vmap lives outside."""

@@ -1,0 +1,85 @@
+r"""A hard scattering whose rate can be differentiated in its parameters.
+
+A process maps a point u of the unit hypercube to momenta, and states its rate at given momenta. Everything that holds
+for all processes is written here, once: the weight w(u|theta) = d sigma/du and the joint score
+t(u|theta) = d/dtheta log p(u|theta) = d/dtheta log w(u|theta) - d/dtheta log sigma(theta),
+see Brehmer et al., arXiv:1805.00013 (eqs. 8-10).
+"""
+
+import abc
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from saggiatore.types import Flag, Momenta, Scalar, Theta, UnitPoint
+
+
+class Observable(NamedTuple):
+    """A number that a detector could measure: `function` takes the momenta of one event (legs as the process has them).
+
+    `parity` is the sign it gets under the reflection that the process names in its docstring (CP for `wbf_higgs`).
+    """
+
+    function: Callable[[Momenta], Scalar]
+    unit: str
+    label: str
+    meaning: str
+    parity: int = 1
+
+
+class AbstractProcess(eqx.Module):
+    """A hard scattering whose rate can be differentiated in its parameters.
+
+    The rate of every process so far is a polynomial of degree two at most in `theta`; `integrate` relies on it when
+    events are drawn at several values of `theta`, and a law test checks it.
+    """
+
+    dim: eqx.AbstractClassVar[int]
+    observables: eqx.AbstractClassVar[Mapping[str, Observable]]
+    legs: eqx.AbstractClassVar[tuple[str, ...]]  # names of the legs of `momenta`, incoming first
+    parameters: eqx.AbstractVar[tuple[str, ...]]
+
+    @abc.abstractmethod
+    def momenta(self, u: UnitPoint) -> tuple[Momenta, Scalar]:
+        """Map a point of the unit hypercube to all momenta (incoming first, GeV) and log|dPhi/du|.
+
+        Where no momenta exist the logarithm is -inf and the momenta are finite.
+        """
+
+    @abc.abstractmethod
+    def accepts(self, momenta: Momenta) -> Flag:
+        """Whether an event passes the study's cuts."""
+
+    @abc.abstractmethod
+    def rate(self, momenta: Momenta, theta: Theta) -> Scalar:
+        """Parton densities x flux x |M|^2 at `theta`, in pb per unit of phase space, without cuts."""
+
+
+def n_theta(process: AbstractProcess) -> int:
+    """Number of theory parameters."""
+    return len(process.parameters)
+
+
+def weight(process: AbstractProcess, u: UnitPoint, theta: Theta) -> Scalar:
+    r"""Monte Carlo weight $w(u|\theta) = d\sigma/du$ of the fiducial cross section, in pb; zero outside the cuts."""
+    momenta, log_jacobian = process.momenta(u)
+    inside = process.accepts(momenta) & jnp.isfinite(log_jacobian)
+    return jnp.where(inside, process.rate(momenta, theta) * jnp.exp(log_jacobian), 0.0)
+
+
+def log_rate_gradient(process: AbstractProcess, momenta: Momenta, theta: Theta) -> Theta:
+    r"""$\partial_\theta \log w$ at fixed momenta, by forward-mode differentiation of the rate."""
+    return jax.jacfwd(lambda t: jnp.log(process.rate(momenta, t)))(theta)
+
+
+def joint_score(process: AbstractProcess, momenta: Momenta, theta: Theta, log_sigma_gradient: Theta) -> Theta:
+    r"""Joint score $t = \partial_\theta \log w - \partial_\theta \log\sigma(\theta)$ of one event inside the cuts."""
+    return log_rate_gradient(process, momenta, theta) - log_sigma_gradient
+
+
+def measure(process: AbstractProcess, momenta: Momenta) -> dict[str, Scalar]:
+    """All observables of one event."""
+    return {name: observable.function(momenta) for name, observable in process.observables.items()}

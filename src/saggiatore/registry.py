@@ -1,0 +1,107 @@
+"""Every name that a study can use, as a string: naming a thing imports nothing, using it imports that one module."""
+
+import importlib
+from typing import Annotated, Any
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
+from pydantic_core import core_schema
+
+from saggiatore.errors import StudyError
+from saggiatore.spec import Spec
+
+# slot (the key in a study) -> name (the value of `kind`) -> Spec class that builds it
+REGISTRY: dict[str, dict[str, str]] = {
+    "process": {
+        "asymmetry": "saggiatore.physics.asymmetry:AsymmetrySpec",
+        "wbf_higgs": "saggiatore.physics.wbf_higgs:WbfHiggsSpec",
+    },
+    "sampler": {
+        "vegas": "saggiatore.integrate.vegas:VegasSpec",
+    },
+    "model": {
+        "flow_matching": "saggiatore.models.flow_matching:FlowMatchingSpec",
+        "mlp": "saggiatore.models.mlp:MLPSpec",
+    },
+    "task": {
+        "density": "saggiatore.tasks.density:DensitySpec",
+        "joint_score": "saggiatore.tasks.joint_score:JointScoreSpec",
+    },
+    "method": {
+        "last_layer": "saggiatore.infer.last_layer:LastLayerSpec",
+    },
+    "engine": {
+        "operon": "saggiatore.distill.operon_engine:OperonSpec",
+        "pysr": "saggiatore.distill.pysr_engine:PySRSpec",
+    },
+    "figure": {
+        "formula": "saggiatore.figures.formula:FormulaFigureSpec",
+        "hall_of_fame": "saggiatore.figures.hall_of_fame:HallOfFameFigureSpec",
+        "history": "saggiatore.figures.history:HistoryFigureSpec",
+        "information": "saggiatore.figures.information:InformationFigureSpec",
+        "observables": "saggiatore.figures.observables:ObservablesFigureSpec",
+        "pulls": "saggiatore.figures.pulls:PullsFigureSpec",
+        "score": "saggiatore.figures.score:ScoreFigureSpec",
+    },
+}
+
+
+def load(slot: str, name: str) -> Any:
+    """The Spec class registered as `name` in `slot`.
+
+    Raises:
+        StudyError: if nothing has that name, listing what has.
+    """
+    entries = REGISTRY[slot]
+    if name not in entries:
+        raise StudyError(f"no {slot} is called '{name}'; there are {', '.join(sorted(entries))}.")
+    module, attribute = entries[name].split(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+class _Registered:
+    """Pydantic field of a slot: `kind` chooses the Spec class, and only that class is imported."""
+
+    def __init__(self, slot: str):
+        self.slot = slot
+
+    def validate(self, value: object) -> Spec:
+        if isinstance(value, Spec):
+            return value
+        if not isinstance(value, dict) or "kind" not in value:
+            raise ValueError(f"got {value!r}, expected a mapping with the key 'kind'.")
+        try:
+            return load(self.slot, value["kind"]).model_validate(value)
+        except StudyError as error:
+            raise ValueError(str(error)) from None
+        except ValidationError as error:
+            raise ValueError(complaints(error)) from None
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        serialise = core_schema.plain_serializer_function_ser_schema(lambda spec: spec.model_dump(mode="json"))
+        return core_schema.no_info_plain_validator_function(self.validate, serialization=serialise)
+
+    def __get_pydantic_json_schema__(self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> dict:
+        names = sorted(REGISTRY[self.slot])
+        options = [handler(load(self.slot, name).__pydantic_core_schema__) for name in names]
+        return {"oneOf": options, "discriminator": {"propertyName": "kind", "names": names}}
+
+
+def complaints(error: ValidationError) -> str:
+    """A pydantic error as one line a fault: where, what came, what was expected."""
+    lines = []
+    for fault in error.errors():
+        place = ".".join(str(part) for part in fault["loc"])
+        message = fault["msg"].removeprefix("Value error, ")
+        if fault["type"] == "extra_forbidden":
+            message = "unknown key"
+        lines.append(f"{place}: {message}" if place else message)
+    return "; ".join(lines)
+
+
+ProcessSpec = Annotated[Spec, _Registered("process")]
+SamplerSpec = Annotated[Spec, _Registered("sampler")]
+ModelSpec = Annotated[Spec, _Registered("model")]
+TaskSpec = Annotated[Spec, _Registered("task")]
+MethodSpec = Annotated[Spec, _Registered("method")]
+EngineSpec = Annotated[Spec, _Registered("engine")]
+FigureSpec = Annotated[Spec, _Registered("figure")]

@@ -1,0 +1,1 @@
+"""One file a rule of the workflow: run(job, *, inputs, out)."""

@@ -1,0 +1,190 @@
+"""The only reader and writer of Parquet. Every column has a unit and a meaning, kept in the file's metadata."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from saggiatore.errors import SchemaError
+from saggiatore.files import atomic
+from saggiatore.units import UNITS
+
+FORMAT_VERSION = 1
+_KEY = b"saggiatore"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A named quantity. `label` is what an axis shows (LaTeX, without the unit); `kind` is float, int or str."""
+
+    name: str
+    unit: str
+    meaning: str
+    label: str = ""
+    kind: str = "float"
+
+    def __post_init__(self) -> None:
+        if self.unit not in UNITS:
+            raise SchemaError(f"column '{self.name}': unit '{self.unit}' is unknown, use one of {', '.join(UNITS)}.")
+        if self.kind not in _ARROW:
+            raise SchemaError(f"column '{self.name}': kind '{self.kind}' is unknown, use one of {', '.join(_ARROW)}.")
+
+
+_ARROW = {"float": pa.float64(), "int": pa.int64(), "str": pa.string()}
+
+
+@dataclass(frozen=True)
+class TableSchema:
+    """Name, version and columns of a kind of table. Raise the version when a column changes its meaning."""
+
+    name: str
+    version: int
+    columns: tuple[Column, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table that was read: its schema as found in the file, its data, its provenance."""
+
+    schema: TableSchema
+    data: pd.DataFrame
+    provenance: dict
+
+    def column(self, name: str) -> Column:
+        """The column called `name`, with unit, meaning and label."""
+        for column in self.schema.columns:
+            if column.name == name:
+                return column
+        raise SchemaError(f"table '{self.schema.name}' has no column '{name}'; it has {', '.join(self.schema.names)}.")
+
+    def array(self, names: Iterable[str]) -> np.ndarray:
+        """Columns `names` side by side, shape (row, column)."""
+        return self.data[list(names)].to_numpy(dtype=float)
+
+
+def write_table(path: Path, schema: TableSchema, columns: Mapping[str, object], provenance: Mapping) -> None:
+    """Write `columns` (name -> 1-d array, all of one length) atomically.
+
+    Raises:
+        SchemaError: if the columns are not exactly those of the schema, differ in length or hold a NaN.
+    """
+    write_batches(path, schema, [columns], provenance)
+
+
+def write_batches(
+    path: Path, schema: TableSchema, batches: Iterable[Mapping[str, object]], provenance: Mapping
+) -> None:
+    """Write a table batch by batch, each a row group, so that memory does not grow with the number of rows."""
+    arrow = _arrow_schema(schema, provenance)
+    with atomic(path) as temporary, pq.ParquetWriter(temporary, arrow, compression="zstd") as writer:
+        for batch in batches:
+            writer.write_table(_arrow_table(path, schema, batch, arrow))
+
+
+def read_table(path: Path, name: str, require: Iterable[Column] = (), version: int | None = None) -> Table:
+    """Read the table `name`; check the columns of `require` (presence, unit) and that nothing in the file is NaN.
+
+    Raises:
+        SchemaError: naming the file, what was found, what was expected and what to do.
+    """
+    path = Path(path)
+    schema, provenance = read_header(path, name, version)
+    _check_columns(path, schema, tuple(require))
+    data = _open(path).read().to_pandas()
+    _check_data(path, schema, data)
+    return Table(schema, data, provenance)
+
+
+def iterate_table(path: Path, name: str, rows: int = 65536) -> Iterator[pd.DataFrame]:
+    """Batches of a table, for files that do not fit into memory."""
+    schema, _ = read_header(Path(path), name)
+    for batch in _open(path).iter_batches(batch_size=rows):
+        data = batch.to_pandas()
+        _check_data(path, schema, data)
+        yield data
+
+
+def read_header(path: Path, name: str, version: int | None = None) -> tuple[TableSchema, dict]:
+    """Schema and provenance of a table, without its data."""
+    metadata = _open(path).schema_arrow.metadata or {}
+    if _KEY not in metadata:
+        raise SchemaError(f"{path}: no saggiatore metadata (units, meanings); expected a table '{name}' of a study.")
+    header = json.loads(metadata[_KEY])
+    if header["format"] != FORMAT_VERSION:
+        raise SchemaError(
+            f"{path}: written in format {header['format']}, this version reads {FORMAT_VERSION}. Re-run its rule."
+        )
+    if header["name"] != name:
+        raise SchemaError(f"{path}: holds a table '{header['name']}', expected '{name}'. Check the path you gave.")
+    if version is not None and header["version"] != version:
+        raise SchemaError(
+            f"{path}: table '{name}' has schema version {header['version']}, expected {version}. Re-run its rule."
+        )
+    columns = tuple(Column(**column) for column in header["columns"])
+    return TableSchema(header["name"], header["version"], columns), header["provenance"]
+
+
+def _open(path: Path) -> pq.ParquetFile:
+    try:
+        return pq.ParquetFile(path)
+    except FileNotFoundError:
+        raise SchemaError(f"{path}: no such file. Check the path, or run the rule that makes it.") from None
+    except pa.ArrowInvalid as error:
+        raise SchemaError(f"{path}: not a readable Parquet file ({error}). Re-run the rule that makes it.") from None
+
+
+def _arrow_schema(schema: TableSchema, provenance: Mapping) -> pa.Schema:
+    header = {
+        "format": FORMAT_VERSION,
+        "name": schema.name,
+        "version": schema.version,
+        "columns": [vars(column) for column in schema.columns],
+        "provenance": dict(provenance),
+    }
+    fields = [pa.field(column.name, _ARROW[column.kind]) for column in schema.columns]
+    return pa.schema(fields, metadata={_KEY: json.dumps(header, sort_keys=True).encode()})
+
+
+def _arrow_table(path: Path, schema: TableSchema, batch: Mapping[str, object], arrow: pa.Schema) -> pa.Table:
+    missing = [name for name in schema.names if name not in batch]
+    extra = [name for name in batch if name not in schema.names]
+    if missing or extra:
+        raise SchemaError(f"{path}: table '{schema.name}' lacks columns {missing} and has unknown ones {extra}.")
+    data = pd.DataFrame({name: np.asarray(batch[name]) for name in schema.names})
+    _check_data(path, schema, data)
+    return pa.Table.from_pandas(data, schema=arrow, preserve_index=False)
+
+
+def _check_columns(path: Path, schema: TableSchema, require: tuple[Column, ...]) -> None:
+    found = {column.name: column for column in schema.columns}
+    for column in require:
+        if column.name not in found:
+            have = ", ".join(found)
+            raise SchemaError(f"{path}: no column '{column.name}' ({column.unit}); it has {have}. Re-run its rule.")
+        unit = found[column.name].unit
+        if unit != column.unit:
+            raise SchemaError(
+                f"{path}: column '{column.name}' is in '{unit}', expected '{column.unit}'. Re-run the rule that makes it."
+            )
+
+
+def _check_data(path: Path, schema: TableSchema, data: pd.DataFrame) -> None:
+    for column in schema.columns:
+        if column.kind == "float":
+            bad = ~np.isfinite(data[column.name].to_numpy(dtype=float))
+        else:
+            bad = data[column.name].isna().to_numpy()
+        if bad.any():
+            raise SchemaError(
+                f"{path}: column '{column.name}' has {int(bad.sum())} of {len(data)} values that are NaN or infinite, "
+                f"the first in row {int(np.argmax(bad))}; every value must be finite. Find the rule that made them."
+            )

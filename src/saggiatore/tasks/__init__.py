@@ -1,0 +1,1 @@
+"""What is learned: the columns, the target and the loss, one task a file."""

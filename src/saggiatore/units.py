@@ -1,0 +1,59 @@
+"""Units. Inside: GeV, pb, radians, natural units; a quantity in a study carries its unit and is converted once, here."""
+
+import re
+from functools import partial
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
+
+GEV2_PB = 0.3893793721e9  # (hbar c)^2 in GeV^2 pb, CODATA 2018
+
+_SCALES = {
+    "GeV": {"eV": 1e-9, "keV": 1e-6, "MeV": 1e-3, "GeV": 1.0, "TeV": 1e3},
+    "TeV^-2": {"TeV^-2": 1.0, "GeV^-2": 1e6},
+}
+UNITS = ("1", "GeV", "pb", "rad", "TeV^-2", "s")  # what a column may be measured in
+
+_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+
+
+def quantity_pattern(unit: str) -> str:
+    """Regular expression of a quantity that can be converted to `unit`, for the JSON Schema."""
+    names = "|".join(re.escape(name) for name in _SCALES[unit])
+    return rf"^{_NUMBER}\s*({names})$"
+
+
+def parse_quantity(unit: str, text: object) -> float:
+    """Value of a quantity such as ``20 GeV`` in `unit`.
+
+    A plain number is accepted only as the already converted value of a frozen spec (an int or a float).
+
+    Raises:
+        ValueError: if the text is no number with a unit, or the unit does not convert to `unit`.
+    """
+    if isinstance(text, (int, float)) and not isinstance(text, bool):
+        return float(text)
+    known = _SCALES[unit]
+    match = re.match(rf"^({_NUMBER})\s*(\S+)$", str(text).strip())
+    if match is None:
+        raise ValueError(f"got {text!r}, expected a number with a unit, such as '20 {unit}'.")
+    value, name = match.groups()
+    if name not in known:
+        raise ValueError(f"got {text!r}: the unit '{name}' does not convert to {unit}; use one of {', '.join(known)}.")
+    return float(value) * known[name]
+
+
+def _schema(unit: str) -> dict:
+    return {"type": "string", "pattern": quantity_pattern(unit), "examples": [f"20 {unit}"], "x-unit": unit}
+
+
+Energy = Annotated[
+    float,
+    BeforeValidator(partial(parse_quantity, "GeV"), json_schema_input_type=str),
+    Field(json_schema_extra=_schema("GeV")),
+]
+InverseTeV2 = Annotated[
+    float,
+    BeforeValidator(partial(parse_quantity, "TeV^-2"), json_schema_input_type=str),
+    Field(json_schema_extra=_schema("TeV^-2")),
+]
