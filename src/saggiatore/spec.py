@@ -1,40 +1,34 @@
-"""Specs: frozen configuration. A job sees who it is, the root seed of its study and its own section, nothing else."""
+"""Specs: frozen configuration, and the fields by which one section of a study names another."""
 
-import hashlib
-from typing import Generic, TypeVar
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-Label = str
+LABEL_PATTERN = r"^[a-z][a-z0-9_]*$"
+Label = Annotated[str, Field(pattern=LABEL_PATTERN)]
+
+
+def _upstream(stage: str, artefact: str) -> Any:
+    """A field that names a section of `stage` and thereby needs its `artefact`; the DAG is read off these fields."""
+    return Field(pattern=LABEL_PATTERN, json_schema_extra={"x-stage": stage, "x-artefact": artefact})
+
+
+SamplerLabel = Annotated[str, _upstream("sampler", "grid")]
+EventsLabel = Annotated[str, _upstream("events", "events")]
+ModelLabel = Annotated[str, _upstream("models", "model")]
+HistoryLabel = Annotated[str, _upstream("models", "history")]
+DrawsLabel = Annotated[str, _upstream("draws", "draws")]
+PullsLabel = Annotated[str, _upstream("draws", "pulls")]
+CalibrationLabel = Annotated[str, _upstream("draws", "calibration")]
+TeacherLabel = Annotated[str, _upstream("teachers", "teacher")]
+HallOfFameLabel = Annotated[str, _upstream("formulas", "hall_of_fame")]
+FormulaLabel = Annotated[str, _upstream("formulas", "formula")]
+RefitsLabel = Annotated[str, _upstream("formulas", "refits")]
+ScoresLabel = Annotated[str, _upstream("information", "scores")]
+InformationLabel = Annotated[str, _upstream("information", "information")]
 
 
 class Spec(BaseModel):
     """A frozen piece of configuration; unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-Section = TypeVar("Section", bound=Spec)
-
-
-class Job(Spec, Generic[Section]):
-    """What one job sees: the content of ``results/{study}/spec/{stage}.{label}.json``."""
-
-    study: str
-    stage: str
-    label: str
-    seed: int
-    section: Section
-
-    def stream(self, *path: object) -> int:
-        """Seed of this job's random stream, or of the sub-stream named by `path` (a shard, a replica)."""
-        return stream_seed(self.seed, self.stage, self.label, *path)
-
-
-def stream_seed(seed: int, *path: object) -> int:
-    """Fold a path such as ``events/train/3`` into a root seed: 32 bits, so that any generator takes it.
-
-    No stream depends on another: adding a section or a shard changes no other stream.
-    """
-    text = "/".join(str(part) for part in (seed, *path))
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")

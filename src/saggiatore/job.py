@@ -1,0 +1,33 @@
+"""What one job sees: who it is, the root seed of its study and its own section, nothing else."""
+
+import hashlib
+from typing import Generic, TypeVar
+
+from saggiatore.registry import ProcessSpec
+from saggiatore.spec import Spec
+
+Section = TypeVar("Section", bound=Spec)
+
+
+class Job(Spec, Generic[Section]):
+    """The content of ``results/{study}/spec/{stage}.{label}.json``."""
+
+    study: str
+    stage: str
+    label: str
+    seed: int
+    section: Section
+    process: ProcessSpec | None = None  # only for the stages that simulate
+
+    def stream(self, *path: object) -> int:
+        """Seed of this job's random stream, or of the sub-stream named by `path` (a shard, a replica)."""
+        return stream_seed(self.seed, self.stage, self.label, *path)
+
+
+def stream_seed(seed: int, *path: object) -> int:
+    """Fold a path such as ``events/train/3`` into a root seed: 32 bits, so that any generator takes it.
+
+    No stream depends on another: adding a section or a shard changes no other stream.
+    """
+    text = "/".join(str(part) for part in (seed, *path))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
