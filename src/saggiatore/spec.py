@@ -13,6 +13,10 @@ def _upstream(stage: str, artefact: str) -> Any:
     return Field(pattern=LABEL_PATTERN, json_schema_extra={"x-stage": stage, "x-artefact": artefact})
 
 
+# A name that the process must know; the workflow checks it before anything runs.
+ObservableName = Annotated[str, Field(json_schema_extra={"x-names": "observable"})]
+ParameterName = Annotated[str, Field(json_schema_extra={"x-names": "parameter"})]
+
 SamplerLabel = Annotated[str, _upstream("sampler", "grid")]
 EventsLabel = Annotated[str, _upstream("events", "events")]
 ModelLabel = Annotated[str, _upstream("models", "model")]

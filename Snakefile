@@ -1,0 +1,43 @@
+"""Saggiatore: from simulated LHC events to a formula with its error bar. Studies: config/studies/*.yaml."""
+
+import sys
+
+sys.path.insert(0, f"{workflow.basedir}/src")
+
+from saggiatore.errors import SaggiatoreError
+from saggiatore.workflow import Plan, artefact
+
+
+configfile: "config/config.yaml"
+
+
+shell.prefix(f"set -euo pipefail; export PYTHONPATH={workflow.basedir}/src; ")
+
+plan = Plan(workflow.basedir, config)
+
+
+wildcard_constraints:
+    study="[a-z][a-z0-9_]*",
+    stage="[a-z]+",
+    label="[a-z][a-z0-9_]*",
+    shard="[0-9]+",
+
+
+include: "rules/spec.smk"
+include: "rules/events.smk"
+include: "rules/models.smk"
+include: "rules/draws.smk"
+include: "rules/formulas.smk"
+include: "rules/information.smk"
+include: "rules/figures.smk"
+include: "rules/bundle.smk"
+
+
+localrules:
+    all,
+    spec,
+
+
+rule all:
+    input:
+        plan.targets(),

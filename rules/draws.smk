@@ -1,0 +1,46 @@
+rule draws:
+    input:
+        spec="results/{study}/spec/draws.{label}.json",
+        model=lambda wc: plan.inputs(wc.study, "draws", wc.label, "model"),
+        train=lambda wc: plan.inputs(wc.study, "draws", wc.label, "train"),
+        test=lambda wc: plan.inputs(wc.study, "draws", wc.label, "test"),
+    output:
+        draws="results/{study}/draws/{label}.parquet",
+        diagnostics="results/{study}/draws/{label}.diagnostics.parquet",
+        pulls="results/{study}/tables/{label}.pulls.parquet",
+        calibration="results/{study}/tables/{label}.calibration.parquet",
+    log:
+        "results/{study}/logs/draws.{label}.log",
+    benchmark:
+        "results/{study}/benchmarks/draws.{label}.tsv"
+    threads: 2
+    conda:
+        "../envs/infer.yaml"
+    params:
+        code=lambda wc: plan.code_of("draws", wc.study, "draws", wc.label),
+    shell:
+        "python -m saggiatore draws --spec {input.spec:q} --code {params.code} --model {input.model:q} "
+        "--train {input.train:q} --test {input.test:q} --draws {output.draws:q} "
+        "--diagnostics {output.diagnostics:q} --pulls {output.pulls:q} --calibration {output.calibration:q} "
+        "> {log:q} 2>&1"
+
+
+rule teachers:
+    input:
+        spec="results/{study}/spec/teachers.{label}.json",
+        model=lambda wc: plan.inputs(wc.study, "teachers", wc.label, "model"),
+        draws=lambda wc: plan.inputs(wc.study, "teachers", wc.label, "draws"),
+        events=lambda wc: plan.inputs(wc.study, "teachers", wc.label, "events"),
+    output:
+        "results/{study}/tables/{label}.teacher.parquet",
+    log:
+        "results/{study}/logs/teachers.{label}.log",
+    benchmark:
+        "results/{study}/benchmarks/teachers.{label}.tsv"
+    conda:
+        "../envs/infer.yaml"
+    params:
+        code=lambda wc: plan.code_of("teachers", wc.study, "teachers", wc.label),
+    shell:
+        "python -m saggiatore teachers --spec {input.spec:q} --code {params.code} --model {input.model:q} "
+        "--draws {input.draws:q} --events {input.events:q} --out {output:q} > {log:q} 2>&1"

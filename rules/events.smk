@@ -1,0 +1,57 @@
+rule sampler:
+    input:
+        spec="results/{study}/spec/sampler.{label}.json",
+    output:
+        grid="results/{study}/sampler/{label}.grid.parquet",
+        integral="results/{study}/tables/{label}.integral.parquet",
+    log:
+        "results/{study}/logs/sampler.{label}.log",
+    benchmark:
+        "results/{study}/benchmarks/sampler.{label}.tsv"
+    threads: 2
+    conda:
+        "../envs/simulate.yaml"
+    params:
+        code=lambda wc: plan.code_of("sampler", wc.study, "sampler", wc.label),
+    shell:
+        "python -m saggiatore sampler --spec {input.spec:q} --code {params.code} "
+        "--grid {output.grid:q} --integral {output.integral:q} > {log:q} 2>&1"
+
+
+rule events_shard:
+    input:
+        spec="results/{study}/spec/events.{label}.json",
+        grid=lambda wc: plan.inputs(wc.study, "events", wc.label, "sampler"),
+        integral=lambda wc: plan.twin(wc.study, "events", wc.label, "sampler", "integral"),
+    output:
+        temp("results/{study}/events/{label}/shard-{shard}.parquet"),
+    log:
+        "results/{study}/logs/events.{label}.shard-{shard}.log",
+    benchmark:
+        "results/{study}/benchmarks/events.{label}.shard-{shard}.tsv"
+    conda:
+        "../envs/simulate.yaml"
+    params:
+        code=lambda wc: plan.code_of("events_shard", wc.study, "events", wc.label),
+    shell:
+        "python -m saggiatore events-shard --spec {input.spec:q} --code {params.code} --grid {input.grid:q} "
+        "--integral {input.integral:q} --shard {wildcards.shard} --out {output:q} > {log:q} 2>&1"
+
+
+rule events:
+    input:
+        spec="results/{study}/spec/events.{label}.json",
+        shards=lambda wc: plan.shards(wc.study, wc.label),
+    output:
+        "results/{study}/events/{label}.parquet",
+    log:
+        "results/{study}/logs/events.{label}.log",
+    benchmark:
+        "results/{study}/benchmarks/events.{label}.tsv"
+    conda:
+        "../envs/simulate.yaml"
+    params:
+        code=lambda wc: plan.code_of("events", wc.study, "events", wc.label),
+    shell:
+        "python -m saggiatore events --spec {input.spec:q} --code {params.code} "
+        "--shards {input.shards:q} --out {output:q} > {log:q} 2>&1"

@@ -1,0 +1,41 @@
+rule distill:
+    input:
+        spec="results/{study}/spec/formulas.{label}.json",
+        teacher=lambda wc: plan.inputs(wc.study, "formulas", wc.label, "teacher"),
+    output:
+        "results/{study}/formulas/{label}.hall_of_fame.parquet",
+    log:
+        "results/{study}/logs/distill.{label}.log",
+    benchmark:
+        "results/{study}/benchmarks/distill.{label}.tsv"
+    threads: 2
+    conda:
+        "../envs/distill.yaml"
+    params:
+        code=lambda wc: plan.code_of("distill", wc.study, "formulas", wc.label),
+    shell:
+        "python -m saggiatore distill --spec {input.spec:q} --code {params.code} --teacher {input.teacher:q} "
+        "--hall-of-fame {output:q} > {log:q} 2>&1"
+
+
+rule formulas:
+    input:
+        spec="results/{study}/spec/formulas.{label}.json",
+        hall_of_fame="results/{study}/formulas/{label}.hall_of_fame.parquet",
+        train=lambda wc: plan.inputs(wc.study, "formulas", wc.label, "train"),
+        select=lambda wc: plan.inputs(wc.study, "formulas", wc.label, "select"),
+    output:
+        refits="results/{study}/formulas/{label}.refits.parquet",
+        formula="results/{study}/formulas/{label}.formula.json",
+    log:
+        "results/{study}/logs/formulas.{label}.log",
+    benchmark:
+        "results/{study}/benchmarks/formulas.{label}.tsv"
+    conda:
+        "../envs/infer.yaml"
+    params:
+        code=lambda wc: plan.code_of("formulas", wc.study, "formulas", wc.label),
+    shell:
+        "python -m saggiatore formulas --spec {input.spec:q} --code {params.code} "
+        "--hall-of-fame {input.hall_of_fame:q} --train {input.train:q} --select {input.select:q} "
+        "--refits {output.refits:q} --formula {output.formula:q} > {log:q} 2>&1"

@@ -1,0 +1,23 @@
+rule information:
+    input:
+        spec="results/{study}/spec/information.{label}.json",
+        test=lambda wc: plan.inputs(wc.study, "information", wc.label, "test"),
+        train=lambda wc: plan.inputs(wc.study, "information", wc.label, "train"),
+        models=lambda wc: plan.inputs(wc.study, "information", wc.label, "models"),
+        formulas=lambda wc: plan.inputs(wc.study, "information", wc.label, "formulas"),
+    output:
+        scores="results/{study}/tables/{label}.scores.parquet",
+        information="results/{study}/tables/{label}.information.parquet",
+    log:
+        "results/{study}/logs/information.{label}.log",
+    benchmark:
+        "results/{study}/benchmarks/information.{label}.tsv"
+    threads: 2
+    conda:
+        "../envs/infer.yaml"
+    params:
+        code=lambda wc: plan.code_of("information", wc.study, "information", wc.label),
+    shell:
+        "python -m saggiatore information --spec {input.spec:q} --code {params.code} --test {input.test:q} "
+        "--train {input.train:q} --models {input.models:q} --formulas {input.formulas:q} "
+        "--scores {output.scores:q} --information {output.information:q} > {log:q} 2>&1"

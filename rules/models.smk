@@ -1,0 +1,20 @@
+rule models:
+    input:
+        spec="results/{study}/spec/models.{label}.json",
+        events=lambda wc: plan.inputs(wc.study, "models", wc.label, "events"),
+    output:
+        model="results/{study}/models/{label}.eqx",
+        history="results/{study}/models/{label}.history.parquet",
+    log:
+        "results/{study}/logs/models.{label}.log",
+    benchmark:
+        "results/{study}/benchmarks/models.{label}.tsv"
+    threads: 2
+    conda:
+        "../envs/learn.yaml"
+    params:
+        code=lambda wc: plan.code_of("models", wc.study, "models", wc.label),
+        checkpoint="results/{study}/models/.{label}.checkpoint",
+    shell:
+        "python -m saggiatore models --spec {input.spec:q} --code {params.code} --events {input.events:q} "
+        "--checkpoint {params.checkpoint:q} --model {output.model:q} --history {output.history:q} > {log:q} 2>&1"

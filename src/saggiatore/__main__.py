@@ -1,0 +1,101 @@
+"""``python -m saggiatore STEP --flag ...``: the flags of a step are the parameters of its `run`."""
+
+import argparse
+import errno
+import importlib
+import inspect
+import json
+import os
+import pkgutil
+import sys
+import types
+import typing
+from pathlib import Path
+
+from pydantic import ValidationError
+
+import saggiatore.steps
+from saggiatore.errors import SaggiatoreError, StudyError
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one step; 0 when it succeeded, 1 when it failed for a reason that the user can act upon."""
+    arguments = sys.argv[1:] if argv is None else argv
+    names = sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(saggiatore.steps.__path__))
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(f"usage: python -m saggiatore STEP [--help] [flags]\n\nsteps: {', '.join(names)}")
+        return 0
+    step = arguments[0]
+    if step not in names:
+        print(f"error: no step is called '{step}'; there are {', '.join(names)}.", file=sys.stderr)
+        return 1
+    try:
+        _set_precision(arguments)
+        run = importlib.import_module(f"saggiatore.steps.{step.replace('-', '_')}").run
+        run(**_parse(step, run, arguments[1:]))
+    except SaggiatoreError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+            raise
+        print(f"error: cannot write: {error}. Nothing half-written was left; free space and run again.", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _set_precision(arguments: list[str]) -> None:
+    """float64 for physics and posteriors, training as its spec says; before jax is imported."""
+    precision = "float64"
+    if "--spec" in arguments[:-1]:
+        precision = _read_spec(Path(arguments[arguments.index("--spec") + 1]))["section"].get("precision", precision)
+    os.environ["JAX_ENABLE_X64"] = "1" if precision == "float64" else "0"
+
+
+def _read_spec(path: Path) -> dict:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError) as error:
+        raise StudyError(f"{path}: no readable spec ({error}); expected the JSON of one job.") from None
+
+
+def _parse(step: str, run: typing.Callable, arguments: list[str]) -> dict:
+    doc = (inspect.getdoc(run) or "").split("\n\n")[0]
+    parser = argparse.ArgumentParser(prog=f"python -m saggiatore {step}", description=doc, allow_abbrev=False)
+    hints = typing.get_type_hints(run)
+    job_class = hints.get("job")
+    for name, parameter in inspect.signature(run).parameters.items():
+        if name == "job":
+            parser.add_argument("--spec", type=Path, required=True, help="JSON of the job")
+            continue
+        _add_flag(parser, name, hints[name], parameter.default)
+    values = vars(parser.parse_args(arguments))
+    if job_class is not None:
+        values["job"] = _job(job_class, values.pop("spec"))
+    return values
+
+
+def _job(job_class: type, path: Path) -> object:
+    from saggiatore.registry import complaints
+
+    try:
+        return job_class.model_validate(_read_spec(path))  # type: ignore[attr-defined]
+    except ValidationError as error:
+        raise StudyError(f"{path}: {complaints(error)}") from None
+
+
+def _add_flag(parser: argparse.ArgumentParser, name: str, hint: object, default: object) -> None:
+    flag = "--" + name.replace("_", "-")
+    required = default is inspect.Parameter.empty
+    if isinstance(hint, types.UnionType):  # Path | None
+        hint = next(option for option in typing.get_args(hint) if option is not type(None))
+    if hint is bool:
+        parser.add_argument(flag, action="store_true")
+    elif typing.get_origin(hint) is list:
+        parser.add_argument(flag, nargs="*", type=typing.get_args(hint)[0], default=[], required=required)
+    else:
+        parser.add_argument(flag, type=hint, required=required, default=None if required else default)  # type: ignore[arg-type]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,99 @@
+"""Fingerprints of code, so that Snakemake reruns what an edit touches and nothing else.
+
+Snakemake does not look through an import. A fingerprint is a hash of the syntax trees, without docstrings and comments,
+of a module and of everything in this package that it imports, statically and transitively.
+"""
+
+import ast
+import functools
+import hashlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import saggiatore
+
+PACKAGE = Path(saggiatore.__file__).resolve().parent
+# The registry's table names modules without importing them: a new line in it changes no result. Nor does a release.
+_NOT_CODE = {"REGISTRY", "__version__"}
+
+
+def fingerprint(modules: Iterable[str]) -> str:
+    """Hash of the import closures of `modules`, e.g. ``saggiatore.steps.events``; 16 hexadecimal digits."""
+    files = sorted(set().union(*(closure(module) for module in modules)))
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0" + _normalised(path).encode() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+@functools.cache
+def closure(module: str) -> frozenset[Path]:
+    """Files of this package that importing `module` runs, found without importing it."""
+    seen: set[Path] = set()
+    todo = list(_files(module))
+    while todo:
+        path = todo.pop()
+        if path not in seen:
+            seen.add(path)
+            todo.extend(_imports(path))
+    return frozenset(seen)
+
+
+def _files(module: str) -> Iterator[Path]:
+    """Files that `import module` runs: the packages on the way, and the module; nothing if it is not ours."""
+    parts = module.split(".")
+    if parts[0] != "saggiatore":
+        return
+    for depth in range(1, len(parts) + 1):
+        base = PACKAGE.joinpath(*parts[1:depth])
+        for path in (base / "__init__.py", base.with_suffix(".py")):
+            if path.is_file():
+                yield path
+
+
+@functools.cache
+def _imports(path: Path) -> frozenset[Path]:
+    found: set[Path] = set()
+    for node in ast.walk(_tree(path)):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = _absolute(path, node)
+            names = [f"{base}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for name in names:
+            found.update(_files(name))
+    return frozenset(found)
+
+
+def _absolute(path: Path, node: ast.ImportFrom) -> str:
+    if node.level == 0:
+        return node.module or ""
+    package = ["saggiatore", *path.relative_to(PACKAGE).parts[:-1]]
+    base = package[: len(package) - node.level + 1]
+    return ".".join([*base, *([node.module] if node.module else [])])
+
+
+@functools.cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
+@functools.cache
+def _normalised(path: Path) -> str:
+    tree = _tree(path)
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            node.body = [item for item in body if not _is_docstring(item) and not _is_not_code(item)]  # type: ignore[attr-defined]
+    return ast.unparse(tree)
+
+
+def _is_docstring(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+def _is_not_code(node: ast.stmt) -> bool:
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+    return any(isinstance(target, ast.Name) and target.id in _NOT_CODE for target in targets)

@@ -1,0 +1,169 @@
+"""Faults of a study and the references in it, read off the generated JSON Schema.
+
+Snakemake parses the workflow often (every cluster job does), so this module imports neither jax nor a spec class: the
+schema in ``config/schema`` was generated from them, and a test keeps it in step.
+"""
+
+import difflib
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import jsonschema
+
+from saggiatore.errors import StudyError
+
+
+class Reference(NamedTuple):
+    """A field of a section that names another section: `artefact` of `stage`/`label` is an input."""
+
+    field: str
+    stage: str
+    artefact: str
+    label: str
+
+
+def faults(schema: dict, node: dict, value: object, place: str = "") -> Iterator[str]:
+    """What is wrong with `value` as an instance of `node`: where, what came, what was expected, what to do."""
+    node, wrong = _choose(schema, _resolve(schema, node), value, place)
+    if wrong:
+        yield wrong
+        return
+    if isinstance(value, dict) and node.get("type") == "object":
+        yield from _object_faults(schema, node, value, place)
+        return
+    if isinstance(value, list) and node.get("type") == "array":
+        shallow = {key: item for key, item in node.items() if key not in ("items", "prefixItems")}
+        yield from _leaf_faults(schema, shallow, value, place)
+        for index, item in enumerate(value):
+            yield from faults(schema, node.get("items", {}), item, f"{place}[{index}]")
+        return
+    yield from _leaf_faults(schema, node, value, place)
+
+
+def references(schema: dict, node: dict, value: object, place: str = "") -> Iterator[Reference]:
+    """All fields of `value` that name an upstream section, in the order in which the specs declare them."""
+    node, wrong = _choose(schema, _resolve(schema, node), value, place)
+    if wrong or value is None:
+        return
+    if "x-stage" in node:
+        yield Reference(place, node["x-stage"], node["x-artefact"], str(value))
+    elif isinstance(value, dict):
+        properties = node.get("properties", {})
+        for key in sorted(value, key=lambda name: list(properties).index(name) if name in properties else 0):
+            child = properties.get(key, node.get("additionalProperties", {}))
+            if isinstance(child, dict):
+                yield from references(schema, child, value[key], f"{place}.{key}" if place else key)
+    elif isinstance(value, list):
+        for item in value:
+            yield from references(schema, node.get("items", {}), item, place)
+
+
+def marked(schema: dict, node: dict, value: object, mark: str, place: str = "") -> Iterator[tuple[str, str, str]]:
+    """(place, the mark's value, the field's value) of every field that carries the schema keyword `mark`."""
+    node, wrong = _choose(schema, _resolve(schema, node), value, place)
+    if wrong or value is None:
+        return
+    if mark in node and isinstance(value, str):
+        yield place, node[mark], value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            child = node.get("properties", {}).get(key, node.get("additionalProperties", {}))
+            names = node.get("propertyNames", {})
+            if mark in names:
+                yield f"{place}.{key}", names[mark], key
+            if isinstance(child, dict):
+                yield from marked(schema, child, item, mark, f"{place}.{key}" if place else key)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from marked(schema, node.get("items", {}), item, mark, f"{place}[{index}]")
+
+
+def complete(schema: dict, node: dict, value: Any) -> Any:
+    """`value` with the defaults of the specs filled in, so that a frozen spec says everything."""
+    node, _ = _choose(schema, _resolve(schema, node), value, "")
+    if isinstance(value, list):
+        return [complete(schema, node.get("items", {}), item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    properties = node.get("properties", {})
+    extra = node.get("additionalProperties")
+    full = {key: child["default"] for key, child in properties.items() if "default" in child}
+    for key, item in value.items():
+        child = properties.get(key, extra if isinstance(extra, dict) else {})
+        full[key] = complete(schema, child, item)
+    return full
+
+
+def require_valid(schema: dict, value: object, name: str) -> None:
+    """Raise a StudyError that lists every fault of a study."""
+    found = list(faults(schema, schema, value))
+    if found:
+        listed = "\n  ".join(found)
+        raise StudyError(f"study '{name}' cannot be built:\n  {listed}")
+
+
+def closest(name: str, names: list[str]) -> str:
+    """'did you mean ...' and the list of what there is."""
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean '{near[0]}'? " if near else ""
+    return f"{hint}There are: {', '.join(names) or 'none'}."
+
+
+def _resolve(schema: dict, node: dict) -> dict:
+    while "$ref" in node:
+        rest = {key: item for key, item in node.items() if key != "$ref"}
+        node = {**schema["$defs"][node["$ref"].rsplit("/", 1)[1]], **rest}
+    if "allOf" in node and len(node["allOf"]) == 1:
+        node = {**_resolve(schema, node["allOf"][0]), **{k: v for k, v in node.items() if k != "allOf"}}
+    return node
+
+
+def _choose(schema: dict, node: dict, value: Any, place: str) -> tuple[dict, str]:
+    """The branch of a union that `value` belongs to: by `kind`, or None against the rest."""
+    if "discriminator" in node:
+        names = node["discriminator"]["names"]
+        kind = value.get("kind") if isinstance(value, dict) else None
+        if kind is None:
+            return node, f"{place}: got {value!r}, expected a mapping with the key 'kind'. There are: {', '.join(names)}."
+        for option in (_resolve(schema, option) for option in node["oneOf"]):
+            if option["properties"]["kind"].get("const") == kind:
+                return option, ""
+        return node, f"{place}.kind: nothing is called '{kind}'; {closest(str(kind), names)}"
+    if "anyOf" in node:
+        options = [_resolve(schema, option) for option in node["anyOf"]]
+        types = {"object": dict, "array": list, "string": str, "null": type(None)}
+        for option in options:
+            if isinstance(value, types.get(option.get("type", ""), ())):
+                return {**option, **{k: v for k, v in node.items() if k.startswith("x-")}}, ""
+    return node, ""
+
+
+def _object_faults(schema: dict, node: dict, value: dict, place: str) -> Iterator[str]:
+    properties = node.get("properties", {})
+    additional = node.get("additionalProperties", True)
+    names = node.get("propertyNames", {})
+    for key in node.get("required", ()):
+        if key not in value:
+            yield f"{place or 'study'}: the key '{key}' is missing ({properties[key].get('description', 'required')})."
+    for key, item in value.items():
+        child = f"{place}.{key}" if place else str(key)
+        if key in properties:
+            yield from faults(schema, properties[key], item, child)
+        elif additional is False:
+            yield f"{child}: unknown key; {closest(str(key), list(properties))}"
+        else:
+            yield from _leaf_faults(schema, names, key, f"{child} (the label)")
+            yield from faults(schema, additional if isinstance(additional, dict) else {}, item, child)
+
+
+def _leaf_faults(schema: dict, node: dict, value: object, place: str) -> Iterator[str]:
+    document = {**node, "$defs": schema.get("$defs", {})}
+    for error in jsonschema.Draft202012Validator(document).iter_errors(value):
+        unit = node.get("x-unit")
+        if unit:
+            yield f"{place}: got {value!r}, expected a quantity in {unit}, such as '{node['examples'][0]}'."
+        elif error.validator == "anyOf":
+            wanted = " or ".join(str(option.get("type", option)) for option in node["anyOf"])
+            yield f"{place}: got {value!r}, expected {wanted}."
+        else:
+            yield f"{place}: {error.message}."

@@ -1,0 +1,202 @@
+"""All that the rules may call: what to build, what each job sees, which files it needs, which code it runs.
+
+Imports no jax: Snakemake parses the workflow at every start, and once more in each cluster job.
+"""
+
+import json
+from collections.abc import Iterator
+from functools import cache, cached_property
+from pathlib import Path
+
+import yaml
+
+from saggiatore.errors import StudyError
+from saggiatore.fingerprint import fingerprint
+from saggiatore.registry import REGISTRY
+from saggiatore.schema import Reference, closest, complete, marked, references, require_valid
+
+STAGES = ("sampler", "events", "models", "draws", "teachers", "formulas", "information", "figures")
+SIMULATING = ("sampler", "events")  # the stages whose jobs see the study's process
+
+ARTEFACTS = {
+    ("sampler", "grid"): "sampler/{label}.grid.parquet",
+    ("sampler", "integral"): "tables/{label}.integral.parquet",
+    ("events", "events"): "events/{label}.parquet",
+    ("models", "model"): "models/{label}.eqx",
+    ("models", "history"): "models/{label}.history.parquet",
+    ("draws", "draws"): "draws/{label}.parquet",
+    ("draws", "diagnostics"): "draws/{label}.diagnostics.parquet",
+    ("draws", "pulls"): "tables/{label}.pulls.parquet",
+    ("draws", "calibration"): "tables/{label}.calibration.parquet",
+    ("teachers", "teacher"): "tables/{label}.teacher.parquet",
+    ("formulas", "hall_of_fame"): "formulas/{label}.hall_of_fame.parquet",
+    ("formulas", "refits"): "formulas/{label}.refits.parquet",
+    ("formulas", "formula"): "formulas/{label}.formula.json",
+    ("information", "scores"): "tables/{label}.scores.parquet",
+    ("information", "information"): "tables/{label}.information.parquet",
+    ("figures", "pdf"): "figures/{label}.pdf",
+    ("figures", "png"): "figures/{label}.png",
+}
+
+
+class Study:
+    """One checked study: its sections with their defaults filled in, and the graph that their labels span."""
+
+    def __init__(self, name: str, content: dict, schema: dict):
+        require_valid(schema, content, name)
+        self.name = name
+        self.content = complete(schema, schema, content)
+        self._schema = schema
+        self._check_references()
+        self._check_names()
+
+    @cached_property
+    def sections(self) -> list[tuple[str, str]]:
+        """(stage, label) of every section, in the order of the stages."""
+        return [(stage, label) for stage in STAGES for label in self.content.get(stage, {})]
+
+    def section(self, stage: str, label: str) -> dict:
+        """The section `label` of `stage`."""
+        labels = self.content.get(stage, {})
+        if label not in labels:
+            raise StudyError(f"study '{self.name}' has no {stage}.{label}; {closest(label, list(labels))}")
+        return labels[label]
+
+    def upstream(self, stage: str, label: str) -> list[Reference]:
+        """Sections that this one names, in the order of its spec's fields."""
+        node = self._schema["properties"][stage]["additionalProperties"]
+        return list(references(self._schema, node, self.section(stage, label)))
+
+    def kinds(self, stage: str, label: str) -> set[str]:
+        """Modules that the section names in the registry, and those of everything upstream of it."""
+        found = set(_registered_modules(self.section(stage, label)))
+        if stage in SIMULATING:
+            found |= set(_registered_modules({"process": self.content["process"]}))
+        for reference in self.upstream(stage, label):
+            found |= self.kinds(reference.stage, reference.label)
+        return found
+
+    def _check_references(self) -> None:
+        for stage, label in self.sections:
+            for reference in self.upstream(stage, label):
+                names = list(self.content.get(reference.stage, {}))
+                if reference.label not in names:
+                    raise StudyError(
+                        f"study '{self.name}', {stage}.{label}.{reference.field}: '{reference.label}' names no section "
+                        f"of '{reference.stage}'; {closest(reference.label, names)}"
+                    )
+
+    def _check_names(self) -> None:
+        """Observables and parameters that sections use must be the process's own."""
+        process = self.content["process"]
+        known = dict(self._schema["x-process"][process["kind"]])
+        known["parameter"] = known["parameter"] or list(process.get("parameters", {}))
+        for stage, label in self.sections:
+            node = self._schema["properties"][stage]["additionalProperties"]
+            for place, what, name in marked(self._schema, node, self.section(stage, label), "x-names"):
+                if name not in known[what]:
+                    raise StudyError(
+                        f"study '{self.name}', {stage}.{label}.{place}: the process '{process['kind']}' has no "
+                        f"{what} '{name}'; {closest(name, known[what])}"
+                    )
+
+
+class Plan:
+    """The studies under a root folder, seen from the rules."""
+
+    def __init__(self, root: str | Path, config: dict):
+        self._root = Path(root)
+        names = config["studies"]
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise StudyError(f"config: studies is {names!r}, expected a list of names, such as [quick].")
+        self.names: list[str] = names
+        self._study = cache(self._read)
+
+    def study(self, name: str) -> Study:
+        """The study called `name`, read and checked once."""
+        return self._study(name)
+
+    def targets(self) -> list[str]:
+        """What ``rule all`` asks for: the bundle of every chosen study."""
+        for name in self.names:
+            self.study(name)
+        return [f"results/bundles/{name}.zip" for name in self.names]
+
+    def job(self, study: str, stage: str, label: str) -> str:
+        """What a job sees, as JSON: written to its spec file, and rewritten only when it changes."""
+        content = self.study(study).content
+        job = {"study": study, "stage": stage, "label": label, "seed": content["seed"]}
+        job["section"] = self.study(study).section(stage, label)
+        if stage in SIMULATING:
+            job["process"] = content["process"]
+        return json.dumps(job, sort_keys=True)
+
+    def code_of(self, step: str, study: str, stage: str = "", label: str = "") -> str:
+        """Fingerprint of the step and of everything that the section names in the registry."""
+        named = self.study(study).kinds(stage, label) if stage else set()
+        return fingerprint({f"saggiatore.steps.{step}", *named})
+
+    def inputs(self, study: str, stage: str, label: str, *fields: str) -> list[str]:
+        """Artefacts of the upstream sections that `fields` (all, if none is given) of a section name."""
+        found = self.study(study).upstream(stage, label)
+        return [
+            artefact(study, reference.stage, reference.artefact, reference.label)
+            for reference in found
+            if not fields or reference.field in fields
+        ]
+
+    def twin(self, study: str, stage: str, label: str, field: str, name: str) -> list[str]:
+        """The artefact `name` of the section that `field` names, where the field itself stands for another one."""
+        found = self.study(study).upstream(stage, label)
+        return [artefact(study, each.stage, name, each.label) for each in found if each.field == field]
+
+    def all_of(self, study: str, stage: str, name: str) -> list[str]:
+        """The artefact `name` of every section of a stage."""
+        return [artefact(study, stage, name, label) for label in self.study(study).content.get(stage, {})]
+
+    def specs(self, study: str) -> list[str]:
+        """The frozen spec of every section."""
+        return [f"results/{study}/spec/{stage}.{label}.json" for stage, label in self.study(study).sections]
+
+    def bundled(self, study: str) -> list[str]:
+        """What the archive holds besides specs, numbers and the house's own files: everything but the events."""
+        kept = [key for key in ARTEFACTS if key[0] != "events"]
+        return [path for stage, name in kept for path in self.all_of(study, stage, name)]
+
+    def shards(self, study: str, label: str) -> list[str]:
+        """The shards that make up an events table."""
+        n_shards = self.study(study).section("events", label).get("n_shards", 1)
+        return [f"results/{study}/events/{label}/shard-{shard}.parquet" for shard in range(n_shards)]
+
+    def _read(self, name: str) -> Study:
+        folder = self._root / "config" / "studies"
+        path = folder / f"{name}.yaml"
+        if not path.is_file():
+            names = sorted(each.stem for each in folder.glob("*.yaml"))
+            raise StudyError(f"no study is called '{name}' ({path} does not exist); {closest(name, names)}")
+        try:
+            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except yaml.YAMLError as error:
+            raise StudyError(f"{path}: not valid YAML: {error}") from None
+        return Study(name, content, self._schema)
+
+    @cached_property
+    def _schema(self) -> dict:
+        return json.loads((self._root / "config" / "schema" / "study.schema.json").read_text(encoding="utf-8"))
+
+
+def artefact(study: str, stage: str, name: str, label: str) -> str:
+    """Path of an artefact, from the repository's root."""
+    return f"results/{study}/" + ARTEFACTS[stage, name].format(label=label)
+
+
+def _registered_modules(value: object) -> Iterator[str]:
+    """Modules of the registered entries in a section: `kind` under a key that is a slot of the registry."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if key in REGISTRY and isinstance(item, dict) and item.get("kind") in REGISTRY[key]:
+                yield REGISTRY[key][item["kind"]].split(":")[0]
+            yield from _registered_modules(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _registered_modules(item)
