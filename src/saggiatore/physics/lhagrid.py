@@ -68,7 +68,9 @@ def read_grid(path: Path) -> tuple[Subgrid, ...]:
     subgrids = tuple(_read_block(path, block) for block in blocks[:-1])
     for low, high in zip(subgrids, subgrids[1:], strict=False):
         if low.q[-1] != high.q[0]:
-            raise _damaged(path, f"its subgrids do not join: one ends at Q = {low.q[-1]}, the next begins at {high.q[0]}")
+            raise _damaged(
+                path, f"its subgrids do not join: one ends at Q = {low.q[-1]}, the next begins at {high.q[0]}"
+            )
     return subgrids
 
 
