@@ -104,9 +104,12 @@ def read_table(path: Path, name: str, require: Iterable[Column] = (), version: i
     return Table(schema, data, provenance)
 
 
-def iterate_table(path: Path, name: str, rows: int = 65536) -> Iterator[pd.DataFrame]:
-    """Batches of a table, for files that do not fit into memory."""
+def iterate_table(
+    path: Path, name: str, rows: int = 65536, require: Iterable[Column] = ()
+) -> Iterator[pd.DataFrame]:
+    """Batches of a table, for files that do not fit into memory; checks as `read_table` does."""
     schema, _ = read_header(Path(path), name)
+    _check_columns(Path(path), schema, tuple(require))
     for batch in _open(path).iter_batches(batch_size=rows):
         data = batch.to_pandas()
         _check_data(path, schema, data)

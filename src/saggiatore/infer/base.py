@@ -1,0 +1,107 @@
+r"""A posterior of a learned score, and what it says about one event.
+
+A method draws from the posterior of (some of) a network's weights given events with their joint score t. At features x
+the network's score has the posterior mean m(x) and the variance var_stat(x), which shrinks with more events; the joint
+score of one event scatters around the score E[t|x] with var_noise(x), which does not shrink: it is what the unobserved
+part of the event (flavours, momentum fractions) does to t (arXiv:1805.00013, sec. II).
+"""
+
+import abc
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+
+from saggiatore.infer.batches import Batch
+from saggiatore.registry import load
+from saggiatore.tables import Column, Table, TableSchema
+from saggiatore.types import Features, Float, PRNGKeyArray, Scalar
+
+CHAIN = Column("chain", "1", "number of the Markov chain", kind="int")
+DRAW = Column("draw", "1", "number of the draw in its chain, after warm-up", kind="int")
+
+
+class ScoreEstimate(NamedTuple):
+    """What the posterior says about the score of one event."""
+
+    mean: Scalar
+    var_stat: Scalar
+    var_noise: Scalar
+
+
+class Parameter(NamedTuple):
+    """A sampled quantity: its draws, and its standard deviation should the likelihood be wrong (sandwich)."""
+
+    draws: Float[np.ndarray, "chain draw"]
+    meaning: str
+    std_robust: float
+
+
+class Chains(NamedTuple):
+    """Markov chains after warm-up: every sampled quantity by name, and how many transitions diverged."""
+
+    parameters: Mapping[str, Parameter]
+    n_divergent: int
+
+
+class AbstractPosteriorScore(eqx.Module):
+    """The posterior of the score at the features of one event; `jax.vmap` it over events."""
+
+    @abc.abstractmethod
+    def __call__(self, features: Features) -> ScoreEstimate:
+        """Posterior mean and variances at `features`, in the units of the model's score."""
+
+
+class AbstractMethod(eqx.Module):
+    """A way to draw from the posterior of a model."""
+
+    @abc.abstractmethod
+    def draw(self, model: eqx.Module, batches: Callable[[], Iterator[Batch]], *, key: PRNGKeyArray) -> Chains:
+        """Markov chains given the events that each call of `batches` iterates over.
+
+        Raises:
+            ConvergenceError: if the numbers must not be used.
+        """
+
+    @abc.abstractmethod
+    def posterior(self, model: eqx.Module, draws: Table) -> AbstractPosteriorScore:
+        """The posterior of the score, from the table that `draws_columns` made."""
+
+
+def draws_schema(chains: Chains) -> TableSchema:
+    """One column for each sampled quantity, one row for each draw."""
+    parameters = (Column(name, "1", parameter.meaning) for name, parameter in chains.parameters.items())
+    return TableSchema("draws", 1, (CHAIN, DRAW, *parameters))
+
+
+def draws_columns(chains: Chains) -> dict[str, np.ndarray]:
+    """The draws of all chains, chain after chain."""
+    n_chains, n_draws = next(iter(chains.parameters.values())).draws.shape
+    numbers = {"chain": np.repeat(np.arange(n_chains), n_draws), "draw": np.tile(np.arange(n_draws), n_chains)}
+    return numbers | {name: parameter.draws.reshape(-1) for name, parameter in chains.parameters.items()}
+
+
+def posterior_score(model: eqx.Module, draws: Table) -> AbstractPosteriorScore:
+    """The posterior of the score of `model`, as the method that made `draws` (a table [draws]) defines it.
+
+    Example:
+        estimate = posterior_score(model, read_table(path, "draws"))
+        mean, var_stat, var_noise = jax.vmap(estimate)(features)
+
+    Raises:
+        ModelError: if the draws are of another model.
+    """
+    method = dict(draws.provenance["method"])
+    return load("method", method["kind"]).model_validate(method).build().posterior(model, draws)
+
+
+class PointScore(AbstractPosteriorScore):
+    """The score of a model without draws: no variance is known, and both are zero."""
+
+    model: eqx.Module
+
+    def __call__(self, features: Features) -> ScoreEstimate:
+        mean = jnp.reshape(self.model.score(features), ())
+        return ScoreEstimate(mean, jnp.zeros_like(mean), jnp.zeros_like(mean))
