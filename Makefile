@@ -7,6 +7,7 @@ PYTHON ?= python3
 STUDY ?= quick
 CORES ?= all
 BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
 # Rules call `python`: it must be the environment's.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
@@ -18,12 +19,15 @@ all: venv
 
 venv: .venv/.complete
 
-.venv/.complete: requirements.txt pyproject.toml
+.venv/.complete: requirements.txt requirements-installer.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("Saggiatore needs Python 3.11 or newer, this is %d.%d; try make PYTHON=python3.11" % v[:2])'
-	@echo "Creating .venv from requirements.txt (about a minute)"
+	@echo "Creating .venv from requirements.txt"
 	@$(PYTHON) -m venv --clear .venv
-	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements.txt
-	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
+	@$(PIP) install --quiet --require-hashes -r requirements-installer.txt
+	@# uv installs in seconds; it does not read pip's configuration, so a site with a mirror of its own falls back to pip
+	@$(BIN)/uv pip install --python $(BIN)/python --require-hashes -r requirements.txt \
+		|| $(PIP) install --no-compile --require-hashes -r requirements.txt
+	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 test: venv
@@ -32,6 +36,8 @@ test: venv
 lock:
 	uv pip compile --universal --fork-strategy fewest --generate-hashes --no-emit-index-url --no-emit-find-links \
 		--no-header --no-annotate --python-version 3.11 requirements.in -o requirements.txt
+	echo uv | uv pip compile --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
+		--no-header --no-annotate --python-version 3.11 - -o requirements-installer.txt
 
 clean:
 	rm -rf results .snakemake
