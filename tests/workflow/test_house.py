@@ -1,0 +1,143 @@
+"""The house rules, checked: layers, freshness of the schema, style, sizes, pins."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "src" / "saggiatore"
+
+# A module imports only from its own row and the rows above it.
+LAYERS = [
+    {"types", "units", "errors", "spec", "files"},
+    {"tables", "provenance", "schema", "fingerprint", "number"},
+    {"registry"},
+    {"job"},
+    {"physics"},
+    {"integrate"},
+    {"models"},
+    {"tasks"},
+    {"learn"},
+    {"infer"},
+    {"distill"},
+    {"limits"},
+    {"figures"},
+    {"bundle"},
+    {"steps"},
+    {"study"},
+    {"workflow", "__main__"},
+]
+EXCEPTIONS = {("steps/schema.py", "study")}  # the step that exports what study.py defines
+
+
+def modules():
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def layer(name):
+    found = [row for row, names in enumerate(LAYERS) if name in names]
+    assert found, f"'{name}' has no row in LAYERS: put it where it belongs"
+    return found[0]
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_a_module_imports_only_from_the_rows_above(path):
+    here = path.relative_to(PACKAGE)
+    own = here.parts[0].removesuffix(".py")
+    if own == "__init__":
+        return
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and node.module == "saggiatore":
+            names = [f"saggiatore.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [node.module or ""]
+        for name in names:
+            parts = name.split(".")
+            if parts[0] == "saggiatore" and len(parts) > 1 and (here.as_posix(), parts[1]) not in EXCEPTIONS:
+                assert layer(parts[1]) <= layer(own), f"{here} imports {name}"
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_sizes_hold(path):
+    text = path.read_text()
+    assert len(text.splitlines()) <= 250
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            assert node.end_lineno - node.lineno < 40, f"{path.name}: {node.name} is too long"
+
+
+def test_rule_files_are_short_and_shell_only():
+    for path in (ROOT / "rules").glob("*.smk"):
+        text = path.read_text()
+        assert len(text.splitlines()) < 120, path
+        assert not re.search(r"^\s*(run|script|notebook|retries):", text, re.MULTILINE), path
+    assert len((ROOT / "Snakefile").read_text().splitlines()) <= 50
+
+
+def test_the_schema_is_in_step_with_the_specs(tmp_path):
+    """Made in a process of its own: importing every spec class here would slow every other test."""
+    out = tmp_path / "schema.json"
+    subprocess.run([sys.executable, "-m", "saggiatore", "schema", "--out", str(out)], check=True, cwd=ROOT)
+    fresh = json.loads(out.read_text())
+    kept = json.loads((ROOT / "config" / "schema" / "study.schema.json").read_text())
+    assert fresh == kept, "run: python -m saggiatore schema"
+
+
+def test_the_workflow_module_imports_no_jax():
+    code = "import sys, saggiatore.workflow, saggiatore.__main__; sys.exit('jax' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_distillation_imports_no_jax():
+    """PySR starts Julia, which must not share a process with jax."""
+    code = (
+        "import sys, saggiatore.steps.distill, saggiatore.distill.operon_engine, saggiatore.distill.pysr_engine;"
+        "sys.exit('jax' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["ruff", "format", "--check", "."],
+        ["ruff", "check", "."],
+        ["snakefmt", "--check", "Snakefile", "rules"],
+        ["snakemake", "--lint"],
+        ["mypy"],
+    ],
+    ids=" ".join,
+)
+def test_style(command):
+    program = Path(sys.executable).parent / command[0]
+    found = subprocess.run([program, *command[1:]], cwd=ROOT, capture_output=True, text=True)
+    assert found.returncode == 0, found.stdout + found.stderr
+
+
+def test_conda_environments_pin_what_the_lock_pins():
+    lock = dict(re.findall(r"^([a-z0-9-]+)==(\S+)", (ROOT / "requirements.txt").read_text(), re.MULTILINE))
+    for path in sorted((ROOT / "envs").glob("*.yaml")):
+        for entry in _flat(yaml.safe_load(path.read_text())["dependencies"]):
+            name, _, version = entry.replace("==", "=").partition("=")
+            if name not in ("python", "pip", "julia", "pysr"):
+                assert version.split("=")[0] == lock[name], f"{path.name}: {entry}, the lock has {lock[name]}"
+
+
+def test_the_lock_names_no_index():
+    for name in ("requirements.txt", "requirements-installer.txt", "requirements.in"):
+        assert not re.search(r"https?://|--index|--find-links|--extra-index", (ROOT / name).read_text())
+
+
+def _flat(entries):
+    for entry in entries:
+        if isinstance(entry, dict):
+            yield from entry["pip"]
+        else:
+            yield entry
