@@ -1,13 +1,18 @@
 """Events as a regression of the score sees them: features, joint score, weight; read batch by batch."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from tqdm import tqdm
 
+from saggiatore.errors import StudyError
 from saggiatore.tables import Column, iterate_table
+from saggiatore.tasks.base import joint_score_column
 from saggiatore.types import Float
+
+WEIGHT = Column("weight", "pb", "Monte Carlo weight")
 
 
 class Batch(NamedTuple):
@@ -18,19 +23,33 @@ class Batch(NamedTuple):
     weight: Float[np.ndarray, " event"]
 
 
-def joint_score_column(parameter: str) -> Column:
-    """The column of a table [events] that holds the joint score of `parameter`."""
-    return Column(f"joint_score_{parameter}", "1", "joint score at the event's own parameters")
-
-
 def score_batches(path: Path, features: Sequence[Column], parameter: str, rows: int = 16384) -> Iterator[Batch]:
-    """Batches of the events at `path`.
+    """Batches of the events at `path`, with a progress bar.
 
     Raises:
         SchemaError: if a feature is missing or in another unit, or the joint score of `parameter` is missing.
     """
     target = joint_score_column(parameter)
-    weight = Column("weight", "pb", "Monte Carlo weight")
     names = [feature.name for feature in features]
-    for data in iterate_table(path, "events", rows, require=(*features, target, weight)):
-        yield Batch(data[names].to_numpy(float), data[target.name].to_numpy(), data["weight"].to_numpy())
+    tables = iterate_table(path, "events", rows, require=(*features, target, WEIGHT))
+    for data in tqdm(tables, f"events {path}", unit="batch", mininterval=1):
+        yield Batch(data[names].to_numpy(float), data[target.name].to_numpy(), data[WEIGHT.name].to_numpy())
+
+
+def model_features(header: Mapping) -> tuple[Column, ...]:
+    """The features of a saved model, by its header."""
+    return tuple(Column(f["name"], f["unit"], "feature of the model", f["label"]) for f in header["features"])
+
+
+def parameter_position(header: Mapping, parameter: str | None) -> int:
+    """Where the score of `parameter` stands in a saved model; None means the only one.
+
+    Raises:
+        StudyError: if the model has no such parameter, or several to choose from.
+    """
+    names = list(header["parameters"])
+    if parameter is None and len(names) == 1:
+        return 0
+    if parameter not in names:
+        raise StudyError(f"parameter: got {parameter!r}, expected one that the model learned: {', '.join(names)}.")
+    return names.index(parameter)

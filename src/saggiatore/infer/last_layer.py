@@ -1,6 +1,6 @@
 r"""Posterior of a regression network's last layer: NUTS on its weights, with the features fixed.
 
-The network predicts h(x) . w with noise v(x). Given events (x_i, t_i) with weights a_i (scaled such that they sum to
+The network predicts h(x) . w with noise v(x); h is the last layer's input times the scale of the target. Given events (x_i, t_i) with weights a_i (scaled such that they sum to
 Kish's effective number of events, n), the quasi-likelihood of the last layer is
 
     t_i ~ Normal(h(x_i) . w, s v(x_i)),    w ~ Normal(0, (tau c)^2),    c = rms(t) / rms(|h|),
@@ -36,6 +36,8 @@ from pydantic import Field
 from saggiatore.errors import ConvergenceError, ModelError
 from saggiatore.infer.base import AbstractMethod, AbstractPosteriorScore, Chains, Parameter, ScoreEstimate
 from saggiatore.infer.batches import Batch
+from saggiatore.infer.diagnostics import diagnostics_columns, require_convergence
+from saggiatore.models.base import AbstractRegression
 from saggiatore.spec import Spec
 from saggiatore.tables import Table
 from saggiatore.types import Array, Features, Float, PRNGKeyArray, Scalar
@@ -95,7 +97,17 @@ class LastLayer(AbstractMethod):
     spec: LastLayerSpec
 
     def draw(self, model: eqx.Module, batches: Callable[[], Iterator[Batch]], *, key: PRNGKeyArray) -> Chains:
-        """See `AbstractMethod.draw`. `model` has `hidden` and `noise` of one event."""
+        """See `AbstractMethod.draw`.
+
+        Raises:
+            ModelError: if the model has no last layer and noise.
+            ConvergenceError: if the chains did not converge.
+        """
+        if not isinstance(model, AbstractRegression):
+            raise ModelError(
+                f"the method 'last_layer' needs a regression (a model with a last layer and a noise, such as mlp), got "
+                f"{type(model).__name__}. Use the model without draws."
+            )
         basis = whiten(sum_events(moments, model, batches()), self.spec.prior_scale)
         z, hyper, n_divergent = run_nuts(self.spec, basis, key)
         weights = np.asarray((basis.centre + z * basis.width) @ basis.rotation.T)
@@ -105,9 +117,10 @@ class LastLayer(AbstractMethod):
             for i, robust in enumerate(robust_weights.tolist())
         }
         robust = {"log_noise_scale": float(robust_noise), "log_prior_scale": float(hyper["log_prior_scale"].std(ddof=1))}
-        return Chains(
-            parameters | {name: Parameter(hyper[name], _HYPER[name], robust[name]) for name in _HYPER}, n_divergent
-        )
+        parameters |= {name: Parameter(hyper[name], _HYPER[name], robust[name]) for name in _HYPER}
+        chains = Chains(parameters, n_divergent)
+        require_convergence(diagnostics_columns(chains), self.spec.max_rhat, self.spec.min_ess)
+        return chains
 
     def posterior(self, model: eqx.Module, draws: Table) -> "LastLayerScore":
         """See `AbstractMethod.posterior`."""
@@ -122,13 +135,13 @@ class LastLayer(AbstractMethod):
 class LastLayerScore(AbstractPosteriorScore):
     """Mean and spread of h(x) . w over the draws: since it is linear in w, their mean and covariance are enough."""
 
-    model: eqx.Module
+    model: AbstractRegression
     mean: Float[Array, " weight"]
     covariance: Float[Array, "weight weight"]
     noise_scale: Scalar
 
     def __call__(self, features: Features) -> ScoreEstimate:
-        h = self.model.hidden(features)
+        h = last_features(self.model, features)
         if h.shape != self.mean.shape:
             raise ModelError(
                 f"the draws have {self.mean.size} weights, the model's last layer {h.size}: they belong to different "
@@ -137,10 +150,15 @@ class LastLayerScore(AbstractPosteriorScore):
         return ScoreEstimate(h @ self.mean, h @ self.covariance @ h, self.noise_scale * self.model.noise(features))
 
 
+def last_features(model: AbstractRegression, features: Features) -> Float[Array, " weight"]:
+    """What the weights multiply, in the target's units: ``score = last_features @ last_layer``."""
+    return model.scale * model.hidden(features)
+
+
 @eqx.filter_jit
 def moments(model: eqx.Module, batch: Batch) -> Moments:
     """Sufficient statistics of one batch, with the events' weights as they are."""
-    h = jax.vmap(model.hidden)(batch.features)
+    h = jax.vmap(last_features, (None, 0))(model, batch.features)
     a, t = batch.weight, batch.score
     precision = a / jax.vmap(model.noise)(batch.features)
     return Moments(
@@ -247,7 +265,7 @@ def robust_std(
 
     @eqx.filter_jit
     def outer(model: eqx.Module, batch: Batch) -> tuple[Array, Array, Array, Array]:
-        h = jax.vmap(model.hidden)(batch.features)
+        h = jax.vmap(last_features, (None, 0))(model, batch.features)
         noise = jnp.exp(basis.log_noise) * jax.vmap(model.noise)(batch.features)
         pull = (batch.score - h @ w) / jnp.sqrt(noise)
         gradient = h * (batch.weight * pull / jnp.sqrt(noise))[:, None]

@@ -1,0 +1,57 @@
+r"""What a score is worth: the Fisher information that it keeps.
+
+The joint score t of the events carries the information I = E[t t^T] per event on the parameters, the most that anyone
+could have who saw the whole event, latent variables included. (The score of the observables carries E[t*^2] <= E[t^2].)
+A statistic s(x), used as an optimal observable, measures the parameter with the variance of the Cramer-Rao bound of the
+information (dE[s]/dtheta)^2 / E[s^2] per event. At the events' own parameters dE[s]/dtheta = E[s t], so it keeps
+
+    information = E[s t]^2 / (E[s^2] E[t^2])   <= 1,
+
+which no rescaling of s changes: the slope of s against t is calibrated away in a fit, its noise is not. s is taken as
+it is, not centred: a good score has E[s] = 0 like t. Only shapes count; t has no contribution of the total rate.
+Sources: Brehmer et al., arXiv:1805.00013 (sec. IV); Butter et al., arXiv:2109.10414 (sec. 3).
+"""
+
+import numpy as np
+
+from saggiatore.types import Float
+
+
+def fisher_information(
+    scores: Float[np.ndarray, "event theta"], weights: Float[np.ndarray, " event"]
+) -> Float[np.ndarray, "theta theta"]:
+    """Information per event, E[t t^T] with the events' weights."""
+    return np.einsum("ei,ej,e->ij", scores, scores, weights) / weights.sum()
+
+
+def score_terms(
+    statistics: Float[np.ndarray, "event statistic"],
+    joint_score: Float[np.ndarray, " event"],
+    weights: Float[np.ndarray, " event"],
+) -> Float[np.ndarray, "event term"]:
+    """What each event adds to the sums: w, w t^2, then w s t of every statistic, then w s^2 of every statistic."""
+    w, t = weights[:, None], joint_score[:, None]
+    return np.concatenate([w, w * t**2, w * statistics * t, w * statistics**2], axis=1)
+
+
+def mean_squared_score(sums: Float[np.ndarray, "replica term"]) -> Float[np.ndarray, " replica"]:
+    """E[t^2]."""
+    return sums[:, 1] / sums[:, 0]
+
+
+def mean_squared_error(sums: Float[np.ndarray, "replica term"]) -> Float[np.ndarray, "replica statistic"]:
+    """E[(s - t)^2] of each statistic."""
+    cross, square = np.split(sums[:, 2:], 2, axis=1)
+    return (square - 2 * cross + sums[:, 1:2]) / sums[:, :1]
+
+
+def information_kept(sums: Float[np.ndarray, "replica term"]) -> Float[np.ndarray, "replica statistic"]:
+    """E[s t]^2 / (E[s^2] E[t^2]) of each statistic."""
+    cross, square = np.split(sums[:, 2:], 2, axis=1)
+    return cross**2 / (square * sums[:, 1:2])
+
+
+def information_behind(sums: Float[np.ndarray, "replica term"]) -> Float[np.ndarray, "replica statistic"]:
+    """Information of the best statistic (best on the events as they are) minus that of each."""
+    kept = information_kept(sums)
+    return kept[:, [int(np.argmax(kept[0]))]] - kept

@@ -1,0 +1,61 @@
+"""Statistics of one event that estimate its score: a network, a formula, the mean of the score in a bin, a sign."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from saggiatore.errors import StudyError
+from saggiatore.types import Float
+
+Columns = Mapping[str, Float[np.ndarray, " event"]]
+NO_COMPLEXITY = -1
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """A named function of the observables of events, with how it is written, if it is."""
+
+    name: str
+    kind: str  # model, formula, form, histogram or sign
+    values: Callable[[Columns], Float[np.ndarray, " event"]]
+    expression: str = ""
+    complexity: int = NO_COMPLEXITY
+
+
+def histogram(
+    feature: str, n_bins: int, columns: Columns, score: Float[np.ndarray, " event"], weight: Float[np.ndarray, " event"]
+) -> Statistic:
+    """The mean joint score in each bin of one feature: what a likelihood fit of its histogram is worth.
+
+    The bins hold the same number of the given events; the outer two are open.
+    """
+    edges = np.quantile(columns[feature], np.arange(1, n_bins) / n_bins)
+    bins = np.digitize(columns[feature], edges)
+    total = np.bincount(bins, weight, minlength=n_bins)
+    if not (total > 0).all():
+        raise StudyError(f"histogram of {feature}: {n_bins} bins leave one without events; lower n_bins.")
+    means = np.bincount(bins, weight * score, minlength=n_bins) / total
+    return Statistic(f"histogram_{feature}", "histogram", lambda events: means[np.digitize(events[feature], edges)])
+
+
+def sign(
+    feature: str, columns: Columns, score: Float[np.ndarray, " event"], weight: Float[np.ndarray, " event"]
+) -> Statistic:
+    """The sign of one feature times the mean joint score that it carries: what an asymmetry is worth."""
+    mean = np.average(np.sign(columns[feature]) * score, weights=weight)
+    return Statistic(f"sign_{feature}", "sign", lambda events: mean * np.sign(events[feature]))
+
+
+def require_distinct(statistics: list[Statistic]) -> None:
+    """Refuse two statistics of one name.
+
+    Raises:
+        StudyError: naming both.
+    """
+    seen: dict[str, Statistic] = {}
+    for statistic in statistics:
+        if statistic.name in seen:
+            kinds = f"a {seen[statistic.name].kind} and a {statistic.kind}"
+            raise StudyError(f"'{statistic.name}' names {kinds}; rename one, their scores share a table.")
+        seen[statistic.name] = statistic

@@ -1,0 +1,61 @@
+"""Draw from the posterior of a network, and hold its errors against events that it was not fitted to."""
+
+from functools import partial
+from pathlib import Path
+
+import jax
+from pydantic import Field
+
+from saggiatore.infer.base import draws_columns, draws_schema, posterior_score
+from saggiatore.infer.batches import score_batches
+from saggiatore.infer.calibrate import CALIBRATION, PULLS, calibration_columns, evaluate, pulls_columns
+from saggiatore.infer.diagnostics import DIAGNOSTICS, diagnostics_columns
+from saggiatore.job import Job
+from saggiatore.models.store import load_model, model_features, model_parameter
+from saggiatore.provenance import provenance
+from saggiatore.registry import MethodSpec
+from saggiatore.spec import EventsLabel, ModelLabel, Spec
+from saggiatore.tables import read_table, write_table
+
+
+class DrawsSection(Spec):
+    """The posterior of a network."""
+
+    model: ModelLabel
+    train: EventsLabel = Field(description="events of the likelihood")
+    test: EventsLabel = Field(description="held-out events, for pulls and coverage")
+    method: MethodSpec
+    levels: tuple[float, ...] = Field(
+        (0.5, 0.68, 0.9, 0.95, 0.99), min_length=1, description="probabilities of the intervals whose coverage is counted"
+    )
+    n_pulls: int = Field(20_000, ge=1, description="events in the table of pulls; the calibration uses all")
+
+
+def run(
+    job: Job[DrawsSection],
+    *,
+    code: str,
+    model: Path,
+    train: Path,
+    test: Path,
+    draws: Path,
+    diagnostics: Path,
+    pulls: Path,
+    calibration: Path,
+) -> None:
+    """Draw, check convergence, and write draws, diagnostics, pulls and coverage."""
+    section = job.section
+    network, header = load_model(model)
+    batches = partial(score_batches, features=model_features(header), parameter=model_parameter(header))
+    key = jax.random.key(job.stream("draws"))
+    chains = section.method.build().draw(network, partial(batches, train), key=key)
+
+    made = provenance(job.model_dump(mode="json"), code)
+    method = {"method": section.method.model_dump(mode="json")}
+    write_table(draws, draws_schema(chains), draws_columns(chains), made | method)
+    write_table(diagnostics, DIAGNOSTICS, diagnostics_columns(chains), made)
+
+    posterior = posterior_score(network, read_table(draws, "draws"))
+    fitted, held_out = evaluate(posterior, batches(train)), evaluate(posterior, batches(test))
+    write_table(pulls, PULLS, pulls_columns(held_out, section.n_pulls), made)
+    write_table(calibration, CALIBRATION, calibration_columns(fitted, held_out, section.levels), made)

@@ -1,0 +1,168 @@
+"""Weigh scores on the same held-out events: mean squared error, and the share of the joint information that they keep."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from pydantic import Field
+from tqdm import tqdm
+
+from saggiatore.distill.form import fit_form
+from saggiatore.distill.formula import Formula
+from saggiatore.errors import StudyError
+from saggiatore.infer.batches import WEIGHT, model_features, parameter_position
+from saggiatore.job import Job
+from saggiatore.limits import fisher
+from saggiatore.limits.bootstrap import Bootstrap, estimate
+from saggiatore.limits.statistic import Statistic, histogram, require_distinct, sign
+from saggiatore.models.base import scores as model_scores
+from saggiatore.models.store import load_model
+from saggiatore.provenance import provenance
+from saggiatore.spec import EventsLabel, FormulaLabel, Label, ModelLabel, Spec
+from saggiatore.tables import Column, TableSchema, iterate_table, read_header, write_batches, write_table
+from saggiatore.tasks.base import joint_score_column
+
+INFORMATION = TableSchema(
+    "information",
+    1,
+    (
+        Column("name", "1", "name of the score", kind="str"),
+        Column("kind", "1", "model, formula, form (refitted), histogram or sign", kind="str"),
+        Column("expression", "1", "sympy's srepr of the score; empty if it has none", kind="str"),
+        Column("complexity", "1", "nodes of the expression; -1 if it has none", "complexity", "int"),
+        Column("mse", "1", "E[(s - t)^2] over the test events, t the joint score", "MSE"),
+        Column("mse_error", "1", "bootstrap error of mse"),
+        Column("e_t2", "1", "E[t^2] of the same events: joint Fisher information per event", "$E[t^2]$"),
+        Column("e_t2_error", "1", "bootstrap error of e_t2"),
+        Column("information", "1", "share of the joint information, E[s t]^2 / (E[s^2] E[t^2])", "information kept"),
+        Column("information_error", "1", "bootstrap error of information"),
+        Column("behind", "1", "information of the best score minus this one's", "information behind the best"),
+        Column("behind_error", "1", "bootstrap error of the difference, on the same events"),
+    ),
+)
+
+
+class InformationSection(Spec):
+    """Scores that are compared on the same events."""
+
+    test: EventsLabel = Field(description="events that no score was fitted to")
+    train: EventsLabel = Field(description="events that refit the forms and fill the histograms")
+    parameter: str = Field(description="theory parameter whose score is compared")
+    models: tuple[ModelLabel, ...] = ()
+    formulas: tuple[FormulaLabel, ...] = ()
+    histograms: tuple[str, ...] = Field((), description="observables whose binned mean score is a statistic")
+    signs: tuple[str, ...] = Field((), description="observables whose sign is a statistic")
+    forms: dict[Label, str] = Field({}, description="expressions of observables and free constants, to be refitted")
+    n_bootstrap: int = Field(200, ge=20, description="resamplings of the test events")
+    n_bins: int = Field(20, ge=2, description="bins of the histograms, equally filled")
+    n_fit: int = Field(100_000, ge=100, description="training events that fit forms, histograms and signs, at most")
+    n_rows: int = Field(100_000, ge=1, description="test events in the table of scores; the information uses all")
+
+
+def run(
+    job: Job[InformationSection],
+    *,
+    code: str,
+    test: Path,
+    train: Path,
+    models: list[Path],
+    formulas: list[Path],
+    scores: Path,
+    information: Path,
+) -> None:
+    """Write every score of the test events, and what each is worth."""
+    section = job.section
+    statistics = [
+        *_models(section, models),
+        *_formulas(section, formulas),
+        *_fitted(section, train),
+    ]
+    require_distinct(statistics)
+    made = provenance(job.model_dump(mode="json"), code)
+    bootstrap = Bootstrap(section.n_bootstrap, 2 + 2 * len(statistics), job.stream("bootstrap"))
+    schema = scores_schema(test, section.parameter, statistics)
+    write_batches(scores, schema, _evaluated(section, test, schema, statistics, bootstrap), made)
+    write_table(information, INFORMATION, information_columns(statistics, bootstrap.sums), made)
+
+
+def scores_schema(test: Path, parameter: str, statistics: Sequence[Statistic]) -> TableSchema:
+    """Observables of the test events, weight, joint score and every statistic."""
+    events, _ = read_header(test, "events")
+    taken = ("theta_", "joint_score_", "leg")
+    features = [c for c in events.columns if c.name != WEIGHT.name and not c.name.startswith(taken)]
+    truth = Column("joint_score", "1", joint_score_column(parameter).meaning, "joint score $t$")
+    columns = [Column(f"score_{s.name}", "1", f"score of the {s.kind} {s.name}", s.name) for s in statistics]
+    return TableSchema("scores", 1, (*features, WEIGHT, truth, *columns))
+
+
+def information_columns(statistics: Sequence[Statistic], sums: np.ndarray) -> dict[str, object]:
+    """Columns of the table [information] from the bootstrapped sums of `fisher.score_terms`."""
+    mse, mse_error = estimate(fisher.mean_squared_error, sums)
+    e_t2, e_t2_error = estimate(fisher.mean_squared_score, sums)
+    kept, kept_error = estimate(fisher.information_kept, sums)
+    behind, behind_error = estimate(fisher.information_behind, sums)
+    return {
+        "name": [statistic.name for statistic in statistics],
+        "kind": [statistic.kind for statistic in statistics],
+        "expression": [statistic.expression for statistic in statistics],
+        "complexity": [statistic.complexity for statistic in statistics],
+        "mse": mse,
+        "mse_error": mse_error,
+        "e_t2": np.full(len(statistics), e_t2),
+        "e_t2_error": np.full(len(statistics), e_t2_error),
+        "information": kept,
+        "information_error": kept_error,
+        "behind": behind,
+        "behind_error": behind_error,
+    }
+
+
+def _evaluated(
+    section: InformationSection, test: Path, schema: TableSchema, statistics: list[Statistic], bootstrap: Bootstrap
+) -> Iterator[dict[str, np.ndarray]]:
+    """Rows of the scores table, batch by batch; every test event goes into the sums, the first n_rows into the table."""
+    target, n_left = joint_score_column(section.parameter), section.n_rows
+    batches = iterate_table(test, "events", 16384, require=(target, WEIGHT))
+    for events in tqdm(batches, f"scores of {test}", unit="batch", mininterval=1):
+        values = np.stack([statistic.values(events) for statistic in statistics], axis=1)
+        truth = events[target.name].to_numpy()
+        bootstrap.add(fisher.score_terms(values, truth, events[WEIGHT.name].to_numpy()))
+        table = {name: events[name].to_numpy() for name in schema.names if name in events}
+        table |= {"joint_score": truth} | {f"score_{s.name}": values[:, i] for i, s in enumerate(statistics)}
+        if n_left > 0:
+            yield {name: column[:n_left] for name, column in table.items()}
+        n_left -= len(truth)
+
+
+def _models(section: InformationSection, paths: list[Path]) -> Iterator[Statistic]:
+    for label, path in zip(section.models, paths, strict=True):
+        model, header = load_model(path)
+        names = [feature.name for feature in model_features(header)]
+        place = parameter_position(header, section.parameter)
+
+        def values(events: pd.DataFrame, model=model, names=names, place=place) -> np.ndarray:
+            return np.asarray(model_scores(model, np.stack([events[name] for name in names], axis=1))[:, place])
+
+        yield Statistic(label, "model", values)
+
+
+def _formulas(section: InformationSection, paths: list[Path]) -> Iterator[Statistic]:
+    for label, path in zip(section.formulas, paths, strict=True):
+        yield _formula(label, "formula", Formula.read(path))
+
+
+def _fitted(section: InformationSection, train: Path) -> Iterator[Statistic]:
+    """Forms, histograms and signs, fitted to the joint score of training events."""
+    events = _first(train, section)
+    score, weight = events[joint_score_column(section.parameter).name].to_numpy(), events[WEIGHT.name].to_numpy()
+    unknown = [name for name in (*section.histograms, *section.signs) if name not in events]
+    if unknown:
+        raise StudyError(f"histograms, signs: {', '.join(unknown)} are no observables; there are {', '.join(events)}.")
+    features = scores_schema(train, section.parameter, []).names[:-2]
+    x = events[list(features)].to_numpy()
+    for name, form in tqdm(section.forms.items(), "refit forms", mininterval=1):
+        yield _formula(name, "form", fit_form(form, list(features), x, score, weight))
+    columns = {name: events[name].to_numpy() for name in features}
+    yield from (histogram(name, section.n_bins, columns, score, weight) for name in section.histograms)
+    yield from (sign(name, columns, score, weight) for name in section.signs)

@@ -1,0 +1,82 @@
+"""Tabulate what formulas are distilled from: the score that a network states, and how sure it is of it."""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from pydantic import Field
+
+from saggiatore.errors import SchemaError
+from saggiatore.infer.base import PointScore, posterior_score
+from saggiatore.infer.batches import Batch, score_batches
+from saggiatore.infer.calibrate import Evaluated, estimate
+from saggiatore.job import Job
+from saggiatore.models.store import load_model, model_features, model_parameter
+from saggiatore.provenance import provenance
+from saggiatore.spec import DrawsLabel, EventsLabel, ModelLabel, Spec
+from saggiatore.tables import Column, TableSchema, read_table, write_table
+from saggiatore.types import Float
+
+SCORE = (
+    Column("score", "1", "posterior mean of the score; the model's score where it has no draws", r"$\hat t$"),
+    Column("var_stat", "1", "variance of the score over the posterior; 0 without draws"),
+    Column("var_noise", "1", "variance of the joint score at fixed features; 0 without draws"),
+    Column("weight", "1", "1 / (var_stat + var_floor), of mean 1: how much the event counts; 1 without draws"),
+)
+
+
+class TeachersSection(Spec):
+    """A teacher table."""
+
+    model: ModelLabel
+    draws: DrawsLabel | None = Field(None, description="posterior of the model; without it every event counts the same")
+    events: EventsLabel = Field(description="events whose features the teacher labels")
+    n_events: int = Field(20_000, ge=1, description="events in the table, the first of `events`")
+    floor_quantile: float = Field(
+        0.5, gt=0, le=1, description="var_floor of the weights 1/(var_stat + var_floor), as a quantile of var_noise"
+    )
+
+
+def run(job: Job[TeachersSection], *, code: str, model: Path, draws: list[Path], events: Path, out: Path) -> None:
+    """Write features, score, its variances and the weights that a distillation uses."""
+    section = job.section
+    network, header = load_model(model)
+    features, parameter = model_features(header), model_parameter(header)
+    posterior = posterior_score(network, read_table(draws[0], "draws")) if draws else PointScore(network, parameter)
+    batches = _first(score_batches(events, features, parameter.name), section.n_events)
+    x, labelled = estimate(posterior, batches)
+    if len(x) < section.n_events:
+        raise SchemaError(f"{events}: {len(x)} events, the teacher needs {section.n_events}. Lower its n_events.")
+    columns = {feature.name: x[:, i] for i, feature in enumerate(features)}
+    columns |= {
+        "score": labelled.mean,
+        "var_stat": labelled.var_stat,
+        "var_noise": labelled.var_noise,
+        "weight": teacher_weight(labelled, section.floor_quantile),
+    }
+    schema = TableSchema("teacher", 1, (*features, *SCORE))
+    write_table(out, schema, columns, provenance(job.model_dump(mode="json"), code))
+
+
+def teacher_weight(labelled: Evaluated, floor_quantile: float) -> Float[np.ndarray, " event"]:
+    r"""Weights 1/(var_stat + var_floor) of mean 1, with var_floor the given quantile of var_noise.
+
+    A formula is an approximation, so that an event whose score is known better than var_floor says no more about it
+    than others; the events that count less are those of which the network itself knows little.
+    """
+    var_floor = np.quantile(labelled.var_noise, floor_quantile)
+    if not var_floor > 0:  # no draws: nothing tells the events apart
+        return np.ones_like(labelled.mean)
+    weight = 1 / (labelled.var_stat + var_floor)
+    return weight / weight.mean()
+
+
+def _first(batches: Iterator[Batch], n_events: int) -> Iterator[Batch]:
+    """The first events of `batches`."""
+    for batch in batches:
+        part = Batch(*(column[:n_events] for column in batch))
+        n_events -= len(part.score)
+        yield part
+        if n_events == 0:
+            return
