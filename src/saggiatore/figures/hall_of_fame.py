@@ -1,0 +1,64 @@
+"""How well a formula of each complexity does, and which one was chosen."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from saggiatore.figures.base import AbstractFigure, Inputs
+from saggiatore.figures.style import FORMULA, NETWORK, TRUTH, fit_text, new_figure
+from saggiatore.spec import FormulaLabel, HallOfFameLabel, RefitsLabel, Spec
+from saggiatore.tables import Table
+
+
+class HallOfFameFigureSpec(Spec):
+    """Complexity against loss; the chosen formula is written above."""
+
+    kind: Literal["hall_of_fame"] = "hall_of_fame"
+    hall_of_fame: HallOfFameLabel
+    refits: RefitsLabel
+    formula: FormulaLabel
+
+    def build(self) -> "HallOfFameFigure":
+        return HallOfFameFigure(self.formula)
+
+
+@dataclass(frozen=True)
+class HallOfFameFigure(AbstractFigure):
+    """The engine's own loss, and the error on held-out events once the constants were refitted."""
+
+    formula: str
+
+    def draw(self, inputs: Inputs) -> Figure:
+        found, refits = inputs.tables["hall_of_fame"], inputs.tables["refits"]
+        figure = new_figure(6.6, 4.8)
+        axes = figure.subplots()
+        engine = found.data["engine"].iloc[0]
+        marks = {"ms": 4.5, "mfc": "none", "color": NETWORK, "label": f"{engine}: loss on the teacher"}
+        axes.plot(found.data["complexity"], found.data["loss"], "s", **marks)
+        self._refits(axes, refits)
+        axes.set_yscale("log")
+        axes.set_xlabel("complexity [nodes]")
+        axes.set_ylabel("mean squared error")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.legend(loc="upper right")
+        chosen = refits.data["latex"][refits.data["is_chosen"] == 1].iloc[0]
+        fit_text(figure, f"${chosen}$")
+        return figure
+
+    def _refits(self, axes: Axes, refits: Table) -> None:
+        rows = refits.data
+        marks = {"fmt": "o", "ms": 4.5, "lw": 1, "color": FORMULA, "label": "refitted: held-out joint score"}
+        axes.errorbar(rows["complexity"], rows["mse_select"], rows["mse_select_error"], **marks)
+        chosen = rows[rows["is_chosen"] == 1]
+        ring = {"ms": 12, "mfc": "none", "mew": 1.5, "color": TRUTH, "label": "chosen"}
+        axes.plot(chosen["complexity"], chosen["mse_select"], "o", **ring)
+
+    def caption(self) -> str:
+        return (
+            f"Hall of fame of the formula {self.formula}. Squares: the engine's loss on the teacher. Points: mean "
+            f"squared error on held-out events after the constants were refitted. Circled: the chosen formula, of "
+            f"complexity {{formula.{self.formula}.complexity}}, written above."
+        )

@@ -1,0 +1,39 @@
+"""Numbers as they are archived and as they are read: a value with its error, rounded like the Particle Data Group's."""
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Number:
+    """One entry of numbers.json; `artefact` is the file it was taken from, relative to the study's results."""
+
+    value: float
+    error: float | None
+    unit: str
+    artefact: str
+    meaning: str
+
+
+def decimals(error: float) -> int:
+    """Decimal places that an error deserves: two digits up to 354, one up to 949 (Review of Particle Physics, 5.3)."""
+    exponent = math.floor(math.log10(error))
+    leading = round(error / 10.0**exponent * 100)
+    if leading <= 354:
+        return 1 - exponent
+    return -exponent if leading <= 949 else -exponent - 1
+
+
+def rounded(value: float, error: float | None = None) -> tuple[str, str | None]:
+    """Value and error as text with as many decimals as the error deserves; four digits where there is no error."""
+    if error is None or not error > 0:
+        return f"{value:.4g}", None
+    places = decimals(error)
+    digits = max(places, 0)
+    return f"{round(value, places):.{digits}f}", f"{round(error, places):.{digits}f}"
+
+
+def quote(value: float, error: float | None = None) -> str:
+    """``0.954 ± 0.003`` in plain text."""
+    shown, uncertainty = rounded(value, error)
+    return shown if uncertainty is None else f"{shown} ± {uncertainty}"
