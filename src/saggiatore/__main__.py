@@ -37,7 +37,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS):
             raise
         print(f"error: cannot write: {error}. Nothing half-written was left; free space and run again.", file=sys.stderr)
         return 1
@@ -87,9 +87,10 @@ def _job(job_class: type, path: Path) -> object:
 def _add_flag(parser: argparse.ArgumentParser, name: str, hint: object, default: object) -> None:
     flag = "--" + name.replace("_", "-")
     required = default is inspect.Parameter.empty
-    if isinstance(hint, types.UnionType):  # Path | None
-        hint = next(option for option in typing.get_args(hint) if option is not type(None))
-    if hint is bool:
+    if isinstance(hint, types.UnionType):  # Path | None: the flag may stand without a value
+        (hint,) = (option for option in typing.get_args(hint) if option is not type(None))
+        parser.add_argument(flag, type=hint, nargs="?", default=default)
+    elif hint is bool:
         parser.add_argument(flag, action="store_true")
     elif typing.get_origin(hint) is list:
         parser.add_argument(flag, nargs="*", type=typing.get_args(hint)[0], default=[], required=required)

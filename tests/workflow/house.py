@@ -1,0 +1,36 @@
+"""Copies of the repository, and Snakemake in them."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+ROOT = Path(__file__).parents[2]
+HOUSE = ("Snakefile", "rules", "envs", "config", "profiles", "src", "LICENSE", "CITATION.cff", "requirements.txt")
+
+
+def snakemake(folder, *arguments, check=True):
+    """Run Snakemake in `folder` with that folder's package; return what it printed."""
+    binary = Path(sys.executable).parent
+    environment = os.environ | {
+        "PYTHONPATH": str(folder / "src"),
+        "PATH": f"{binary}:{os.environ['PATH']}",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    found = subprocess.run(
+        [binary / "snakemake", *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    text = found.stdout + found.stderr
+    assert not check or found.returncode == 0, text
+    return text
+
+
+def copy_house(folder):
+    """Copy what a clone holds (not its results) into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in HOUSE:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+        else:
+            shutil.copy(source, folder / name)

@@ -1,0 +1,97 @@
+"""A study that cannot be built is refused before anything runs, with what came, what was expected and what to do."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from saggiatore.errors import StudyError
+from saggiatore.workflow import Plan
+
+ROOT = Path(__file__).parents[2]
+QUICK = yaml.safe_load((ROOT / "config" / "studies" / "quick.yaml").read_text())
+
+
+@pytest.fixture
+def refuse(tmp_path):
+    """Write a study with one value replaced and return the error that it raises."""
+    (tmp_path / "config" / "studies").mkdir(parents=True)
+    (tmp_path / "config" / "schema").symlink_to(ROOT / "config" / "schema")
+
+    def check(value, *path):
+        study = copy.deepcopy(QUICK)
+        node = study
+        for key in path[:-1]:
+            node = node[key]
+        node[path[-1]] = value
+        (tmp_path / "config" / "studies" / "bad.yaml").write_text(yaml.safe_dump(study))
+        with pytest.raises(StudyError) as caught:
+            Plan(tmp_path, {"studies": ["bad"]}).targets()
+        return str(caught.value)
+
+    return check
+
+
+def test_unknown_key(refuse):
+    message = refuse(3, "models", "network", "trainning")
+    assert "models.network.trainning: unknown key" in message
+    assert "did you mean 'training'?" in message
+
+
+def test_unknown_key_inside_a_union(refuse):
+    assert "process.cuts.pt_jet: unknown key; did you mean 'pt_j'?" in refuse("20 GeV", "process", "cuts", "pt_jet")
+
+
+def test_unit_that_does_not_fit(refuse):
+    message = refuse("20 pb", "process", "cuts", "pt_j")
+    assert "process.cuts.pt_j: got '20 pb', expected a quantity in GeV" in message
+
+
+def test_missing_unit(refuse):
+    assert "process.sqrt_s: got 14, expected a quantity in GeV" in refuse(14, "process", "sqrt_s")
+
+
+def test_label_that_names_nothing(refuse):
+    message = refuse("tain", "models", "network", "events")
+    assert "models.network.events: 'tain' names no section of 'events'; did you mean 'train'?" in message
+
+
+def test_observable_that_the_process_does_not_have(refuse):
+    message = refuse(["x_p1", "delta_fi"], "models", "network", "features")
+    assert "the process 'wbf_higgs' has no observable 'delta_fi'; did you mean 'delta_phi'?" in message
+
+
+def test_parameter_that_the_process_does_not_have(refuse):
+    assert "has no parameter 'c_hw'" in refuse("c_hw", "information", "main", "parameter")
+
+
+def test_kind_that_nothing_has(refuse):
+    assert "nothing is called 'perceptron'" in refuse({"kind": "perceptron"}, "models", "network", "model")
+
+
+def test_number_out_of_range(refuse):
+    assert "events.train.n_events" in refuse(-5, "events", "train", "n_events")
+
+
+def test_wrong_type(refuse):
+    assert "events.train.n_events" in refuse("many", "events", "train", "n_events")
+
+
+def test_label_with_odd_characters(refuse):
+    assert "figures.My figure" in refuse({"figure": {"kind": "history", "history": "network"}}, "figures", "My figure")
+
+
+def test_study_that_does_not_exist(tmp_path):
+    with pytest.raises(StudyError, match=r"no study is called 'quik'.*did you mean 'quick'"):
+        Plan(ROOT, {"studies": ["quik"]}).targets()
+
+
+def test_studies_must_be_a_list():
+    with pytest.raises(StudyError, match="expected a list of names"):
+        Plan(ROOT, {"studies": "quick"})
+
+
+def test_every_shipped_study_is_sound():
+    names = [path.stem for path in (ROOT / "config" / "studies").glob("*.yaml")]
+    assert len(Plan(ROOT, {"studies": names}).targets()) == len(names)

@@ -1,0 +1,94 @@
+"""An edit reruns what it touches and nothing else: each told by a dry run over the built oracle study."""
+
+import contextlib
+import re
+
+import pytest
+from house import snakemake
+
+pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("house")]
+
+BELOW_NETWORK = {"models.network", "draws.network", "teachers.network", "distill.formula", "formulas.formula"}
+BELOW_NETWORK |= {"information.main", "numbers", "bundle"}
+FIGURES = {f"figures.{name}" for name in "observables history score pulls hall_of_fame formula information".split()}
+FLOW = {"models.flow"}
+EVENTS = {"sampler.map"} | {f"events.{name}" for name in ("train", "select", "test", "theta")}
+EVERYTHING = EVENTS | FLOW | BELOW_NETWORK | FIGURES
+
+
+@contextlib.contextmanager
+def edited(path, old, new):
+    """Replace `old` by `new` in a file, for the duration of the block."""
+    text = path.read_text()
+    assert old in text, f"{path} has no {old!r}"
+    path.write_text(text.replace(old, new, 1))
+    try:
+        yield
+    finally:
+        path.write_text(text)
+
+
+def planned(house):
+    """Jobs that a dry run would start, as rule.label; shards and specs aside, which follow from their stage."""
+    text = snakemake(house, "-n", "--config", "studies=[smoke]")
+    jobs = set()
+    for rule, body in re.findall(r"^(?:local)?rule (\w+):\n((?:    .*\n)+)", text, re.MULTILINE):
+        label = re.search(r"wildcards: .*label=(\w+)", body)
+        if rule not in ("all", "spec", "events_shard"):
+            jobs.add(f"{rule}.{label[1]}" if label else rule)
+    return jobs
+
+
+def test_nothing_is_left_to_do(built):
+    assert "Nothing to be done" in snakemake(built, "-n", "--config", "studies=[smoke]")
+
+
+def test_a_comment_or_a_docstring_reruns_nothing(built):
+    source = built / "src" / "saggiatore" / "physics" / "asymmetry.py"
+    with edited(source, '"""', '"""Another first word. '):
+        assert planned(built) == set()
+    source.write_text("# a comment\n" + source.read_text())
+    assert planned(built) == set()
+
+
+def test_a_figure_reruns_itself_numbers_and_bundle(built):
+    with edited(built / "src" / "saggiatore" / "figures" / "pulls.py", "\n\n\n", "\n\nA_NEW_CONSTANT = 1\n\n\n"):
+        assert planned(built) == {"figures.pulls", "numbers", "bundle"}
+
+
+def test_the_mlp_reruns_its_training_and_all_below(built):
+    with edited(built / "src" / "saggiatore" / "models" / "mlp.py", "\n\n\n", "\n\nA_NEW_CONSTANT = 1\n\n\n"):
+        assert planned(built) == EVERYTHING - EVENTS - FLOW
+
+
+def test_the_flow_does_not_retrain_the_mlp(built):
+    with edited(built / "src" / "saggiatore" / "models" / "flow_matching.py", "\n\n\n", "\n\nA_NEW_CONSTANT = 1\n\n\n"):
+        found = planned(built)
+    assert "models.flow" in found
+    assert not found & {"models.network", "draws.network", "distill.formula"} | found & EVENTS
+
+
+def test_the_process_reruns_everything(built):
+    with edited(built / "src" / "saggiatore" / "physics" / "asymmetry.py", "0.375", "0.3751"):
+        assert planned(built) == EVERYTHING
+
+
+def test_an_unrelated_registered_name_reruns_nothing(built):
+    line = '"process": {\n'
+    with edited(built / "src" / "saggiatore" / "registry.py", line, line + '        "other": "saggiatore.other:Spec",\n'):
+        assert planned(built) == set()
+
+
+def test_figures_in_the_study_rerun_figures_only(built):
+    with edited(built / "config" / "studies" / "smoke.yaml", "of: network", "of: flow"):
+        assert planned(built) == {"figures.score", "numbers", "bundle"}
+
+
+def test_a_cut_reruns_everything_from_the_sampler_on(built):
+    with edited(built / "config" / "studies" / "smoke.yaml", "abs_cos_theta_mu: 1", "abs_cos_theta_mu: 0.9"):
+        assert planned(built) == EVERYTHING
+
+
+def test_a_title_reruns_the_bundle_only(built):
+    with edited(built / "config" / "studies" / "smoke.yaml", "title: ", "title: Once more, "):
+        assert planned(built) <= {"bundle", "numbers"}
