@@ -5,6 +5,7 @@ ids, then one row of x f(x, Q) for each pair of knots, Q running fastest (Buckle
 """
 
 import importlib.metadata
+import itertools
 import os
 import sys
 from collections.abc import Iterator
@@ -66,7 +67,7 @@ def read_grid(path: Path) -> tuple[Subgrid, ...]:
     if len(blocks) < 2:
         raise _damaged(path, "it has no subgrid")
     subgrids = tuple(_read_block(path, block) for block in blocks[:-1])
-    for low, high in zip(subgrids, subgrids[1:], strict=False):
+    for low, high in itertools.pairwise(subgrids):
         if low.q[-1] != high.q[0]:
             raise _damaged(
                 path, f"its subgrids do not join: one ends at Q = {low.q[-1]}, the next begins at {high.q[0]}"

@@ -1,10 +1,11 @@
 r"""Parton densities of the proton: LHAPDF grids and their differentiable log-bicubic interpolation.
 
 Within one subgrid, x f is the cubic polynomial in log x through the four knots around a point (the last four at an
-edge), and likewise in log Q^2: exact on the knots, of fourth order between them. It is the scheme of Pythia's own reader
-(LHAGrid1), with which it agrees to rounding, save that Pythia sets negative densities to zero. LHAPDF's ``logcubic``
-(arXiv:1412.7420, section 3) takes slopes from the mean of two finite differences instead; where the spacing of the
-knots changes, at x = 0.1, that differs by up to 2e-3. Derivatives jump at the knots by what the interpolation errs.
+edge), and likewise in log Q^2: exact on the knots, of fourth order between them. This is the scheme of Pythia's own
+reader (LHAGrid1), with which it agrees to rounding, save that Pythia sets negative densities to zero. LHAPDF's
+``logcubic`` (arXiv:1412.7420, section 3) takes slopes from the mean of two finite differences instead; where the
+spacing of the knots changes, at x = 0.1, that differs by up to 2e-3. Derivatives jump at the knots by what the
+interpolation errs.
 
 A polynomial through four knots is linear in their values, so an axis is kept as the *taps* of its intervals:
 polynomials in the position s in [0, 1] that multiply the four values.

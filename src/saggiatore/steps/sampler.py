@@ -2,11 +2,18 @@
 
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 from pydantic import Field
 
+from saggiatore.errors import EmptyRegionError
+from saggiatore.integrate.integral import integral_schema, measure
 from saggiatore.job import Job
+from saggiatore.physics.process import n_theta
+from saggiatore.provenance import provenance
 from saggiatore.registry import SamplerSpec
 from saggiatore.spec import Spec
+from saggiatore.tables import write_table
 
 
 class SamplerSection(Spec):
@@ -18,5 +25,25 @@ class SamplerSection(Spec):
 
 
 def run(job: Job[SamplerSection], *, code: str, grid: Path, integral: Path) -> None:
-    """Write the adapted grid and the integral table."""
-    raise NotImplementedError
+    """Write the adapted grid and the integral table.
+
+    Raises:
+        EmptyRegionError: if no point of phase space passes the cuts.
+        EventError: if the rate is not finite or negative.
+    """
+    section = job.section
+    assert job.process is not None  # the workflow gives it to every stage that simulates
+    process = job.process.build()
+    key = jax.random.key(job.stream("adapt"))
+    sampler = section.sampler.adapt(process, jnp.zeros(n_theta(process)), key=key)
+    key = jax.random.key(job.stream("measure"))
+    row = measure(process, sampler, section.n_integral, section.overweight, key=key)
+    if row is None:
+        raise EmptyRegionError(
+            f"none of {section.n_integral} points passes the cuts of {job.process.model_dump_json()}; expected a "
+            "region that events can reach. Widen the cuts of the process."
+        )
+    header = provenance(job.model_dump(mode="json"), code)
+    schema, columns = sampler.table()
+    write_table(grid, schema, columns, header)
+    write_table(integral, integral_schema(process.parameters), row, header)

@@ -1,0 +1,81 @@
+"""What a sampler is: an invertible map of the unit hypercube that follows the integrand, adapted once and kept."""
+
+import abc
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TypeVar
+
+import equinox as eqx
+import jax
+import numpy as np
+from tqdm import tqdm
+
+from saggiatore.physics.process import AbstractProcess, weight
+from saggiatore.spec import Spec
+from saggiatore.tables import Table, TableSchema
+from saggiatore.types import Array, PRNGKeyArray, Scalar, Theta, UnitPoint
+
+BATCH = 16384  # points that one compiled call handles; memory grows with it, not with the number of points
+CHUNK = 1024  # points that are in flight at once inside a call: intermediate results stay in the cache
+
+Row = TypeVar("Row")
+
+
+class AbstractSampler(eqx.Module):
+    """A density on the unit hypercube, given by a map from uniform points."""
+
+    @property
+    @abc.abstractmethod
+    def dim(self) -> int:
+        """Dimension of the hypercube."""
+
+    @abc.abstractmethod
+    def propose(self, v: UnitPoint) -> tuple[UnitPoint, Scalar]:
+        """Map a uniform point `v` to a point `u` of the sampler's density, with log|du/dv|."""
+
+    @abc.abstractmethod
+    def table(self) -> tuple[TableSchema, Mapping[str, np.ndarray]]:
+        """The adapted sampler as a table, from which the `restore` of its Spec builds it again."""
+
+
+class AbstractSamplerSpec(Spec):
+    """What the Spec of every sampler offers; `kind` is its name in the registry."""
+
+    @abc.abstractmethod
+    def adapt(self, process: AbstractProcess, theta: Theta, *, key: PRNGKeyArray) -> AbstractSampler:
+        """A sampler that follows the fiducial rate of `process` at `theta`."""
+
+    @abc.abstractmethod
+    def restore(self, table: Table) -> AbstractSampler:
+        """The sampler that was written as `table`.
+
+        Raises:
+            SchemaError: if the table holds something else.
+        """
+
+
+def proposed_weight(
+    process: AbstractProcess, sampler: AbstractSampler, v: UnitPoint, theta: Theta
+) -> tuple[UnitPoint, Scalar]:
+    """The point that `v` maps to and its Monte Carlo weight under the sampler's density, in pb."""
+    u, log_det = sampler.propose(v)
+    return u, weight(process, u, theta) * jax.numpy.exp(log_det)
+
+
+def uniform_batch(key: PRNGKeyArray, number: Array, dim: int) -> Array:
+    """Batch `number` of the stream `key`: uniform points, shape (`BATCH`, dim)."""
+    return jax.random.uniform(jax.random.fold_in(key, number), (BATCH, dim))
+
+
+def over_events(function: Callable[..., Row], *batches: Array) -> Row:
+    """Apply a function of one event to all rows of `batches`, `CHUNK` at a time."""
+    return jax.lax.map(lambda row: function(*row), batches, batch_size=CHUNK)
+
+
+def n_batches(n_points: int) -> int:
+    """Batches that hold at least `n_points`."""
+    return -(-n_points // BATCH)
+
+
+def progress(rows: Iterable[Row], total: int, what: str) -> Iterator[Row]:
+    """`rows` with a bar on stderr."""
+    yield from tqdm(rows, total=total, desc=what, mininterval=1.0, unit="batch")
