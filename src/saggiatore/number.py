@@ -1,7 +1,11 @@
 """Numbers as they are archived and as they are read: a value with its error, rounded like the Particle Data Group's."""
 
 import math
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+from saggiatore.errors import StudyError
 
 
 @dataclass(frozen=True)
@@ -37,3 +41,20 @@ def quote(value: float, error: float | None = None) -> str:
     """``0.954 ± 0.003`` in plain text."""
     shown, uncertainty = rounded(value, error)
     return shown if uncertainty is None else f"{shown} ± {uncertainty}"
+
+
+def fill(template: str, numbers: Mapping[str, Number]) -> str:
+    """Put numbers in the place of their names: ``keeps {information.network}`` -> ``keeps 0.954 ± 0.003``.
+
+    Raises:
+        StudyError: if a name is not among the numbers.
+    """
+
+    def quoted(match: re.Match[str]) -> str:
+        name = match.group(1)
+        if name not in numbers:
+            raise StudyError(f"a caption quotes '{name}', which the study does not measure: {template!r}.")
+        number = numbers[name]
+        return " ".join([quote(number.value, number.error), *([number.unit] if number.unit != "1" else [])])
+
+    return re.sub(r"\{([a-z][\w.]*)\}", quoted, template)

@@ -84,14 +84,28 @@ def profile(values: np.ndarray, targets: np.ndarray, weights: np.ndarray, axis: 
     return Profile(axis.centers[filled], bins.value[filled], spread / np.sqrt(size[filled]), spread)
 
 
-def feature_columns(scores: Table) -> list[Column]:
-    """The columns of a scores table that are observables."""
-    known = ("weight", "joint_score")
+def feature_columns(scores: Table, names: tuple[str, ...] = ()) -> list[Column]:
+    """The columns of a scores table that are observables: those of `names`, or all where it is empty.
+
+    Raises:
+        SchemaError: if the table has no such column.
+    """
+    if names:
+        return [scores.column(name) for name in names]
     return [
         column
         for column in scores.schema.columns
-        if column.name not in known and not column.name.startswith(("score_", "joint_score_"))
+        if column.name not in ("weight", "joint_score") and not column.name.startswith("score_")
     ]
+
+
+def values_of(table: Table, name: str) -> np.ndarray:
+    """One column as an array of shape (row,).
+
+    Raises:
+        SchemaError: if the table has no such column, listing what it has.
+    """
+    return table.data[table.column(name).name].to_numpy(dtype=float)
 
 
 def read_document(path: Path) -> dict:

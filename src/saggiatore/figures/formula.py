@@ -15,10 +15,11 @@ from saggiatore.figures.base import (
     feature_columns,
     profile,
     score_range,
+    values_of,
 )
 from saggiatore.figures.score import density
-from saggiatore.figures.style import FORMULA, NETWORK, TRUTH, angular_ticks, axis_label, new_figure, readable
-from saggiatore.spec import Label, ScoresLabel, Spec
+from saggiatore.figures.style import FORMULA, NETWORK, TRUTH, Style, angular_ticks, axis_label, new_figure, readable
+from saggiatore.spec import Label, ObservableName, ScoresLabel, Spec
 from saggiatore.tables import Column, Table
 
 
@@ -29,28 +30,31 @@ class FormulaFigureSpec(Spec):
     scores: ScoresLabel
     network: Label
     formula: Label
-    n_bins: int = Field(24, ge=4, le=200)
+    features: tuple[ObservableName, ...] = Field((), description="observables to draw; all if there are none")
+    n_bins: int = Field(24, ge=4, le=200, description="bins along each observable")
 
     def build(self) -> "FormulaFigure":
-        return FormulaFigure(self.network, self.formula, self.n_bins)
+        return FormulaFigure(self.scores, self.network, self.formula, self.features, self.n_bins)
 
 
 @dataclass(frozen=True)
 class FormulaFigure(AbstractFigure):
     """Small panels: mean and spread of both scores along each feature. Large panel: event by event."""
 
+    scores: str
     network: str
     formula: str
+    features: tuple[str, ...]
     n_bins: int
 
     def draw(self, inputs: Inputs) -> Figure:
         table = inputs.tables["scores"]
-        columns = feature_columns(table)
-        n_across = 2 if len(columns) > 1 else 1
+        columns = feature_columns(table, self.features)
+        n_across = 1 if len(columns) == 1 else 2 if len(columns) <= 6 else 3
         n_down = -(-len(columns) // n_across)
         height = max(2.4 * n_down, 4.6)
         figure = new_figure(2.9 * n_across + 1.15 * height, height)
-        small, large = figure.subfigures(1, 2, width_ratios=(2.9 * n_across, 1.15 * height))
+        small, large = figure.subfigures(1, 2, squeeze=False, width_ratios=(2.9 * n_across, 1.15 * height))[0]
         panels = list(small.subplots(n_down, n_across, squeeze=False).flat)
         for axes, column in zip(panels, columns, strict=False):
             self._profiles(axes, table, column)
@@ -61,14 +65,13 @@ class FormulaFigure(AbstractFigure):
         return figure
 
     def _profiles(self, axes: Axes, table: Table, column: Column) -> None:
-        values, weights = table.data[column.name].to_numpy(), table.data["weight"].to_numpy()
+        values, weights = values_of(table, column.name), values_of(table, "weight")
         axis = hist.axis.Regular(self.n_bins, *central_range(values))
         network, formula = (
-            profile(values, table.data[f"score_{name}"].to_numpy(), weights, axis)
-            for name in (self.network, self.formula)
+            profile(values, values_of(table, f"score_{name}"), weights, axis) for name in (self.network, self.formula)
         )
         name = readable(self.network)
-        band = {"color": NETWORK, "alpha": 0.2, "lw": 0, "label": f"{name}: spread"}
+        band: Style = {"color": NETWORK, "alpha": 0.2, "lw": 0, "label": f"{name}: spread"}
         axes.fill_between(network.centre, network.mean - network.spread, network.mean + network.spread, **band)
         axes.plot(network.centre, network.mean, color=NETWORK, label=f"{name}: mean")
         for side in (-1, 1):
@@ -82,16 +85,16 @@ class FormulaFigure(AbstractFigure):
         angular_ticks(axes, column)
 
     def _plane(self, axes: Axes, table: Table) -> None:
-        learned, formula = (table.data[f"score_{name}"].to_numpy() for name in (self.network, self.formula))
-        density(axes, learned, formula, table.data["weight"].to_numpy(), score_range(learned), 80)
+        learned, formula = (values_of(table, f"score_{name}") for name in (self.network, self.formula))
+        density(axes, learned, formula, values_of(table, "weight"), score_range(learned), 80)
         axes.axline((0, 0), slope=1, color=TRUTH, lw=0.8, ls="--")
-        axes.set_xlabel(axis_label(table.column(f"score_{self.network}")))
-        axes.set_ylabel(axis_label(table.column(f"score_{self.formula}")))
+        axes.set_xlabel(f"score of {readable(self.network)}")
+        axes.set_ylabel(f"score of {readable(self.formula)}")
 
     def caption(self) -> str:
         return (
             f"{readable(self.formula)} against {readable(self.network)} on the test events. Small panels: mean and "
             "spread (one standard deviation) of both scores along each observable. Large panel: event by event. The "
-            f"formula keeps {{information.{self.formula}}} of the joint Fisher information, the network "
-            f"{{information.{self.network}}}."
+            f"formula keeps {{information.{self.scores}.{self.formula}}} of the joint Fisher information, the network "
+            f"{{information.{self.scores}.{self.network}}}."
         )

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from saggiatore.figures.base import AbstractFigure, Inputs
-from saggiatore.figures.style import FORMULA, NETWORK, TRUTH, fit_text, new_figure
+from saggiatore.figures.style import FORMULA, NETWORK, TRUTH, Style, fit_text, new_figure
 from saggiatore.spec import FormulaLabel, HallOfFameLabel, RefitsLabel, Spec
 from saggiatore.tables import Table
 
@@ -36,7 +36,7 @@ class HallOfFameFigure(AbstractFigure):
         figure = new_figure(6.6, 4.8)
         axes = figure.subplots()
         engine = found.data["engine"].iloc[0]
-        marks = {"ms": 4.5, "mfc": "none", "color": NETWORK, "label": f"{engine}: loss on the teacher"}
+        marks: Style = {"ms": 4.5, "mfc": "none", "color": NETWORK, "label": f"{engine}: loss on the teacher"}
         axes.plot(found.data["complexity"], found.data["loss"], "s", **marks)
         self._refits(axes, refits)
         axes.set_yscale("log")
@@ -50,10 +50,10 @@ class HallOfFameFigure(AbstractFigure):
 
     def _refits(self, axes: Axes, refits: Table) -> None:
         rows = refits.data
-        marks = {"fmt": "o", "ms": 4.5, "lw": 1, "color": FORMULA, "label": "refitted: held-out joint score"}
+        marks: Style = {"fmt": "o", "ms": 4.5, "lw": 1, "color": FORMULA, "label": "refitted: held-out joint score"}
         axes.errorbar(rows["complexity"], rows["mse_select"], rows["mse_select_error"], **marks)
         chosen = rows[rows["is_chosen"] == 1]
-        ring = {"ms": 12, "mfc": "none", "mew": 1.5, "color": TRUTH, "label": "chosen"}
+        ring: Style = {"ms": 12, "mfc": "none", "mew": 1.5, "color": TRUTH, "label": "chosen"}
         axes.plot(chosen["complexity"], chosen["mse_select"], "o", **ring)
 
     def caption(self) -> str:

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from saggiatore.figures.base import AbstractFigure, Inputs
-from saggiatore.figures.style import FORMULA, NETWORK, OTHER, TRUTH, new_figure, readable
+from saggiatore.figures.style import FORMULA, NETWORK, OTHER, TRUTH, Style, new_figure, readable
 from saggiatore.number import quote
 from saggiatore.spec import InformationLabel, Spec
 
@@ -53,7 +53,7 @@ class InformationFigure(AbstractFigure):
         return figure
 
     def _bars(self, axes: Axes, rows: pd.DataFrame, kind: str) -> None:
-        bars = {"color": _COLOURS[kind], "alpha": 0.85, "label": _MEANINGS[kind], "height": 0.68}
+        bars: Style = {"color": _COLOURS[kind], "alpha": 0.85, "label": _MEANINGS[kind], "height": 0.68}
         axes.barh(rows.index, rows["information"], xerr=rows["information_error"], ecolor=TRUTH, **bars)
         for place, row in rows.iterrows():
             text = quote(row["information"], row["information_error"])

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from pydantic import Field
 
-from saggiatore.figures.base import AbstractFigure, Inputs, central_range, feature_columns, sums
+from saggiatore.figures.base import AbstractFigure, Inputs, central_range, feature_columns, sums, values_of
 from saggiatore.figures.style import (
     FORMULA,
     NETWORK,
@@ -20,7 +20,7 @@ from saggiatore.figures.style import (
     readable,
     unit_label,
 )
-from saggiatore.spec import Label, ScoresLabel, Spec
+from saggiatore.spec import Label, ObservableName, ScoresLabel, Spec
 from saggiatore.tables import Column, Table
 
 
@@ -30,23 +30,24 @@ class ObservablesFigureSpec(Spec):
     kind: Literal["observables"] = "observables"
     scores: ScoresLabel
     of: tuple[Label, ...] = Field((), description="scores to compare with the truth, by name")
-    n_bins: int = Field(40, ge=4, le=400)
+    features: tuple[ObservableName, ...] = Field((), description="observables to draw; all if there are none")
+    n_bins: int = Field(40, ge=4, le=400, description="bins of each histogram")
 
     def build(self) -> "ObservablesFigure":
-        return ObservablesFigure(self.scores, self.of, self.n_bins)
+        return ObservablesFigure(self.of, self.features, self.n_bins)
 
 
 @dataclass(frozen=True)
 class ObservablesFigure(AbstractFigure):
     r"""Above $p(x)$, below $\partial_\theta p(x) = p(x)\,E[t|x]$ with the joint score t, for each observable x."""
 
-    scores: str
     of: tuple[str, ...]
+    features: tuple[str, ...]
     n_bins: int
 
     def draw(self, inputs: Inputs) -> Figure:
         table = inputs.tables["scores"]
-        columns = feature_columns(table)
+        columns = feature_columns(table, self.features)
         n_across = min(len(columns), 4)
         n_down = -(-len(columns) // n_across)
         figure = new_figure(max(3.1 * n_across, 4.2), 0.3 + 3.9 * n_down)
@@ -60,8 +61,7 @@ class ObservablesFigure(AbstractFigure):
         return figure
 
     def _panel(self, upper: Axes, lower: Axes, table: Table, column: Column) -> None:
-        values = table.data[column.name].to_numpy()
-        weights = table.data["weight"].to_numpy()
+        values, weights = values_of(table, column.name), values_of(table, "weight")
         axis = hist.axis.Regular(self.n_bins, *central_range(values))
         density = 1 / (weights.sum() * axis.widths)
         per = "" if column.unit == "1" else f" [{unit_label(column.unit)}$^{{-1}}$]"
@@ -71,7 +71,7 @@ class ObservablesFigure(AbstractFigure):
         upper.errorbar(axis.centers, height * density, error * density, fmt="none", color=TRUTH, lw=0.8)
         upper.set_ylim(0, None)
         upper.set_ylabel(f"$p(x)${per}")
-        slope, error = sums(values, weights * table.data["joint_score"].to_numpy(), axis)
+        slope, error = sums(values, weights * values_of(table, "joint_score"), axis)
         lower.axhline(0, color="0.7", lw=0.8)
         lower.errorbar(
             axis.centers,
@@ -84,7 +84,7 @@ class ObservablesFigure(AbstractFigure):
             label=r"events: $p(x)\,E[t\,|\,x]$",
         )
         for name, colour in zip(self.of, (NETWORK, FORMULA, *OTHER), strict=False):
-            slope, _ = sums(values, weights * table.array([f"score_{name}"])[:, 0], axis)
+            slope, _ = sums(values, weights * values_of(table, f"score_{name}"), axis)
             lower.stairs(slope * density, axis.edges, baseline=None, color=colour, label=readable(name))
         lower.set_ylabel(rf"$\partial_\theta\,p(x)${per}")
         lower.set_xlabel(axis_label(column))

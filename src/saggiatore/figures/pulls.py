@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from saggiatore.figures.base import AbstractFigure, Inputs, sums
-from saggiatore.figures.style import FORMULA, NETWORK, TRUTH, axis_label, headroom, new_figure
+from saggiatore.figures.style import FORMULA, NETWORK, TRUTH, Style, axis_label, headroom, new_figure
 from saggiatore.spec import CalibrationLabel, PullsLabel, Spec
 from saggiatore.tables import Table
 
@@ -44,7 +44,7 @@ class PullsFigure(AbstractFigure):
         counts, error = sums(pulls, np.ones_like(pulls), axis)
         per_event = 1 / (len(pulls) * axis.widths)
         axes.stairs(counts * per_event, axis.edges, color=NETWORK, fill=True, alpha=0.25)
-        marks = {"fmt": ".", "ms": 3, "lw": 0.8, "color": NETWORK, "label": "held-out events"}
+        marks: Style = {"fmt": ".", "ms": 3, "lw": 0.8, "color": NETWORK, "label": "held-out events"}
         axes.errorbar(axis.centers, counts * per_event, error * per_event, **marks)
         grid = np.linspace(-5, 5, 301)
         axes.plot(grid, np.exp(-(grid**2) / 2) / np.sqrt(2 * np.pi), color=TRUTH, lw=1, ls="--", label=r"$N(0,1)$")
@@ -58,9 +58,16 @@ class PullsFigure(AbstractFigure):
     def _coverage(self, axes: Axes, table: Table) -> None:
         axes.axline((0, 0), slope=1, color=TRUTH, lw=1, ls="--", label="exact")
         rows = table.data
-        normal = {"fmt": "s", "ms": 5, "mfc": "none", "color": NETWORK, "lw": 1, "label": r"$\pm$ normal quantiles"}
+        normal: Style = {
+            "fmt": "s",
+            "ms": 5,
+            "mfc": "none",
+            "color": NETWORK,
+            "lw": 1,
+            "label": "normal quantiles",
+        }
         axes.errorbar(rows["level"], rows["coverage_normal"], rows["coverage_normal_error"], **normal)
-        calibrated = {"fmt": "o", "ms": 4, "color": FORMULA, "lw": 1, "label": "calibrated in training"}
+        calibrated: Style = {"fmt": "o", "ms": 4, "color": FORMULA, "lw": 1, "label": "calibrated in training"}
         axes.errorbar(rows["level"], rows["coverage"], rows["coverage_error"], **calibrated)
         axes.set_xlim(0, 1)
         axes.set_ylim(0, 1)

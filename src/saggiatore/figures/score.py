@@ -10,8 +10,8 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from pydantic import Field
 
-from saggiatore.figures.base import AbstractFigure, Inputs, profile, score_range
-from saggiatore.figures.style import DENSITY, FORMULA, TRUTH, axis_label, new_figure
+from saggiatore.figures.base import AbstractFigure, Inputs, profile, score_range, values_of
+from saggiatore.figures.style import DENSITY, FORMULA, TRUTH, axis_label, new_figure, readable
 from saggiatore.spec import Label, ScoresLabel, Spec
 
 
@@ -21,7 +21,7 @@ class ScoreFigureSpec(Spec):
     kind: Literal["score"] = "score"
     scores: ScoresLabel
     of: Label
-    n_bins: int = Field(80, ge=4, le=400)
+    n_bins: int = Field(80, ge=4, le=400, description="bins of each axis")
 
     def build(self) -> "ScoreFigure":
         return ScoreFigure(self.of, self.n_bins)
@@ -36,8 +36,8 @@ class ScoreFigure(AbstractFigure):
 
     def draw(self, inputs: Inputs) -> Figure:
         table = inputs.tables["scores"]
-        learned, joint = table.data[f"score_{self.of}"].to_numpy(), table.data["joint_score"].to_numpy()
-        weights = table.data["weight"].to_numpy()
+        learned, joint = values_of(table, f"score_{self.of}"), values_of(table, "joint_score")
+        weights = values_of(table, "weight")
         low, high = score_range(np.concatenate([learned, joint]))
         figure = new_figure(5.8, 4.8)
         axes = figure.subplots()
@@ -50,7 +50,7 @@ class ScoreFigure(AbstractFigure):
             axes.plot(
                 found.centre, edge, color=FORMULA, lw=0.9, ls=":", label="mean ± spread of $t$" if side > 0 else None
             )
-        axes.set_xlabel(axis_label(table.column(f"score_{self.of}")))
+        axes.set_xlabel(f"score of {readable(self.of)}")
         axes.set_ylabel(axis_label(table.column("joint_score")))
         axes.legend(loc="upper left")
         return figure

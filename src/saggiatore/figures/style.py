@@ -3,6 +3,7 @@
 import contextlib
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import matplotlib
 import mplhep
@@ -20,7 +21,9 @@ FORMULA = "#e42536"
 OTHER = ("#832db6", "#ffa90e", "#a96b59", "#717581")
 DENSITY = "Blues"
 
-_SIZES = {
+Style = dict[str, Any]  # keywords of a matplotlib call
+
+_SIZES: dict[Any, Any] = {
     "font.size": 11,
     "axes.labelsize": 12,
     "axes.linewidth": 0.8,

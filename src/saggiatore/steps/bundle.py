@@ -1,0 +1,94 @@
+"""Seal a study into one archive."""
+
+import json
+import platform
+from pathlib import Path, PurePosixPath
+
+from saggiatore.bundle import MANIFEST, README, write_bundle
+from saggiatore.errors import BundleError
+from saggiatore.number import quote
+from saggiatore.provenance import git_commit, package_versions
+
+_README = """\
+{title}
+
+This is the archive of the study '{study}' of Saggiatore {version} (commit {commit}).
+All files lie under the paths that they have in the repository:
+
+  config/studies/{study}.yaml    what was asked for: process, cuts, events, networks, formulas, figures
+  config/schema/                 what a study can say
+  results/{study}/spec/          what each job saw
+  results/{study}/tables/        cross sections, teacher tables, scores of the test events, information, pulls, coverage
+  results/{study}/models/        trained networks and their training histories
+  results/{study}/draws/         posterior draws and their diagnostics
+  results/{study}/formulas/      halls of fame, refitted constants, the chosen formulas with their covariances
+  results/{study}/figures/       every figure as PDF and PNG
+  results/{study}/numbers.json   every number with its error, unit and origin; every figure's caption
+  requirements.txt, envs/        the packages that it was made with
+  manifest.json                  size and SHA-256 of every file
+
+Every table is Parquet; each column's unit and meaning, and the table's provenance (job, code, versions), are in its
+metadata under the key 'saggiatore'. Models, formulas and figures carry the same provenance.
+{formulas}
+To check that the archive is whole, with Saggiatore installed:
+
+  python -m saggiatore verify {study}.zip          (or the folder into which it was unpacked)
+
+or without it, compare `sha256sum` of any file with its entry in manifest.json.
+
+{absent}To make it again: check out the commit above, then `make STUDY={study}`.
+"""
+
+
+def run(
+    *, study: str, code: str, files: list[Path], not_included: list[Path], root: Path = Path("."), out: Path
+) -> None:
+    """Write the archive; `files` go in, `not_included` are only stated; both are named by their paths from `root`."""
+    names = {_name(path, root): path for path in files}
+    absent = {_name(path, root): path for path in not_included}
+    header = {"study": study, "code": code, "commit": git_commit(), "environment": _environment()}
+    texts = {README: _readme(study, header, names, absent)}
+    manifest = write_bundle(out, names, texts, absent, header)
+    size = sum(entry["size"] for entry in manifest["files"].values())
+    print(f"{out}: {len(manifest['files'])} files, {size / 1e6:.1f} MB, and {MANIFEST}")
+
+
+def _name(path: Path, root: Path) -> str:
+    try:
+        return path.resolve().relative_to(Path(root).resolve()).as_posix()
+    except ValueError:
+        raise BundleError(
+            f"{path}: lies outside {root}, so it has no place in the archive; give files below it."
+        ) from None
+
+
+def _environment() -> dict[str, str]:
+    return {"python": platform.python_version(), **package_versions()}
+
+
+def _readme(study: str, header: dict, files: dict[str, Path], absent: dict[str, Path]) -> str:
+    listed = "".join(f"  {name}\n" for name in sorted(absent))
+    stated = (
+        "Too large to be included, so that only their size and SHA-256 are stated (`verify --results FOLDER` looks for\n"
+        f"them under a folder of results):\n\n{listed}\n"
+    )
+    return _README.format(
+        title=f"Saggiatore: {study}",
+        study=study,
+        version=header["environment"]["saggiatore"],
+        commit=header["commit"],
+        formulas=_formulas(files),
+        absent=stated if absent else "",
+    )
+
+
+def _formulas(files: dict[str, Path]) -> str:
+    """The formulas of the study and what they are worth, from its numbers."""
+    paths = [path for name, path in files.items() if PurePosixPath(name).name == "numbers.json"]
+    lines = []
+    for path in paths:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        for label, formula in found["formulas"].items():
+            lines.append(f"  {label}: {formula['text']}")
+            lines += [f"      {name} = {quote(*constant)}" for name, constant in formula["constants"].items()]
+    return "\nFormulas found:\n\n" + "\n".join(lines) + "\n" if lines else ""

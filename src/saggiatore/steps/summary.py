@@ -1,0 +1,61 @@
+"""What a study found, in a few lines for the terminal."""
+
+import json
+import textwrap
+from pathlib import Path
+
+from saggiatore.errors import SchemaError
+from saggiatore.number import Number, quote
+
+
+def run(*, numbers: Path) -> None:
+    """Print the formulas with their error bars, what they are worth, and where figures and archive lie."""
+    try:
+        document = json.loads(numbers.read_text(encoding="utf-8"))
+        found = {name: Number(**entry) for name, entry in document["numbers"].items()}
+        study = document["header"]["study"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SchemaError(f"{numbers}: no readable numbers.json ({error!r}). Run the study that makes it.") from None
+    lines = [line for label, entry in document["formulas"].items() for line in _formula(label, entry)]
+    lines += ["", *_information(found), *_calibration(found), "", *_places(study, numbers.parent, document)]
+    print("\n".join(lines).strip("\n"))
+
+
+def _formula(label: str, entry: dict) -> list[str]:
+    head = f"Formula '{label}' for the score of {entry['parameter']} (complexity {entry['complexity']}):"
+    text = textwrap.wrap(entry["text"], 100, initial_indent="    ", subsequent_indent="      ")
+    constants = [f"    {name} = {quote(*constant)}" for name, constant in entry["constants"].items()]
+    return [head, *text, *constants]
+
+
+def _information(found: dict[str, Number]) -> list[str]:
+    """Information kept, best first; a histogram is what one would have done without it all."""
+    kept = {name: number for name, number in found.items() if name.startswith("information.")}
+    order = sorted(kept, key=lambda name: -kept[name].value)
+    width = max((len(name) for name in kept), default=0) - len("information.")
+    rows = [
+        f"    {name.removeprefix('information.'):<{width}}  {quote(kept[name].value, kept[name].error)}"
+        for name in order
+    ]
+    return ["Fraction of the joint Fisher information kept on test events:", *rows] if rows else []
+
+
+def _calibration(found: dict[str, Number]) -> list[str]:
+    lines = []
+    for name, number in found.items():
+        stem, _, label = name.partition(".")
+        if stem == "pull_width":
+            at_68 = found.get(f"coverage.{label}.68")
+            covered = f", coverage of 68 % intervals {quote(at_68.value, at_68.error)}" if at_68 else ""
+            lines.append(
+                f"Errors of '{label}' on held-out events: pull width {quote(number.value, number.error)}{covered}"
+            )
+    return lines
+
+
+def _places(study: str, folder: Path, document: dict) -> list[str]:
+    return [
+        f"Figures  {folder / 'figures'} ({len(document['figures'])})",
+        f"Numbers  {folder / 'numbers.json'} ({len(document['numbers'])})",
+        f"Archive  {folder.parent / 'bundles' / f'{study}.zip'}",
+    ]
