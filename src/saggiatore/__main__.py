@@ -68,6 +68,9 @@ def _parse(step: str, run: typing.Callable, arguments: list[str]) -> dict:
         if name == "job":
             parser.add_argument("--spec", type=Path, required=True, help="JSON of the job")
             continue
+        if parameter.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD:
+            parser.add_argument(name, type=hints[name], help="path")
+            continue
         _add_flag(parser, name, hints[name], parameter.default)
     values = vars(parser.parse_args(arguments))
     if job_class is not None:

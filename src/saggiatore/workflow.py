@@ -163,6 +163,12 @@ class Plan:
         kept = [key for key in ARTEFACTS if key[0] != "events"]
         return [path for stage, name in kept for path in self.all_of(study, stage, name)]
 
+    def house(self, study: str) -> list[str]:
+        """The repository's own files that the archive holds: study, schema, environments, licence, citation."""
+        environments = sorted(path.name for path in (self._root / "envs").glob("*.yaml"))
+        own = ["LICENSE", "CITATION.cff", "requirements.txt", "config/schema/study.schema.json"]
+        return [f"config/studies/{study}.yaml", *own, *(f"envs/{name}" for name in environments)]
+
     def shards(self, study: str, label: str) -> list[str]:
         """The shards that make up an events table."""
         n_shards = self.study(study).section("events", label).get("n_shards", 1)

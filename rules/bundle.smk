@@ -1,0 +1,45 @@
+rule numbers:
+    input:
+        integrals=lambda wc: plan.all_of(wc.study, "sampler", "integral"),
+        informations=lambda wc: plan.all_of(wc.study, "information", "information"),
+        formulas=lambda wc: plan.all_of(wc.study, "formulas", "formula"),
+        calibrations=lambda wc: plan.all_of(wc.study, "draws", "calibration"),
+        diagnostics=lambda wc: plan.all_of(wc.study, "draws", "diagnostics"),
+        histories=lambda wc: plan.all_of(wc.study, "models", "history"),
+        figures=lambda wc: plan.all_of(wc.study, "figures", "png"),
+    output:
+        "results/{study}/numbers.json",
+    log:
+        "results/{study}/logs/numbers.log",
+    benchmark:
+        "results/{study}/benchmarks/numbers.tsv"
+    conda:
+        "../envs/plot.yaml"
+    params:
+        code=lambda wc: plan.code_of("numbers", wc.study),
+    shell:
+        "python -m saggiatore numbers --study {wildcards.study} --code {params.code} "
+        "--integrals {input.integrals:q} --informations {input.informations:q} --formulas {input.formulas:q} "
+        "--calibrations {input.calibrations:q} --diagnostics {input.diagnostics:q} "
+        "--histories {input.histories:q} --figures {input.figures:q} --out {output:q} > {log:q} 2>&1"
+
+
+rule bundle:
+    input:
+        specs=lambda wc: plan.specs(wc.study),
+        results=lambda wc: plan.bundled(wc.study),
+        numbers="results/{study}/numbers.json",
+        house=lambda wc: plan.house(wc.study),
+        events=lambda wc: plan.all_of(wc.study, "events", "events"),
+    output:
+        "results/bundles/{study}.zip",
+    log:
+        "results/{study}/logs/bundle.log",
+    conda:
+        "../envs/plot.yaml"
+    params:
+        code=lambda wc: plan.code_of("bundle", wc.study),
+    shell:
+        "python -m saggiatore bundle --study {wildcards.study} --code {params.code} --files {input.specs:q} "
+        "{input.results:q} {input.numbers:q} {input.house:q} --not-included {input.events:q} --out {output:q} "
+        "> {log:q} 2>&1"
