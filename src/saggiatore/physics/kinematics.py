@@ -1,0 +1,75 @@
+"""Relativistic kinematics of one event: momenta are (E, px, py, pz) in GeV, the beams run along the z axis."""
+
+import jax.numpy as jnp
+
+from saggiatore.types import FourMomentum, Momenta, Scalar
+
+
+def minkowski_dot(p: FourMomentum, q: FourMomentum) -> Scalar:
+    """Invariant product, metric (+, -, -, -), GeV^2."""
+    return p[0] * q[0] - p[1] * q[1] - p[2] * q[2] - p[3] * q[3]
+
+
+def mass_squared(p: FourMomentum) -> Scalar:
+    """Invariant mass squared, GeV^2."""
+    return minkowski_dot(p, p)
+
+
+def light_cone(p: FourMomentum) -> tuple[Scalar, Scalar]:
+    """E + pz and E - pz of a massless momentum, GeV; the small one from pT^2, which loses no digits."""
+    large = p[0] + jnp.where(p[3] > 0, p[3], -p[3])
+    small = (p[1] ** 2 + p[2] ** 2) / large
+    return jnp.where(p[3] > 0, large, small), jnp.where(p[3] > 0, small, large)
+
+
+def transverse_momentum(p: FourMomentum) -> Scalar:
+    """Transverse momentum, GeV."""
+    return jnp.hypot(p[1], p[2])
+
+
+def pseudorapidity(p: FourMomentum) -> Scalar:
+    """Pseudorapidity; the rapidity of a massless momentum."""
+    return jnp.arcsinh(p[3] / transverse_momentum(p))
+
+
+def rapidity(p: FourMomentum) -> Scalar:
+    """Rapidity of a massive momentum."""
+    return jnp.arctanh(p[3] / p[0])
+
+
+def azimuth(p: FourMomentum) -> Scalar:
+    """Azimuth in (-pi, pi]."""
+    return jnp.arctan2(p[2], p[1])
+
+
+def wrap_angle(angle: Scalar) -> Scalar:
+    """The same angle in (-pi, pi]."""
+    return jnp.pi - jnp.mod(jnp.pi - angle, 2 * jnp.pi)
+
+
+def massless(pt: Scalar, eta: Scalar, phi: Scalar) -> FourMomentum:
+    """Massless momentum of transverse momentum `pt` (GeV), pseudorapidity and azimuth."""
+    return pt * jnp.stack([jnp.cosh(eta), jnp.cos(phi), jnp.sin(phi), jnp.sinh(eta)])
+
+
+def boost_along_z(momenta: Momenta, rapidity: Scalar) -> Momenta:
+    """Momenta seen after a boost by `rapidity` along the beam."""
+    plus = (momenta[:, 0] + momenta[:, 3]) * jnp.exp(rapidity)
+    minus = (momenta[:, 0] - momenta[:, 3]) * jnp.exp(-rapidity)
+    return jnp.stack([(plus + minus) / 2, momenta[:, 1], momenta[:, 2], (plus - minus) / 2], axis=1)
+
+
+def rotate_about_z(momenta: Momenta, angle: Scalar) -> Momenta:
+    """Momenta rotated about the beam."""
+    cos, sin = jnp.cos(angle), jnp.sin(angle)
+    px, py = momenta[:, 1], momenta[:, 2]
+    return jnp.stack([momenta[:, 0], cos * px - sin * py, sin * px + cos * py, momenta[:, 3]], axis=1)
+
+
+def beams_along_z(momenta: Momenta) -> Momenta:
+    """The same event with the first incoming massless leg along +z and the second along -z, by a proper rotation.
+
+    Only events whose beams are along z already, in either order, are served: other frames would cost digits.
+    """
+    turned = momenta * jnp.array([1.0, 1.0, -1.0, -1.0])  # by pi about the x axis
+    return jnp.where(momenta[0, 3] > 0, momenta, turned)

@@ -1,0 +1,153 @@
+r"""Higgs production by weak-boson fusion at a proton collider: $p p \to j j h$, all t- and u-channel exchanges.
+
+Two generations of massless quarks and antiquarks, W and Z fusion with their interference, photons through the
+dimension-six vertices, no widths in the exchanged propagators, fixed factorisation scale, leading order. V h production
+by annihilation, which the cut on the distance of the jets removes, is left out. See `wbf_amplitude` for the operators.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
+
+import equinox as eqx
+import jax.numpy as jnp
+from pydantic import Field, model_validator
+
+from saggiatore.errors import StudyError
+from saggiatore.physics import electroweak as ew
+from saggiatore.physics import parton_density
+from saggiatore.physics.helicity import contractions
+from saggiatore.physics.kinematics import pseudorapidity, transverse_momentum
+from saggiatore.physics.observables import JET_OBSERVABLES, delta_eta, m_jj
+from saggiatore.physics.parton_density import ScaledDensity
+from saggiatore.physics.phase_space import JetRegion, event, jet_variables, log_density, rapidity_range
+from saggiatore.physics.process import AbstractProcess, Observable
+from saggiatore.physics.wbf_amplitude import COEFFICIENTS, assignments, pair_propagators, vertex_amplitudes
+from saggiatore.physics.wbf_flavour_sum import Amplitudes, Densities, flavour_sum
+from saggiatore.spec import Label, Spec
+from saggiatore.types import Array, Flag, Float, Momenta, Scalar, Theta, UnitPoint
+from saggiatore.units import GEV2_PB, Energy, InverseTeV2
+
+# coefficients of -(c/Lambda^2)(phi^+ phi) V V, the normalisation of arXiv:2109.10414, in those of HISZ
+_IN_HISZ = {
+    **{name: (name, 1.0) for name in COEFFICIENTS},
+    **{f"c_{name}": (f"f_{name}", 4 / ew.G**2) for name in ("ww", "wwt")},
+    **{f"c_{name}": (f"f_{name}", 4 / ew.G_PRIME**2) for name in ("bb", "bbt")},
+}
+_SPECIES = ((2, 1, -2, -1), (4, 3, -4, -3))  # one row a generation
+_PT_SCALE = 60.0  # GeV; of the order of M_W, any value gives the same cross section
+
+Direction = Annotated[dict[Literal[*_IN_HISZ], InverseTeV2], Field(min_length=1)]
+
+
+class WbfCuts(Spec):
+    """Fiducial region of the two jets."""
+
+    pt_j: Energy = Field(gt=0, description="least transverse momentum of a jet")
+    abs_eta_j: float = Field(gt=0, le=20, description="greatest |pseudorapidity| of a jet")
+    delta_eta_jj: float = Field(0, ge=0, description="least distance of the jets in pseudorapidity")
+    m_jj: Energy = Field(0, ge=0, description="least invariant mass of the jets")
+
+
+class WbfHiggsSpec(Spec):
+    """Weak-boson fusion to a Higgs boson in proton collisions."""
+
+    kind: Literal["wbf_higgs"] = "wbf_higgs"
+    sqrt_s: Energy = Field(gt=0, description="energy of the collision")
+    parton_density: str = Field(min_length=1, description="name of an LHAPDF set")
+    factorisation_scale: Energy = Field(gt=0)
+    cuts: WbfCuts
+    parameters: dict[Label, Direction] = Field(
+        min_length=1, description="each theory parameter: the direction in coefficient space of which it is a multiple"
+    )
+
+    @model_validator(mode="after")
+    def _cuts_leave_room(self) -> "WbfHiggsSpec":
+        if self.cuts.delta_eta_jj >= 2 * self.cuts.abs_eta_j:
+            raise ValueError(
+                f"delta_eta_jj = {self.cuts.delta_eta_jj:g} leaves no room within |eta_j| < {self.cuts.abs_eta_j:g}; "
+                "lower it below twice abs_eta_j."
+            )
+        if 2 * self.cuts.pt_j >= self.sqrt_s:
+            raise ValueError(f"pt_j = {self.cuts.pt_j:g} GeV is above half of sqrt_s = {self.sqrt_s:g} GeV; lower it.")
+        return self
+
+    def build(self) -> "WbfHiggs":
+        """The process.
+
+        Raises:
+            PartonDensityError: if the set is missing, damaged or does not cover the scale.
+        """
+        density = parton_density.load(self.parton_density).at_scale(self.factorisation_scale)
+        rows = [_in_hisz(direction) for direction in self.parameters.values()]
+        return WbfHiggs(
+            sqrt_s=self.sqrt_s,
+            cuts=self.cuts,
+            density=density,
+            directions=jnp.array(rows),
+            parameters=tuple(self.parameters),
+        )
+
+
+class WbfHiggs(AbstractProcess):
+    """Weak-boson fusion; theta are multiples of the study's directions in coefficient space, zero is the Standard Model.
+
+    Jet 3 is the one of larger pseudorapidity; every flavour assignment of the two jets is summed. Parity is the
+    reflection of `observables`: it changes the sign of the CP-odd coefficients.
+    """
+
+    dim: ClassVar[int] = 7
+    legs: ClassVar[tuple[str, ...]] = ("parton along +z", "parton along -z", "forward jet", "backward jet", "Higgs boson")
+    observables: ClassVar[Mapping[str, Observable]] = JET_OBSERVABLES
+
+    sqrt_s: float = eqx.field(static=True)  # GeV
+    cuts: WbfCuts = eqx.field(static=True)
+    density: ScaledDensity
+    directions: Float[Array, "theta coefficient"]  # TeV^-2, HISZ
+    parameters: tuple[str, ...] = eqx.field(static=True)
+
+    def momenta(self, u: UnitPoint) -> tuple[Momenta, Scalar]:
+        """Momenta inside the cuts on pT, eta and Delta eta."""
+        cuts = self.cuts
+        jets, log_jets = jet_variables(
+            JetRegion(self.sqrt_s, cuts.pt_j, cuts.abs_eta_j, cuts.delta_eta_jj, _PT_SCALE), u[:6]
+        )
+        low, high = rapidity_range(self.sqrt_s, ew.M_H, jets)
+        possible = high > low
+        width = jnp.where(possible, high - low, 1.0)
+        momenta = event(ew.M_H, jets, low + width * u[6])
+        log_jacobian = log_jets + log_density(self.sqrt_s, jets) + jnp.log(width)
+        return momenta, jnp.where(possible, log_jacobian, -jnp.inf)
+
+    def accepts(self, momenta: Momenta) -> Flag:
+        """All cuts; the mapping covers no more than the cuts on pT, eta and Delta eta, up to rounding."""
+        inside = (m_jj(momenta) >= self.cuts.m_jj) & (delta_eta(momenta) >= self.cuts.delta_eta_jj)
+        for jet in (momenta[2], momenta[3]):
+            inside &= transverse_momentum(jet) >= self.cuts.pt_j
+            inside &= jnp.abs(pseudorapidity(jet)) <= self.cuts.abs_eta_j
+        return inside
+
+    def rate(self, momenta: Momenta, theta: Theta) -> Scalar:
+        """Sum over flavours of densities x flux x |M|^2, pb per unit of dPhi / (dx1 dx2)^-1 of `phase_space`."""
+        x_1, x_2 = 2 * momenta[:2, 0] / self.sqrt_s
+        densities = (_quark_densities(self.density, x) / x for x in (x_1, x_2))
+        amplitudes = (_pair_amplitudes(legs, theta @ self.directions) for legs in assignments(momenta))
+        flux = GEV2_PB / (2 * x_1 * x_2 * self.sqrt_s**2)
+        return flux * flavour_sum(*densities, *amplitudes)
+
+
+def _in_hisz(direction: Mapping[str, float]) -> list[float]:
+    row = dict.fromkeys(COEFFICIENTS, 0.0)
+    for name, value in direction.items():
+        target, factor = _IN_HISZ[name]
+        row[target] += factor * value
+    return list(row.values())
+
+
+def _quark_densities(density: ScaledDensity, x: Scalar) -> Densities:
+    places = [[parton_density.FLAVOURS.index(flavour) for flavour in row] for row in _SPECIES]
+    return density.xf(x)[jnp.array(places)]
+
+
+def _pair_amplitudes(quarks: Momenta, coefficients: Float[Array, " coefficient"]) -> Amplitudes:
+    kinematics = contractions(quarks)
+    return vertex_amplitudes(kinematics, coefficients) * pair_propagators(kinematics, widths=False)
