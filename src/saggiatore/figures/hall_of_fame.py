@@ -44,8 +44,7 @@ class HallOfFameFigure(AbstractFigure):
         axes.set_ylabel("mean squared error")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend(loc="upper right")
-        chosen = refits.data["latex"][refits.data["is_chosen"] == 1].iloc[0]
-        fit_text(figure, f"${chosen}$")
+        fit_text(figure, f"${inputs.documents['formula']['shown']['latex']}$")
         return figure
 
     def _refits(self, axes: Axes, refits: Table) -> None:

@@ -41,6 +41,8 @@ _SIZES: dict[Any, Any] = {
     "figure.dpi": 100,
     "savefig.dpi": 160,
     "savefig.bbox": None,
+    "figure.constrained_layout.h_pad": 0.06,
+    "figure.constrained_layout.w_pad": 0.06,
     "pdf.compression": 6,
     "pdf.fonttype": 3,
     "axes.formatter.use_mathtext": True,

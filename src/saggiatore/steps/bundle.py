@@ -9,6 +9,8 @@ from saggiatore.errors import BundleError
 from saggiatore.number import quote
 from saggiatore.provenance import git_commit, package_versions
 
+_FORMULA = ".formula.json"
+_EXPORTS = {"py": "python", "cpp": "cpp", "tformula.txt": "tformula"}
 _README = """\
 {title}
 
@@ -21,7 +23,8 @@ All files lie under the paths that they have in the repository:
   results/{study}/tables/        cross sections, teacher tables, scores of the test events, information, pulls, coverage
   results/{study}/models/        trained networks and their training histories
   results/{study}/draws/         posterior draws and their diagnostics
-  results/{study}/formulas/      halls of fame, refitted constants, the chosen formulas with their covariances
+  results/{study}/formulas/      halls of fame, refitted constants, the chosen formulas with their covariances, and as
+                                 Python, C++ and ROOT TFormula
   results/{study}/figures/       every figure as PDF and PNG
   results/{study}/numbers.json   every number with its error, unit and origin; every figure's caption
   requirements.txt, envs/        the packages that it was made with
@@ -47,7 +50,7 @@ def run(
     names = {_name(path, root): path for path in files}
     absent = {_name(path, root): path for path in not_included}
     header = {"study": study, "code": code, "commit": git_commit(), "environment": _environment()}
-    texts = {README: _readme(study, header, names, absent)}
+    texts = {README: _readme(study, header, names, absent), **_exports(names)}
     manifest = write_bundle(out, names, texts, absent, header)
     size = sum(entry["size"] for entry in manifest["files"].values())
     print(f"{out}: {len(manifest['files'])} files, {size / 1e6:.1f} MB, and {MANIFEST}")
@@ -62,6 +65,17 @@ def _name(path: Path, root: Path) -> str:
         ) from None
 
 
+def _exports(files: dict[str, Path]) -> dict[str, str]:
+    """Each formula as a Python function, a C++ function and a ROOT TFormula, for readers without this package."""
+    texts = {}
+    for name, path in files.items():
+        if name.endswith(_FORMULA):
+            shown = json.loads(path.read_text(encoding="utf-8"))["shown"]
+            stem = name.removesuffix(_FORMULA)
+            texts |= {f"{stem}.{ending}": shown[language].rstrip("\n") + "\n" for ending, language in _EXPORTS.items()}
+    return texts
+
+
 def _environment() -> dict[str, str]:
     return {"python": platform.python_version(), **package_versions()}
 
@@ -69,8 +83,8 @@ def _environment() -> dict[str, str]:
 def _readme(study: str, header: dict, files: dict[str, Path], absent: dict[str, Path]) -> str:
     listed = "".join(f"  {name}\n" for name in sorted(absent))
     stated = (
-        "Too large to be included, so that only their size and SHA-256 are stated (`verify --results FOLDER` looks for\n"
-        f"them under a folder of results):\n\n{listed}\n"
+        "Too large to be included, so that only their size and SHA-256 are stated (`verify --results FOLDER` looks\n"
+        f"for them under a folder of results):\n\n{listed}\n"
     )
     return _README.format(
         title=f"Saggiatore: {study}",

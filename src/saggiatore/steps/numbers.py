@@ -138,16 +138,16 @@ def _formula_entry(path: Path, root: Path) -> dict:
     """A formula for readers: text, LaTeX, complexity, and each constant with its error."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        errors = [row[place] ** 0.5 for place, row in enumerate(found["covariance"])]
-        constants = {
-            name: (value, error) for (name, value), error in zip(found["constants"].items(), errors, strict=True)
-        }
-        kept = {name: found[name] for name in ("text", "latex", "complexity", "parameter")}
+        shown = found["shown"]
+        constants = {name: (value, shown["errors"][name]) for name, value in found["constants"].items()}
+        kept = {name: shown[name] for name in ("text", "latex", "complexity")}
+        parameter, engine = found["name"], found["engine"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SchemaError(
             f"{path}: not a formula of this version ({error!r}). Re-run the rule that makes it."
         ) from None
-    return {**kept, "constants": constants, "artefact": _relative(path, root)}
+    entry = {"parameter": parameter, "engine": engine, "constants": constants, "artefact": _relative(path, root)}
+    return {**kept, **entry}
 
 
 def _figures(paths: list[Path], root: Path, numbers: dict[str, Number]) -> dict[str, dict]:
@@ -158,5 +158,5 @@ def _figures(paths: list[Path], root: Path, numbers: dict[str, Number]) -> dict[
         entry["files"][_relative(path, root)] = hashlib.sha256(path.read_bytes()).hexdigest()
         if path.suffix == ".png":
             with Image.open(path) as picture:
-                entry["caption"] = fill(picture.text["Description"], numbers)
+                entry["caption"] = fill(picture.info["Description"], numbers)
     return figures

@@ -1,0 +1,218 @@
+"""Small tables of a study, made up, in the columns that the steps write."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from saggiatore.tables import Column, TableSchema, write_table
+
+ORIGIN = {"spec": {"study": "toy"}, "code": "0123", "commit": "unknown", "versions": {}}
+N = 2000
+
+SCORES = TableSchema(
+    "scores",
+    1,
+    (
+        Column("x_p1", "1", "scaled transverse momentum", r"$x_{p,1}$"),
+        Column("m_jj", "GeV", "invariant mass", r"$m_{jj}$"),
+        Column("delta_phi", "rad", "signed angle", r"$\Delta\phi_{jj}$"),
+        Column("weight", "pb", "weight"),
+        Column("joint_score", "1", "joint score", "joint score $t$"),
+        Column("score_network", "1", "score of the network"),
+        Column("score_formula", "1", "score of the formula"),
+    ),
+)
+HISTORY = TableSchema(
+    "history",
+    1,
+    (
+        Column("epoch", "1", "passes", "epoch", "int"),
+        Column("train_loss", "1", "training loss"),
+        Column("validation_loss", "1", "validation loss"),
+    ),
+)
+PULLS = TableSchema("pulls", 1, (Column("pull", "1", "pull", "pull"),))
+CALIBRATION_COLUMNS = (
+    "level",
+    "coverage",
+    "coverage_error",
+    "coverage_normal",
+    "coverage_normal_error",
+    "pull_mean",
+    "pull_mean_error",
+    "pull_width",
+    "pull_width_error",
+)
+CALIBRATION = TableSchema("calibration", 1, tuple(Column(name, "1", name) for name in CALIBRATION_COLUMNS))
+DIAGNOSTICS = TableSchema(
+    "diagnostics",
+    1,
+    (
+        Column("parameter", "1", "name", kind="str"),
+        Column("rhat", "1", "split R-hat"),
+        Column("ess", "1", "effective sample size"),
+        Column("n_divergent", "1", "divergences", kind="int"),
+    ),
+)
+INTEGRAL = TableSchema(
+    "integral",
+    1,
+    (
+        Column("cross_section", "pb", "fiducial cross section"),
+        Column("cross_section_error", "pb", "its error"),
+        Column("unweighting_efficiency", "1", "efficiency"),
+        Column("cut_efficiency", "1", "efficiency"),
+        Column("overweight_rate", "1", "rate"),
+    ),
+)
+HALL_OF_FAME = TableSchema(
+    "hall_of_fame",
+    1,
+    (
+        Column("complexity", "1", "nodes", kind="int"),
+        Column("loss", "1", "loss"),
+        Column("expression", "1", "srepr", kind="str"),
+        Column("latex", "1", "latex", kind="str"),
+        Column("engine", "1", "engine", kind="str"),
+        Column("engine_version", "1", "version", kind="str"),
+    ),
+)
+REFITS = TableSchema(
+    "refits",
+    1,
+    (
+        Column("complexity", "1", "nodes", kind="int"),
+        Column("mse_select", "1", "mean squared error"),
+        Column("mse_select_error", "1", "its error"),
+        Column("is_chosen", "1", "1 if chosen", kind="int"),
+    ),
+)
+INFORMATION = TableSchema(
+    "information",
+    1,
+    (
+        Column("name", "1", "name", kind="str"),
+        Column("kind", "1", "kind", kind="str"),
+        Column("mse", "1", "mean squared error"),
+        Column("mse_error", "1", "its error"),
+        Column("e_t2", "1", "E[t^2]"),
+        Column("information", "1", "share"),
+        Column("information_error", "1", "its error"),
+    ),
+)
+FORMULA = {
+    "format": 1,
+    "kind": "formula",
+    "name": "c",
+    "engine": {"name": "operon", "version": "1"},
+    "constants": {"a": -0.5925},
+    "shown": {
+        "text": "a*x_p1*sin(delta_phi)",
+        "latex": r"-0.5925(35) \, x_{p,1} \sin{\left(\Delta\phi_{jj} \right)}",
+        "complexity": 6,
+        "errors": {"a": 0.0035},
+        "python": "import numpy as np\n",
+        "cpp": "#include <cmath>\n",
+        "tformula": "[0]*x[0]*sin(x[2])",
+    },
+}
+
+
+def write_scores(path: Path, seed: int = 1) -> None:
+    """Heavy-tailed events whose score is odd in delta_phi."""
+    rng = np.random.default_rng(seed)
+    x_p1, delta_phi = rng.gamma(2.0, 0.4, N), rng.uniform(-np.pi, np.pi, N)
+    formula = -x_p1 * np.sin(delta_phi)
+    columns = {
+        "x_p1": x_p1,
+        "m_jj": 400 * rng.uniform(size=N) ** -0.5,
+        "delta_phi": delta_phi,
+        "weight": np.full(N, 1e-4),
+        "joint_score": formula + 0.1 * rng.standard_t(3, N),
+        "score_network": 0.98 * formula,
+        "score_formula": formula,
+    }
+    write_table(path, SCORES, columns, ORIGIN)
+
+
+def write_study(root: Path) -> dict[str, Path]:
+    """Every artefact that figures and numbers read, under `root`; by table name."""
+    names = {
+        "scores": "tables/main.scores.parquet",
+        "information": "tables/main.information.parquet",
+        "integral": "tables/map.integral.parquet",
+        "history": "models/network.history.parquet",
+        "pulls": "tables/network.pulls.parquet",
+        "calibration": "tables/network.calibration.parquet",
+        "diagnostics": "draws/network.diagnostics.parquet",
+        "hall_of_fame": "formulas/formula.hall_of_fame.parquet",
+        "refits": "formulas/formula.refits.parquet",
+        "formula": "formulas/formula.formula.json",
+    }
+    paths = {name: root / path for name, path in names.items()}
+    write_scores(paths["scores"])
+    for schema, columns in _columns():
+        write_table(paths[schema.name], schema, columns, ORIGIN)
+    paths["formula"].write_text(json.dumps(FORMULA))
+    return paths
+
+
+def _columns() -> list[tuple[TableSchema, dict]]:
+    epoch = np.arange(1, 21)
+    level = np.array([0.5, 0.68, 0.9])
+    calibration = dict.fromkeys(CALIBRATION_COLUMNS, np.full(3, 0.01))
+    calibration |= {"level": level, "coverage": level, "coverage_normal": level, "pull_width": np.full(3, 1.02)}
+    complexity = np.array([1, 3, 6])
+    empty = [""] * 3
+    return [
+        (
+            HISTORY,
+            {"epoch": epoch, "train_loss": 1 / epoch, "validation_loss": 1 / epoch + 0.001 * (epoch - 15.0) ** 2},
+        ),
+        (PULLS, {"pull": np.random.default_rng(2).normal(size=500)}),
+        (CALIBRATION, calibration),
+        (DIAGNOSTICS, {"parameter": ["a", "b"], "rhat": [1.0, 1.01], "ess": [900.0, 400.0], "n_divergent": [0, 0]}),
+        (
+            INTEGRAL,
+            {
+                "cross_section": [1.234],
+                "cross_section_error": [0.002],
+                "unweighting_efficiency": [0.04],
+                "cut_efficiency": [0.5],
+                "overweight_rate": [0.001],
+            },
+        ),
+        (
+            HALL_OF_FAME,
+            {
+                "complexity": complexity,
+                "loss": [0.2, 0.1, 0.01],
+                "expression": empty,
+                "latex": empty,
+                "engine": ["operon"] * 3,
+                "engine_version": ["1"] * 3,
+            },
+        ),
+        (
+            REFITS,
+            {
+                "complexity": complexity,
+                "mse_select": [0.21, 0.11, 0.02],
+                "mse_select_error": [0.01, 0.005, 0.002],
+                "is_chosen": [0, 0, 1],
+            },
+        ),
+        (
+            INFORMATION,
+            {
+                "name": ["network", "formula", "sign_delta_phi"],
+                "kind": ["model", "formula", "sign"],
+                "mse": [0.03, 0.031, 0.3],
+                "mse_error": [0.001, 0.001, 0.01],
+                "e_t2": [0.4] * 3,
+                "information": [0.9543, 0.9512, 0.331],
+                "information_error": [0.0034, 0.0036, 0.012],
+            },
+        ),
+    ]

@@ -1,0 +1,167 @@
+"""Figures: the same bytes every time, units on the axes, provenance inside, and errors that say what is wrong."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+from synthetic import write_study
+
+from saggiatore.errors import SchemaError, StudyError
+from saggiatore.figures.base import central_range, profile
+from saggiatore.figures.style import axis_label, style
+from saggiatore.job import Job
+from saggiatore.registry import REGISTRY
+from saggiatore.steps.figures import FiguresSection, open_inputs, run, upstream
+from saggiatore.tables import Column
+
+FIGURES = {
+    "formula": {"scores": "main", "network": "network", "formula": "formula"},
+    "hall_of_fame": {"hall_of_fame": "formula", "refits": "formula", "formula": "formula"},
+    "history": {"history": "network"},
+    "information": {"information": "main"},
+    "observables": {"scores": "main", "of": ["network", "formula"]},
+    "pulls": {"pulls": "network", "calibration": "network"},
+    "score": {"scores": "main", "of": "network"},
+}
+
+
+@pytest.fixture(scope="module")
+def paths(tmp_path_factory):
+    return write_study(tmp_path_factory.mktemp("study"))
+
+
+def job_of(kind, **fields):
+    figure = {"kind": kind, **FIGURES[kind], **fields}
+    content = {"study": "toy", "stage": "figures", "label": kind, "seed": 1, "section": {"figure": figure}}
+    return Job[FiguresSection].model_validate(content)
+
+
+def draw(kind, paths, folder, **fields):
+    job = job_of(kind, **fields)
+    tables = [paths[artefact] for _, artefact in upstream(job.section.figure)]
+    run(job, code="0123", tables=tables, pdf=folder / f"{kind}.pdf", png=folder / f"{kind}.png")
+    return folder / f"{kind}.pdf", folder / f"{kind}.png"
+
+
+def test_every_registered_figure_is_tested():
+    assert set(FIGURES) == set(REGISTRY["figure"])
+
+
+@pytest.mark.parametrize("kind", FIGURES)
+def test_a_figure_is_the_same_bytes_twice_and_carries_its_origin(kind, paths, tmp_path):
+    first, second = draw(kind, paths, tmp_path / "a"), draw(kind, paths, tmp_path / "b")
+    for one, other in zip(first, second, strict=True):
+        assert one.read_bytes() == other.read_bytes()
+    pdf, png = first
+    content = pdf.read_bytes()
+    assert b"CreationDate" not in content
+    assert b"ModDate" not in content
+    assert b'"code": "0123"' in content.replace(b"\\", b"")
+    with Image.open(png) as picture:
+        assert '"code": "0123"' in picture.info["Source"]
+        assert picture.info["Description"].endswith(".")
+        assert min(picture.size) > 400
+        assert len(picture.convert("RGB").getcolors(1 << 24)) > 20  # something was drawn
+
+
+@pytest.mark.parametrize("kind", FIGURES)
+def test_no_text_overlaps_another_or_leaves_the_page(kind, paths):
+    spec = job_of(kind).section.figure
+    with style():
+        figure = spec.build().draw(open_inputs(spec, [paths[artefact] for _, artefact in upstream(spec)]))
+        figure.draw_without_rendering()
+        boxes = [box for axes in figure.get_axes() for box in label_boxes(axes)]
+    assert boxes
+    for text, box in boxes:
+        page = figure.bbox.padded(1)
+        assert page.contains(*box.min), f"'{text}' leaves the page"
+        assert page.contains(*box.max), f"'{text}' leaves the page"
+    for place, (text, box) in enumerate(boxes):
+        for other, another in boxes[place + 1 :]:
+            assert not touch(box, another), f"'{text}' overlaps '{other}'"
+
+
+def label_boxes(axes):
+    """Window boxes of axis labels and visible tick labels, a pixel smaller than they are."""
+    for axis in (axes.xaxis, axes.yaxis):
+        low, high = sorted(axis.get_view_interval())
+        slack = 1e-9 * (high - low)
+        ticks = zip(axis.get_majorticklocs(), axis.get_majorticklabels(), strict=False)
+        texts = [text for at, text in ticks if low - slack <= at <= high + slack]
+        for text in [axis.label, *texts]:
+            if axes.axison and text.get_visible() and text.get_text():
+                yield text.get_text(), text.get_window_extent().padded(-1)
+
+
+def touch(one, other):
+    return one.x0 < other.x1 and other.x0 < one.x1 and one.y0 < other.y1 and other.y0 < one.y1
+
+
+def test_axes_carry_the_units_of_the_tables(paths):
+    spec = job_of("observables").section.figure
+    with style():
+        figure = spec.build().draw(open_inputs(spec, [paths["scores"]]))
+    labels = {axes.get_xlabel() for axes in figure.get_axes()}
+    assert {"$x_{p,1}$", "$m_{jj}$ [GeV]", r"$\Delta\phi_{jj}$ [rad]"} <= labels
+    assert "$p(x)$ [GeV$^{-1}$]" in {axes.get_ylabel() for axes in figure.get_axes()}
+
+
+def test_a_figure_shows_the_features_that_it_is_asked_for(paths):
+    spec = job_of("observables", features=["m_jj"]).section.figure
+    with style():
+        figure = spec.build().draw(open_inputs(spec, [paths["scores"]]))
+    assert [axes.get_xlabel() for axes in figure.get_axes()] == ["", "$m_{jj}$ [GeV]"]
+
+
+def test_a_label_has_no_unit_where_there_is_none():
+    assert axis_label(Column("x_p1", "1", "", "$x$")) == "$x$"
+    assert axis_label(Column("c_w", "TeV^-2", "")) == "c w [TeV$^{-2}$]"
+
+
+def test_inputs_are_paired_with_fields_by_order():
+    fields = list(upstream(job_of("hall_of_fame").section.figure))
+    assert fields == [("hall_of_fame", "hall_of_fame"), ("refits", "refits"), ("formula", "formula")]
+    assert list(upstream(job_of("formula").section.figure)) == [("scores", "scores")]  # the others name columns
+
+
+def test_wrong_files_are_refused_with_advice(paths, tmp_path):
+    spec = job_of("pulls").section.figure
+    with pytest.raises(StudyError, match=r"got 1 files.*expected 2: pulls \(pulls\), calibration"):
+        open_inputs(spec, [paths["pulls"]])
+    with pytest.raises(SchemaError, match="holds a table 'calibration', expected 'pulls'"):
+        open_inputs(spec, [paths["calibration"], paths["pulls"]])
+    with pytest.raises(SchemaError, match="no column 'score_flow'; it has x_p1"):
+        draw("score", paths, tmp_path, of="flow")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_profile_finds_mean_spread_and_error():
+    import hist
+
+    rng = np.random.default_rng(3)
+    n = 40_000
+    values = rng.uniform(0, 2, n)
+    found = profile(values, values + rng.normal(0, 0.5, n), np.full(n, 0.1), hist.axis.Regular(20, 0, 2))
+    pull = (found.mean - found.centre) / found.error  # n = 40000 in 20 bins: each mean within 5 of its errors
+    assert np.all(np.abs(pull) < 5)
+    assert np.std(pull) > 0.4  # the errors are not too large either
+    assert np.allclose(found.spread, np.hypot(0.5, 0.1 / 12**0.5), rtol=0.1)
+
+
+def test_a_range_cuts_long_tails_only():
+    rng = np.random.default_rng(4)
+    flat = rng.uniform(-np.pi, np.pi, 10_000)
+    assert central_range(flat) == (flat.min(), flat.max())
+    tailed = rng.standard_t(2, 10_000)
+    low, high = central_range(tailed)
+    inside = np.mean((tailed > low) & (tailed < high))
+    assert 0.985 < inside < 0.995
+    assert central_range(np.ones(5)) == (0.5, 1.5)
+
+
+def test_figures_need_no_jax():
+    names = [entry.split(":")[0] for entry in REGISTRY["figure"].values()]
+    code = f"import sys, saggiatore.steps.figures, {', '.join(names)}; sys.exit('jax' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
