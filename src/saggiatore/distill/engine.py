@@ -1,0 +1,114 @@
+"""What a symbolic-regression engine is: it gets a teacher's table and gives forms; the rest is the same for all.
+
+The front is made here, once: constants fitted to all rows with the teacher's weights, nodes counted in one way, and
+a form kept only where it is better than every simpler one. So that two engines' tables can be compared.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from saggiatore.distill.constant_fit import Columns, fit_constants
+from saggiatore.distill.expression import complexity, symbol_names
+from saggiatore.distill.parametric import Parametric, renamed
+from saggiatore.errors import EngineError
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Rows of a teacher: `x` of shape (row, feature), its score `y` and how much each row counts."""
+
+    features: tuple[str, ...]
+    x: np.ndarray
+    y: np.ndarray
+    weight: np.ndarray
+
+    def __post_init__(self) -> None:
+        n_rows = len(self.y)
+        if n_rows == 0 or self.x.shape != (n_rows, len(self.features)) or self.weight.shape != (n_rows,):
+            raise EngineError(
+                f"teacher with x {self.x.shape}, y {self.y.shape}, weight {self.weight.shape}; expected rows of "
+                f"{len(self.features)} features. Re-run the rule that makes the teacher."
+            )
+        if np.any(self.weight < 0) or not np.sum(self.weight) > 0:
+            raise EngineError("the teacher's weights are negative or all zero; a weight is a variance's inverse.")
+
+    @property
+    def columns(self) -> Columns:
+        """Features by name, each of shape (row,)."""
+        return dict(zip(self.features, np.ascontiguousarray(self.x.T), strict=True))
+
+    @property
+    def share(self) -> np.ndarray:
+        """Weights that sum to one."""
+        return self.weight / self.weight.sum()
+
+    def rows(self, chosen: np.ndarray) -> "Problem":
+        """The problem on some of its rows."""
+        return Problem(self.features, self.x[chosen], self.y[chosen], self.weight[chosen])
+
+
+class Candidate(NamedTuple):
+    """A member of the hall of fame: `loss` is the weighted mean squared distance from the teacher."""
+
+    complexity: int
+    loss: float
+    form: Parametric
+
+
+class Engine(Protocol):
+    """Searches for forms that reproduce a teacher."""
+
+    @property
+    def name(self) -> str:
+        """Name in the registry."""
+
+    @property
+    def max_complexity(self) -> int:
+        """Nodes that a form may have."""
+
+    def version(self) -> str:
+        """Version of the engine, for the table.
+
+        Raises:
+            EngineError: if the engine cannot start.
+        """
+
+    def search(self, problem: Problem, seed: int, folder: Path) -> list[Parametric]:
+        """Forms of the engine's front; `folder` is the engine's own, for files that it leaves.
+
+        Raises:
+            EngineError: if the engine cannot start or finds nothing.
+        """
+
+
+def pareto_front(problem: Problem, forms: Iterable[Parametric], max_complexity: int) -> list[Candidate]:
+    """Fit the constants of all forms to all rows; keep those better than every simpler one, simplest first.
+
+    Raises:
+        EngineError: if no form is finite on every row.
+    """
+    columns, share = problem.columns, problem.share
+    candidates = []
+    for form in forms:
+        nodes = complexity(form.expression)
+        if nodes > max_complexity or not symbol_names(form.expression) & set(problem.features):
+            continue
+        fit = fit_constants(form, columns, problem.y, share)
+        if math.isfinite(fit.loss):
+            fitted = renamed(Parametric(form.expression, fit.values), problem.features)
+            candidates.append(Candidate(nodes, fit.loss, fitted))
+    front: list[Candidate] = []
+    for candidate in sorted(candidates, key=lambda found: (found.complexity, found.loss, str(found.form.expression))):
+        if not front or candidate.loss < front[-1].loss:
+            front.append(candidate)
+    if not front:
+        raise EngineError(
+            f"no formula of at most {max_complexity} nodes is finite on all {len(problem.y)} rows of the teacher. "
+            "Give the engine more time or rows, or a larger max_complexity."
+        )
+    return front

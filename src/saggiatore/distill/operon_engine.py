@@ -1,0 +1,165 @@
+"""Operon, genetic programming in C++ (Burlacu, Kronberger, Kommenda, GECCO 2020), then a local search on its fronts.
+
+NSGA-II minimises error and length on islands that do not talk to each other, each with its own rows, drawn in
+proportion to the teacher's weights (pyoperon's own row weights are ignored by its coefficient fit). The budget is
+counted in generations and fits, so that a seed gives the same formulas on a slow machine; `max_seconds` is a guard.
+"""
+
+import importlib.metadata
+import logging
+import re
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+from tqdm import tqdm
+
+from saggiatore.distill.engine import Problem
+from saggiatore.distill.local_search import LocalSearch
+from saggiatore.distill.parametric import Parametric, read_parametric
+from saggiatore.errors import EngineError, FormulaError
+from saggiatore.spec import Spec
+
+log = logging.getLogger(__name__)
+
+_SYMBOLS = "add,sub,mul,div,sin,square,constant,variable"
+_EPOCH = 5  # generations between two looks at the clock
+
+
+class OperonSpec(Spec):
+    """The embedded engine: no Julia, no network."""
+
+    kind: Literal["operon"] = "operon"
+    max_complexity: int = Field(25, ge=3, le=60, description="nodes of a formula, counted as PySR does")
+    n_islands: int = Field(2, ge=1, description="independent populations, one thread each")
+    population_size: int = Field(500, ge=20, description="individuals of an island")
+    n_generations: int = Field(25, ge=1, description="generations of an island")
+    max_length: int = Field(20, ge=5, le=100, description="nodes of Operon's own trees")
+    rows: int = Field(2000, ge=50, description="teacher rows that an island sees")
+    fit_rows: int = Field(4000, ge=50, description="teacher rows of the local search")
+    max_fits: int = Field(1200, ge=0, description="forms that the local search may fit")
+    max_seconds: float = Field(
+        300, gt=0, description="guard in seconds: beyond it the search ends early, says so, and is not reproducible"
+    )
+
+    def build(self) -> "OperonEngine":
+        return OperonEngine(self)
+
+
+@dataclass(frozen=True)
+class OperonEngine:
+    """Islands of genetic programming, merged by a local search."""
+
+    spec: OperonSpec
+    name: str = "operon"
+
+    @property
+    def max_complexity(self) -> int:
+        return self.spec.max_complexity
+
+    def version(self) -> str:
+        try:
+            return importlib.metadata.version("pyoperon")
+        except importlib.metadata.PackageNotFoundError:
+            raise EngineError("pyoperon is not installed. Install it: python -m pip install pyoperon") from None
+
+    def search(self, problem: Problem, seed: int, folder: Path) -> list[Parametric]:
+        """Fronts of all islands, pruned, varied and refitted. Nothing is left in `folder`."""
+        start = time.monotonic()
+        streams = np.random.SeedSequence(seed).spawn(self.spec.n_islands + 1)
+        clock = _Clock(start + 0.6 * self.spec.max_seconds)
+        found = self._islands(problem, streams[:-1], clock)
+        chosen = _rows(problem, self.spec.fit_rows, np.random.default_rng(streams[-1]), weighted=False)
+        small = problem.rows(chosen)
+        search = LocalSearch(problem.features, small.columns, small.y, small.share, self.spec.max_complexity)
+        for text in found:
+            self._offer(search, text, problem.features)
+        clock = _Clock(start + self.spec.max_seconds)
+        with tqdm(total=self.spec.max_fits, desc="local search", unit="fit", mininterval=1) as bar:
+            search.run(self.spec.max_fits, lambda: clock.is_over(bar, search.n_fits))
+        if clock.rang:
+            log.warning("max_seconds ended the local search after %d fits: not reproducible elsewhere.", search.n_fits)
+        return search.front()
+
+    def _islands(self, problem: Problem, streams: list, clock: "_Clock") -> list[str]:
+        total = self.spec.n_generations * self.spec.n_islands
+        with (
+            tqdm(total=total, desc="operon", unit="generation", mininterval=1) as bar,
+            ThreadPoolExecutor(self.spec.n_islands) as pool,
+        ):
+            jobs = [pool.submit(self._island, problem, stream, clock, bar.update) for stream in streams]
+            found = [text for job in jobs for text in job.result()]
+        if clock.rang:
+            log.warning("max_seconds ended the generations early: the formulas depend on the speed of this machine.")
+        return found
+
+    def _island(
+        self, problem: Problem, stream: np.random.SeedSequence, clock: "_Clock", tick: Callable[[int], Any]
+    ) -> list[str]:
+        """Front of one population, as text in X1, X2, ...; Operon's C++ runs outside of Python's lock."""
+        import pyoperon
+        from pyoperon.sklearn import SymbolicRegressor
+
+        random = np.random.default_rng(stream)
+        chosen = _rows(problem, self.spec.rows, random, weighted=True)
+        regressor = SymbolicRegressor(
+            allowed_symbols=_SYMBOLS,
+            objectives=["mse", "length"],
+            population_size=self.spec.population_size,
+            max_length=self.spec.max_length,
+            optimizer_iterations=1,
+            max_evaluations=10**9,
+            n_threads=1,
+            warm_start=True,
+        )
+        done = 0
+        while done < self.spec.n_generations and not clock.is_late(done):
+            epoch = min(_EPOCH, self.spec.n_generations - done)
+            regressor.set_params(generations=epoch, random_state=int(random.integers(2**31)))
+            regressor.fit(problem.x[chosen], problem.y[chosen])
+            done += epoch
+            tick(epoch)
+        variables = regressor.variables_
+        trees = [member["tree"] for member in regressor.pareto_front_]
+        return [pyoperon.InfixFormatter.Format(tree, variables, 12) for tree in trees]
+
+    def _offer(self, search: LocalSearch, text: str, features: tuple[str, ...]) -> None:
+        try:
+            search.offer(read_parametric(_with_names(text, features), features))
+        except FormulaError as error:
+            log.info("a tree of Operon's is no formula: %s", error)
+
+
+@dataclass
+class _Clock:
+    """A deadline (time.monotonic), and whether it cut anything short."""
+
+    deadline: float
+    rang: bool = False
+
+    def is_late(self, done: int) -> bool:
+        """True past the deadline, but never before the first piece of work is done."""
+        if done and time.monotonic() > self.deadline:
+            self.rang = True
+        return self.rang
+
+    def is_over(self, bar: tqdm, done: int) -> bool:
+        bar.update(min(done, bar.total) - bar.n)
+        return self.is_late(done)
+
+
+def _rows(problem: Problem, n_rows: int, random: np.random.Generator, *, weighted: bool) -> np.ndarray:
+    """Row numbers drawn without repetition, in proportion to the weights or all alike."""
+    n_rows = min(n_rows, int(np.count_nonzero(problem.weight)))
+    return np.sort(random.choice(len(problem.y), n_rows, replace=False, p=problem.share if weighted else None))
+
+
+def _with_names(text: str, features: tuple[str, ...]) -> str:
+    """Operon's X1, X2, ... become the features' names, its ^ a power."""
+    named = re.sub(r"X(\d+)", lambda found: features[int(found[1]) - 1], text)
+    return named.replace("^", "**")

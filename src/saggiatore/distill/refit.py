@@ -1,0 +1,125 @@
+r"""Least squares for the constants of a formula, with their covariance.
+
+The constants minimise $L = \tfrac12\sum_i w_i (f_i - t_i)^2$ with $\sum_i w_i = 1$. Joint scores have heavy tails and
+no formula is exact, so that the covariance is the sandwich $A^{-1} B A^{-1}$ with $A = \partial^2 L$ and
+$B = \sum_i w_i^2 (f_i - t_i)^2\, \partial f_i\, \partial f_i^T$ (Huber 1967; White, Econometrica 50 (1982) 1, th. 3.2):
+it assumes neither Gaussian residuals, nor equal ones, nor a true formula.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import sympy
+
+from saggiatore.distill.expression import evaluate
+from saggiatore.distill.parametric import Parametric
+from saggiatore.errors import ConvergenceError
+from saggiatore.types import Array, Float
+
+_MAX_STEPS = 100
+_TOLERANCE = 1e-12  # expected relative decrease of the loss at which the fit has converged
+_MAX_DAMPING = 1e10
+_SINGULAR = 1e-9  # smallest eigenvalue of the curvature, scaled to a unit diagonal
+
+
+@dataclass(frozen=True)
+class Refit:
+    """Constants at the minimum, in the order of `form.values`, and their covariance."""
+
+    form: Parametric
+    covariance: np.ndarray
+    mse: float
+
+
+class _Moments(NamedTuple):
+    """Loss L, its gradient, the Gauss-Newton and the full curvature, and the sum of squared gradients of the events."""
+
+    loss: Float[Array, ""]
+    gradient: Float[Array, " constant"]
+    gauss_newton: Float[Array, "constant constant"]
+    curvature: Float[Array, "constant constant"]
+    meat: Float[Array, "constant constant"]
+
+
+def refit(form: Parametric, columns: Mapping[str, Any], t: Any, weight: Any) -> Refit:
+    """Levenberg-Marquardt from the form's values on events; `columns`, `t` and `weight` have shape (event,).
+
+    Raises:
+        ConvergenceError: if no minimum is reached, or the events do not determine every constant.
+    """
+    names = tuple(form.values)
+    events = {name: jnp.asarray(columns[name]) for name in columns}
+    t, share = jnp.asarray(t), jnp.asarray(weight) / jnp.sum(jnp.asarray(weight))
+    value = _evaluator(form.expression, names, events)
+    theta = jnp.array([form.values[name] for name in names])
+    if not names:
+        return Refit(form, np.zeros((0, 0)), float(jnp.sum(share * (value(theta) - t) ** 2)))
+    theta, minimum = _minimise(form.expression, _moments(value, t, share), theta)
+    fitted = Parametric(form.expression, dict(zip(names, np.asarray(theta).tolist(), strict=True)))
+    return Refit(fitted, _covariance(form.expression, minimum), 2 * float(minimum.loss))
+
+
+def _evaluator(expression: sympy.Expr, names: tuple[str, ...], events: Mapping[str, Array]) -> Callable:
+    """Values of all events as a function of the constants."""
+    shape = next(iter(events.values())).shape
+
+    def value(theta: Float[Array, " constant"]) -> Float[Array, " event"]:
+        constants = {name: theta[place] for place, name in enumerate(names)}
+        return jnp.broadcast_to(evaluate(expression, {**events, **constants}, jnp), shape)
+
+    return value
+
+
+def _moments(value: Callable, t: Array, share: Array) -> Callable[[Array], _Moments]:
+    """All that the fit and its covariance need, compiled once for a formula."""
+
+    def loss(theta: Array) -> Array:
+        return 0.5 * jnp.sum(share * (value(theta) - t) ** 2)
+
+    @jax.jit
+    def moments(theta: Array) -> _Moments:
+        residual, jacobian = value(theta) - t, jax.jacfwd(value)(theta)
+        weighted = jacobian * share[:, None]
+        slopes = weighted * residual[:, None]
+        curvature = jax.jacfwd(jax.jacfwd(loss))(theta)
+        return _Moments(loss(theta), slopes.sum(axis=0), weighted.T @ jacobian, curvature, slopes.T @ slopes)
+
+    return moments
+
+
+def _minimise(expression: sympy.Expr, moments: Callable[[Array], _Moments], theta: Array) -> tuple[Array, _Moments]:
+    """Marquardt's damping: down by ten after a success, up by ten after a failure."""
+    damping, here = 1e-3, moments(theta)
+    for _ in range(_MAX_STEPS):
+        scale = jnp.diag(here.gauss_newton)
+        step = -jnp.linalg.solve(here.gauss_newton + damping * jnp.diag(scale), here.gradient)
+        if -here.gradient @ step <= _TOLERANCE * here.loss:
+            return theta, here
+        there = moments(theta + step)
+        if there.loss < here.loss:
+            theta, here, damping = theta + step, there, damping / 10
+        elif damping > _MAX_DAMPING:
+            break
+        else:
+            damping *= 10
+    raise ConvergenceError(
+        f"the constants of '{expression}' found no minimum in {_MAX_STEPS} steps (loss {float(here.loss):.4g}). "
+        "Fix or remove a constant that the events do not determine."
+    )
+
+
+def _covariance(expression: sympy.Expr, minimum: _Moments) -> np.ndarray:
+    """The sandwich; it needs a minimum in every direction."""
+    scale = np.sqrt(np.diag(np.asarray(minimum.gauss_newton)))
+    scaled = np.asarray(minimum.curvature) / np.outer(scale, scale)
+    if not (np.all(np.isfinite(scaled)) and np.linalg.eigvalsh(scaled)[0] > _SINGULAR):
+        raise ConvergenceError(
+            f"the events do not determine every constant of '{expression}' (singular curvature). Write it with fewer."
+        )
+    inverse = np.linalg.inv(scaled) / np.outer(scale, scale)
+    covariance = inverse @ np.asarray(minimum.meat) @ inverse
+    return 0.5 * (covariance + covariance.T)

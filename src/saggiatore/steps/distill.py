@@ -1,0 +1,48 @@
+"""Search for formulas that reproduce a teacher. This process never imports jax, which PySR's Julia cannot bear."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from saggiatore.distill.engine import Engine, Problem, pareto_front
+from saggiatore.distill.hall_of_fame import write_hall_of_fame
+from saggiatore.distill.select import SelectionSpec
+from saggiatore.job import Job
+from saggiatore.provenance import provenance
+from saggiatore.registry import EngineSpec
+from saggiatore.spec import EventsLabel, Spec, TeacherLabel
+from saggiatore.tables import Column, read_table
+
+SCORE = (
+    Column("score", "1", "score that the teacher states"),
+    Column("weight", "1", "how much the event counts"),
+)
+_NOT_FEATURES = ("score", "var_stat", "var_noise", "weight")
+
+
+class FormulasSection(Spec):
+    """From a teacher to one formula: search, refit, selection."""
+
+    teacher: TeacherLabel = Field(description="table that the engine learns from")
+    train: EventsLabel = Field(description="events to whose joint score the constants are refitted")
+    select: EventsLabel = Field(description="held-out events on which the formula is chosen")
+    engine: EngineSpec = Field(description="symbolic-regression engine")
+    selection: SelectionSpec = Field(SelectionSpec(), description="how the formula is chosen")
+    parameter: str | None = Field(None, description="theory parameter of the score, if the events have several")
+
+
+def run(job: Job[FormulasSection], *, code: str, teacher: Path, hall_of_fame: Path) -> None:
+    """Write the engine's hall of fame; files that the engine leaves go to a folder beside it."""
+    table = read_table(teacher, "teacher", require=SCORE)
+    features = [column for column in table.schema.columns if column.name not in _NOT_FEATURES]
+    names = tuple(feature.name for feature in features)
+    data = table.data
+    problem = Problem(names, table.array(names), data["score"].to_numpy(), data["weight"].to_numpy())
+    engine: Engine = job.section.engine.build()
+    version = engine.version()
+    folder = hall_of_fame.with_name(f"{job.label}.{engine.name}")
+    forms = engine.search(problem, job.stream("search"), folder)
+    candidates = pareto_front(problem, forms, engine.max_complexity)
+    labels = {feature.name: feature.label or rf"\mathrm{{{feature.name}}}" for feature in features}
+    made = provenance(job.model_dump(mode="json"), code) | {"features": [vars(feature) for feature in features]}
+    write_hall_of_fame(hall_of_fame, candidates, (engine.name, version), labels, made)
