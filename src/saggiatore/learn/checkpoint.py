@@ -1,0 +1,36 @@
+"""A training that was interrupted: everything the loop needs to go on as if nothing had happened."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from saggiatore.errors import ModelError
+from saggiatore.models.store import read_leaves, write_leaves
+
+State = TypeVar("State")
+log = logging.getLogger(__name__)
+
+
+def save_checkpoint(path: Path, state: object, identity: str, progress: Mapping[str, Any]) -> None:
+    """Write `state` (arrays) and `progress` (plain numbers) atomically; `identity` names the training it belongs to."""
+    write_leaves(path, state, {"identity": identity, "progress": dict(progress)})
+
+
+def load_checkpoint(path: Path | None, like: State, identity: str) -> tuple[State, dict] | None:
+    """State and progress, or None where there is nothing to go on from.
+
+    A checkpoint of another training (other data, spec or code) or a damaged one is left alone with a note in the log:
+    the training starts anew and overwrites it.
+    """
+    if path is None or not path.exists():
+        return None
+    try:
+        state, header = read_leaves(path, like)
+    except ModelError as error:
+        log.warning("starting anew: %s", error)
+        return None
+    if header["identity"] != identity:
+        log.warning("starting anew: %s belongs to a training with other data, spec or code.", path)
+        return None
+    return state, header["progress"]

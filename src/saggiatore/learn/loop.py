@@ -1,0 +1,186 @@
+"""The only training loop: data on the device, one compiled epoch, early stopping, checkpoints that resume exactly."""
+
+import hashlib
+from pathlib import Path
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from pydantic import Field
+from tqdm import tqdm
+
+from saggiatore.errors import TrainingError
+from saggiatore.learn.checkpoint import load_checkpoint, save_checkpoint
+from saggiatore.models.base import AbstractModel, Event, trainable
+from saggiatore.spec import Spec
+from saggiatore.tables import Column, TableSchema
+from saggiatore.tasks.base import AbstractTask
+from saggiatore.types import Array, Float, Int, PRNGKeyArray, Scalar
+
+HISTORY = TableSchema(
+    "history",
+    1,
+    (
+        Column("epoch", "1", "passes over the training events so far", "epoch", "int"),
+        Column("train_loss", "1", "weighted mean loss over the epoch's batches", "training loss"),
+        Column("validation_loss", "1", "weighted mean loss over the validation events", "validation loss"),
+        Column("learning_rate", "1", "learning rate at the end of the epoch", "learning rate"),
+    ),
+)
+History = dict[str, list[float]]
+
+
+class TrainingSpec(Spec):
+    """AdamW with a linear warm-up and a cosine decay over all epochs."""
+
+    n_epochs: int = Field(ge=1)
+    batch_size: int = Field(500, ge=1)
+    learning_rate: float = Field(2e-3, gt=0)
+    validation_fraction: float = Field(0.1, gt=0, lt=1)
+    patience: int = Field(10, ge=1, description="epochs without a better validation loss before stopping")
+    warmup_fraction: float = Field(0.05, ge=0, lt=1, description="of all steps")
+    weight_decay: float = Field(1e-4, ge=0)
+    max_gradient_norm: float = Field(1.0, gt=0)
+    checkpoint_every: int = Field(5, ge=1, description="epochs between checkpoints")
+
+
+class State(NamedTuple):
+    """What one epoch hands to the next: trained leaves, the best of them so far, the optimiser's memory."""
+
+    leaves: AbstractModel
+    best: AbstractModel
+    memory: optax.OptState
+
+
+class Trainer(eqx.Module):
+    """All that stays the same from epoch to epoch."""
+
+    task: AbstractTask
+    rest: AbstractModel  # the model without its trained leaves
+    optimiser: optax.GradientTransformation
+    train: Event
+    validation: Event
+
+    def mean_loss(self, leaves: AbstractModel, events: Event, key: PRNGKeyArray) -> Scalar:
+        """Weighted mean loss of many events."""
+        model = eqx.combine(leaves, self.rest)
+        keys = jax.random.split(key, len(events.weight))
+        losses = jax.vmap(lambda event, k: self.task.loss(model, event, key=k))(events, keys)
+        return jnp.mean(events.weight * losses)
+
+    @eqx.filter_jit
+    def epoch(
+        self, state: State, order: Int[Array, "batch event"], key: PRNGKeyArray, lowest: Scalar
+    ) -> tuple[State, Float[Array, " 2"]]:
+        """One pass over the batches, then the validation loss; the leaves are the best ones if it is below `lowest`."""
+
+        def step(carry: tuple, batch: Int[Array, " event"]) -> tuple:
+            leaves, memory, n = carry
+            events = jax.tree.map(lambda column: column[batch], self.train)
+            loss, gradient = jax.value_and_grad(self.mean_loss)(leaves, events, jax.random.fold_in(key, n))
+            updates, memory = self.optimiser.update(gradient, memory, leaves)
+            return (optax.apply_updates(leaves, updates), memory, n + 1), loss
+
+        (leaves, memory, _), losses = jax.lax.scan(step, (state.leaves, state.memory, 0), order)
+        # the same noise after every epoch: validation losses differ by what was learned
+        validation_loss = self.mean_loss(leaves, self.validation, jax.random.key(0))
+        best = jax.tree.map(lambda new, old: jnp.where(validation_loss < lowest, new, old), leaves, state.best)
+        return State(leaves, best, memory), jnp.stack([jnp.mean(losses), validation_loss])
+
+
+def train(
+    model: AbstractModel,
+    task: AbstractTask,
+    events: Event,
+    spec: TrainingSpec,
+    *,
+    seed: int,
+    checkpoint: Path | None = None,
+    identity: str = "",
+) -> tuple[AbstractModel, History]:
+    """Train `model` (already standardised) and return it as it was at its lowest validation loss, with the history.
+
+    Every epoch's order and noise are folded from `seed` and the epoch: a run that resumes from `checkpoint` (if that
+    belongs to the same model, events, spec and `identity`) ends with the bytes of an uninterrupted one.
+
+    Raises:
+        TrainingError: if there are too few events for one batch, or a loss is not finite.
+    """
+    train_events, validation_events = _split(events, spec, seed)
+    n_batches = len(train_events.weight) // spec.batch_size
+    schedule = _schedule(spec, n_batches * spec.n_epochs)
+    optimiser = optax.chain(
+        optax.clip_by_global_norm(spec.max_gradient_norm), optax.adamw(schedule, weight_decay=spec.weight_decay)
+    )
+    leaves, rest = eqx.partition(model, trainable(model))
+    trainer = Trainer(task, rest, optimiser, train_events, validation_events)
+    state = State(leaves, leaves, optimiser.init(leaves))
+    identity = _digest((model, events), f"{identity}/{seed}/{spec.model_dump_json(exclude={'checkpoint_every'})}")
+    history: History
+    losses: Float[Array, " 2"]
+    state, history = load_checkpoint(checkpoint, state, identity) or (state, {name: [] for name in HISTORY.names})
+    with tqdm(total=spec.n_epochs, initial=len(history["epoch"]), unit="epoch", mininterval=1, desc="training") as bar:
+        while not _is_over(history, spec):
+            epoch = len(history["epoch"])
+            order = np.random.default_rng((seed, 1, epoch)).permutation(len(train_events.weight))
+            batches = jnp.asarray(order[: n_batches * spec.batch_size]).reshape(n_batches, spec.batch_size)
+            key = jax.random.fold_in(jax.random.key(seed), epoch)
+            lowest = jnp.asarray(min(history["validation_loss"], default=np.inf))
+            state, losses = trainer.epoch(state, batches, key, lowest)
+            _record(history, losses, float(schedule((epoch + 1) * n_batches)))
+            bar.set_postfix(train=history["train_loss"][-1], validation=history["validation_loss"][-1], refresh=False)
+            bar.update()
+            if checkpoint is not None and (epoch + 1) % spec.checkpoint_every == 0:
+                save_checkpoint(checkpoint, state, identity, history)
+    return eqx.combine(state.best, rest), history
+
+
+def _split(events: Event, spec: TrainingSpec, seed: int) -> tuple[Event, Event]:
+    n_events = len(events.weight)
+    n_validation = max(1, round(spec.validation_fraction * n_events))
+    if n_events - n_validation < spec.batch_size:
+        raise TrainingError(
+            f"{n_events} events, {n_validation} of them for validation, do not fill one batch of {spec.batch_size}; "
+            "take a smaller batch_size or more events."
+        )
+    # shuffled by NumPy: jax's sort takes seconds to compile
+    order = np.random.default_rng((seed, 0)).permutation(n_events)
+    return _take(events, order[n_validation:]), _take(events, order[:n_validation])
+
+
+def _take(events: Event, rows: Int[np.ndarray, " row"]) -> Event:
+    chosen: Event = jax.tree.map(lambda column: jnp.asarray(column)[rows], events)
+    return chosen
+
+
+def _schedule(spec: TrainingSpec, n_steps: int) -> optax.Schedule:
+    n_warmup = round(spec.warmup_fraction * n_steps)
+    return optax.warmup_cosine_decay_schedule(0.0, spec.learning_rate, n_warmup, n_steps, 0.01 * spec.learning_rate)
+
+
+def _digest(tree: object, text: str) -> str:
+    digest = hashlib.sha256(text.encode())
+    for leaf in jax.tree.leaves(eqx.filter(tree, eqx.is_array)):
+        digest.update(np.asarray(leaf).tobytes())
+    return digest.hexdigest()
+
+
+def _is_over(history: History, spec: TrainingSpec) -> bool:
+    losses = history["validation_loss"]
+    n_since_best = len(losses) - 1 - int(np.argmin(losses)) if losses else 0
+    return len(losses) >= spec.n_epochs or n_since_best >= spec.patience
+
+
+def _record(history: History, losses: Float[Array, " 2"], learning_rate: float) -> None:
+    epoch = len(history["epoch"]) + 1
+    train_loss, validation_loss = (float(loss) for loss in losses)
+    if not np.isfinite([train_loss, validation_loss]).all():
+        raise TrainingError(
+            f"epoch {epoch}: training loss {train_loss}, validation loss {validation_loss}, expected finite numbers; "
+            "lower learning_rate, or look for outliers in the features."
+        )
+    for name, value in zip(HISTORY.names, (epoch, train_loss, validation_loss, learning_rate), strict=True):
+        history[name].append(value)

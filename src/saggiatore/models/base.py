@@ -1,0 +1,112 @@
+"""What a model is: something with a score, trained one event at a time, that keeps its standardisation inside."""
+
+import abc
+from typing import NamedTuple, Self
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from saggiatore.errors import StudyError
+from saggiatore.types import Array, Context, Features, Float, PRNGKeyArray, Scalar
+
+
+class Event(NamedTuple):
+    """What a model sees of one event; with a leading axis on every field, of many."""
+
+    features: Features
+    context: Context  # theory parameters that a density is conditioned on; empty for a regression
+    target: Float[Array, " target"]  # what a regression learns; empty for a density
+    weight: Scalar  # Monte Carlo weight, of mean 1 over the training events
+
+
+class AbstractFixed(eqx.Module):
+    """A part of a model that is fitted once, before training, and that no gradient step changes."""
+
+
+class AbstractModel(eqx.Module):
+    """A model of events. Its spec's `build` makes it with random weights and a standardisation that does nothing."""
+
+    @abc.abstractmethod
+    def standardise(self, events: Event) -> Self:
+        """The same model with its standardisation fitted to many events."""
+
+    @abc.abstractmethod
+    def score(self, features: Features) -> Float[Array, "..."]:
+        """Score of one event in units of the study's parameters: a scalar, or one number a parameter."""
+
+
+class AbstractRegression(AbstractModel):
+    r"""The mean of a target given an event, and the variance about it, with a linear last layer.
+
+    In units of `scale`: ``mean = hidden(features) @ last_layer``, without any further bias.
+    """
+
+    last_layer: eqx.AbstractVar[Float[Array, " hidden"]]
+
+    @property
+    @abc.abstractmethod
+    def scale(self) -> Scalar:
+        """What `hidden @ last_layer` is multiplied by to give the score, in the target's units."""
+
+    @abc.abstractmethod
+    def hidden(self, features: Features) -> Float[Array, " hidden"]:
+        """Features of the last layer, such that ``score = scale * hidden(features) @ last_layer`` exactly."""
+
+    @abc.abstractmethod
+    def log_variance(self, features: Features) -> Scalar:
+        """Logarithm of the variance of target/scale about its mean."""
+
+    @abc.abstractmethod
+    def noise(self, features: Features) -> Scalar:
+        """Variance of the target about the score, in the target's units squared."""
+
+
+class AbstractDensity(AbstractModel):
+    """A normalised density p(x | context) whose score is d/dcontext of its logarithm."""
+
+    @abc.abstractmethod
+    def log_prob(self, features: Features, context: Context) -> Scalar:
+        """Logarithm of p(x | context), per unit of every feature."""
+
+    @abc.abstractmethod
+    def sample(self, context: Context, *, key: PRNGKeyArray) -> Features:
+        """One event drawn from p(x | context)."""
+
+    @abc.abstractmethod
+    def loss(self, features: Features, context: Context, *, key: PRNGKeyArray) -> Scalar:
+        """Training loss of one event, a one-point estimate."""
+
+
+def trainable(model: AbstractModel) -> object:
+    """Filter of the leaves that training changes: floating-point arrays outside of every `AbstractFixed`."""
+    return jax.tree.map(
+        lambda node: False if isinstance(node, AbstractFixed) else eqx.is_inexact_array(node),
+        model,
+        is_leaf=lambda node: isinstance(node, AbstractFixed),
+    )
+
+
+@eqx.filter_jit
+def scores(model: AbstractModel, features: Float[Array, "event feature"]) -> Float[Array, "event parameter"]:
+    """Scores of many events, in batches of 4096, so that memory does not grow with their number."""
+    n_events = len(features)
+    size = min(n_events, 4096)
+    rows = jnp.arange(-(-n_events // size) * size) % n_events  # whole batches: a remainder would be compiled on its own
+    batches = features[rows].reshape(-1, size, features.shape[1])
+    found = jax.lax.map(jax.vmap(lambda x: jnp.atleast_1d(model.score(x))), batches)
+    return found.reshape(len(rows), -1)[:n_events]
+
+
+def positions(names: tuple[str, ...], features: tuple[str, ...], *, option: str) -> tuple[int, ...]:
+    """Where the features that an option of a model's spec names stand.
+
+    Raises:
+        StudyError: if a name is not among the features.
+    """
+    unknown = [name for name in names if name not in features]
+    if unknown:
+        raise StudyError(
+            f"{option}: {', '.join(unknown)} not among the features {', '.join(features)}; list it or leave it out."
+        )
+    return tuple(features.index(name) for name in names)

@@ -1,0 +1,92 @@
+"""Standardisation inside the model: shift and scale, and encodings that keep a reflection exact.
+
+All of it is fitted to the training events before the first step and is fixed from then on.
+"""
+
+from typing import Self
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from saggiatore.errors import TrainingError
+from saggiatore.models.base import AbstractFixed
+from saggiatore.types import Array, Features, Float
+
+Values = Float[Array, " value"]
+
+
+class Affine(AbstractFixed):
+    """``(x - shift) / scale``, one value of each a component."""
+
+    shift: Values
+    scale: Values
+
+    @classmethod
+    def identity(cls, n: int) -> Self:
+        """The map that does nothing."""
+        return cls(jnp.zeros(n), jnp.ones(n))
+
+    @classmethod
+    def fit(cls, values: Float[Array, "event value"], *, is_centred: bool = True) -> Self:
+        """Mean zero and variance one over the events; without `is_centred` the shift is zero: signs are kept.
+
+        Raises:
+            TrainingError: if a component is constant or not finite: nothing can be learned from it.
+        """
+        shift = jnp.mean(values, axis=0) if is_centred else jnp.zeros(values.shape[1:])
+        scale = jnp.sqrt(jnp.mean((values - shift) ** 2, axis=0))
+        if not bool(jnp.all(jnp.isfinite(scale) & (scale > 0))):
+            raise TrainingError(
+                f"the inputs of the model have standard deviations {scale.tolist()}, expected positive numbers: a "
+                "feature is constant, or lies outside the region that its option (log, lower, bounded) states."
+            )
+        return cls(shift, scale)
+
+    def __call__(self, values: Values) -> Values:
+        return (values - self.shift) / self.scale
+
+    def inverse(self, values: Values) -> Values:
+        """The value that is standardised to `values`."""
+        return values * self.scale + self.shift
+
+    @property
+    def log_det(self) -> Float[Array, ""]:
+        """Logarithm of the Jacobian of the forward map."""
+        return -jnp.sum(jnp.log(self.scale))
+
+
+class ParityEncoding(eqx.Module):
+    r"""Inputs of a network that is exactly odd (or even) under the reflection of some features.
+
+    The features at `odd` change sign under the reflection. `odd_inputs` then changes sign bit by bit and
+    `even_inputs` not at all: an angle $\phi$ gives $\sin\phi$ and $\cos\phi$, and the products $o_i o_j$ of odd inputs
+    are even. Any smooth odd function is $\sum_i o_i h_i(e)$ (Hadamard's lemma), so nothing is lost.
+    """
+
+    odd: tuple[int, ...] = eqx.field(static=True)
+    log: tuple[int, ...] = eqx.field(static=True)  # positive features that also enter as their logarithm
+    periodic: tuple[int, ...] = eqx.field(static=True)  # angles, in radians
+    n_features: int = eqx.field(static=True)
+
+    def odd_inputs(self, features: Features) -> Values:
+        """One number an odd feature."""
+        values = [jnp.sin(features[i]) if i in self.periodic else features[i] for i in self.odd]
+        return jnp.array(values, dtype=features.dtype)
+
+    def even_inputs(self, features: Features) -> Values:
+        """All that the reflection leaves alone."""
+        values = []
+        for i in range(self.n_features):
+            if i in self.periodic:
+                values += [jnp.cos(features[i])] + [jnp.sin(features[i])] * (i not in self.odd)
+            elif i not in self.odd:
+                values += [features[i]] + [jnp.log(features[i])] * (i in self.log)
+        odd = self.odd_inputs(features)
+        values += [odd[i] * odd[j] for i in range(len(self.odd)) for j in range(i + 1)]
+        return jnp.array(values, dtype=features.dtype)
+
+    def sizes(self) -> tuple[int, int]:
+        """Number of odd and of even inputs."""
+        example = jax.ShapeDtypeStruct((self.n_features,), jnp.zeros(0).dtype)
+        return jax.eval_shape(self.odd_inputs, example).size, jax.eval_shape(self.even_inputs, example).size

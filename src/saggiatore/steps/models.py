@@ -1,0 +1,98 @@
+"""Step `models`: read events, train one model on one task, keep the model and its history."""
+
+import logging
+from pathlib import Path
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from pydantic import Field
+
+from saggiatore.errors import StudyError
+from saggiatore.job import Job
+from saggiatore.learn.loop import HISTORY, TrainingSpec, train
+from saggiatore.models.base import Event
+from saggiatore.models.store import save
+from saggiatore.provenance import provenance
+from saggiatore.registry import ModelSpec, TaskSpec
+from saggiatore.spec import EventsLabel, Spec
+from saggiatore.tables import Column, Table, read_table, write_table
+from saggiatore.tasks.base import AbstractTask, theta_column
+
+log = logging.getLogger(__name__)
+
+
+class ModelsSection(Spec):
+    """One trained model."""
+
+    events: EventsLabel
+    features: tuple[str, ...] = Field(min_length=1, description="observables that the model reads")
+    context: tuple[str, ...] = Field((), description="theory parameters that a density is conditioned on")
+    task: TaskSpec
+    model: ModelSpec
+    training: TrainingSpec
+    precision: Literal["float32", "float64"] = "float32"
+
+
+def run(job: Job[ModelsSection], *, code: str, events: Path, checkpoint: Path, model: Path, history: Path) -> None:
+    """Train a model; go on from `checkpoint` where there is one of this very training, and remove it at the end."""
+    section = job.section
+    task = section.task.build(section.context)  # type: ignore[attr-defined]
+    net = section.model.build(section.features, section.context, key=jax.random.key(job.stream("build")))  # type: ignore[attr-defined]
+    if not isinstance(net, task.needs):
+        raise StudyError(
+            f"models.{job.label}: the task {section.task.kind} needs a model that is an {task.needs.__name__}, "  # type: ignore[attr-defined]
+            f"got {section.model.kind}; choose another model or task."  # type: ignore[attr-defined]
+        )
+    table = read_table(events, "events", (*task.targets(), *map(theta_column, section.context)))
+    data = gather(table, section.features, section.context, task)
+    net = net.standardise(data)
+    trained, losses = train(
+        net, task, data, section.training, seed=job.stream("train"), checkpoint=checkpoint, identity=code
+    )
+    best = int(np.argmin(losses["validation_loss"]))
+    log.info("best validation loss %.6g after %d epochs", losses["validation_loss"][best], losses["epoch"][best])
+    origin = provenance(job.model_dump(mode="json"), code)
+    header = {
+        "kind": section.model.kind,  # type: ignore[attr-defined]
+        "spec": section.model.model_dump(mode="json"),
+        "features": [_describe(table.column(name)) for name in section.features],
+        "context": [_describe(table.column(theta_column(name).name)) | {"name": name} for name in section.context],
+        "parameters": list(task.parameters),
+        "task": section.task.model_dump(mode="json"),
+        "precision": section.precision,
+        "provenance": origin,
+    }
+    write_table(history, HISTORY, losses, origin)
+    save(model, trained, header)
+    checkpoint.unlink(missing_ok=True)
+
+
+def gather(table: Table, features: tuple[str, ...], context: tuple[str, ...], task: AbstractTask) -> Event:
+    """Events of a table as a model reads them, with weights of mean 1.
+
+    Raises:
+        SchemaError: if a column is missing.
+        StudyError: if what the task needs fixed varies, or what the context names does not.
+    """
+    context_columns = tuple(theta_column(name).name for name in context)
+    for name in (*features, *context_columns, *task.fixed()):
+        table.column(name)
+    for name in task.fixed():
+        if table.data[name].nunique() > 1:
+            raise StudyError(f"{name} takes several values in these events; this task needs events drawn at one value.")
+    for name in context_columns:
+        if table.data[name].nunique() < 2:
+            raise StudyError(f"{name} takes one value in these events; a density in it needs events of many values.")
+    weight = table.data["weight"].to_numpy()
+    return Event(
+        features=jnp.asarray(table.array(features)),
+        context=jnp.asarray(table.array(context_columns)),
+        target=jnp.asarray(table.array(column.name for column in task.targets())),
+        weight=jnp.asarray(weight / weight.mean()),
+    )
+
+
+def _describe(column: Column) -> dict[str, str]:
+    return {"name": column.name, "unit": column.unit, "label": column.label}
