@@ -30,7 +30,7 @@ def standard_model_vertex() -> Pairs:
 def field_strength_vertex() -> Float[Array, "coefficient pair"]:
     """Coefficients of the even tensor for f_w, f_ww, f_bb; those of the odd one are the same for f_ww and f_bb. GeV."""
     s, c = ew.SIN, ew.COS
-    w = -ew.G**2 * ew.VEV / 4 * jnp.array([0, s / c, s / c, 2, 2])
+    w = -(ew.G**2) * ew.VEV / 4 * jnp.array([0, s / c, s / c, 2, 2])
     ww = ew.G**2 * ew.VEV * jnp.array([s * s, s * c, s * c, c * c, 1])
     bb = ew.G_PRIME**2 * ew.VEV * jnp.array([c * c, -s * c, -s * c, s * s, 0])
     return jnp.stack([w, ww, bb])
@@ -39,7 +39,7 @@ def field_strength_vertex() -> Float[Array, "coefficient pair"]:
 def off_shell_vertex() -> Float[Array, "line pair"]:
     """Coefficients of q^2 of line 1, 2 in the metric part of f_w, GeV; a photon's own q^2 only."""
     t = ew.SIN / ew.COS
-    return -ew.G**2 * ew.VEV / 4 * jnp.array([[0, t, 0, 1, 1], [0, 0, t, 1, 1]])
+    return -(ew.G**2) * ew.VEV / 4 * jnp.array([[0, t, 0, 1, 1], [0, 0, t, 1, 1]])
 
 
 def propagators(q_squared: Scalar, widths: bool) -> Float[Array, " boson"] | Complex[Array, " boson"]:

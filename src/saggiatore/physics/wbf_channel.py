@@ -121,7 +121,9 @@ def parse_legs(pdg: str) -> tuple[tuple[int, int, int, int, int], Channel]:
     try:
         legs = [int(part) for part in pdg.split(",")]
     except ValueError:
-        raise EventError(f"--pdg {pdg}: expected five PDG numbers with commas between them. Covered: {covered}.") from None
+        raise EventError(
+            f"--pdg {pdg}: expected five PDG numbers with commas between them. Covered: {covered}."
+        ) from None
     if len(legs) == 5 and legs.count(25) == 1 and 25 in legs[2:] and set(legs) - {25} <= set(FLAVOURS):
         quarks = [place for place in range(5) if legs[place] != 25]
         one, two, three, four = quarks

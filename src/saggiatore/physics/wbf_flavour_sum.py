@@ -1,76 +1,139 @@
 r"""Sum of |M|^2 over all flavour channels of $q q' \to q q' h$, weighted with the parton densities.
 
-With massless quarks and no widths, an amplitude depends on flavours only through the couplings of its two lines. A line
-has one of four neutral couplings, those of u_L, u_R, d_L, d_R (an antiquark's current carries the chirality that its
-coupling does not, see `electroweak`), so 4 x 4 neutral *classes* and one charged class serve all channels; each is the
-coherent sum over boson pairs. Amplitudes with both chiralities flipped are complex conjugates and count by their weights.
-A test holds this against the explicit sum over channels of `wbf_channel`.
+With massless quarks and no widths, flavours enter through the couplings of the two lines only. What a parton of given
+current chirality emits is a matrix in the space of photon and Z, $G^{VV'} = \sum_f f\, g^V_f g^{V'}_f$, and the sum over all
+neutral channels is $\sum G_1^{VV'} G_2^{WW'} M_{VW} M^*_{V'W'}$: no loop over channels is left. Amplitudes with both
+chiralities flipped are complex conjugates, so that their emissions add. The assignments t and u interfere for identical
+quarks and for u d -> u d. A test holds this against the explicit sum over the channels of `wbf_channel`.
+
+All is written in scalars of one event: XLA then vectorises over events, 25 times faster than over small arrays.
 """
 
-import jax.numpy as jnp
+from typing import NamedTuple
 
 from saggiatore.physics import electroweak as ew
-from saggiatore.physics.helicity import EQUAL
+from saggiatore.physics.helicity import EQUAL, OPPOSITE
 from saggiatore.types import Array, Float, Scalar
 
-COLOUR_INTERFERENCE = 1 / 3
 SPIN_AVERAGE = 1 / 4  # the colour average, 9/81 x 9, is one
+COLOUR_INTERFERENCE = 1 / 3
 
-Densities = Float[Array, "generation species"]  # species: up, down, anti-up, anti-down
 Amplitudes = Float[Array, "part helicity pair"]  # reduced, with propagators and without couplings; real and imaginary
-_UP, _DOWN, _ANTI_UP, _ANTI_DOWN = range(4)
 
 
-def flavour_sum(first: Densities, second: Densities, t: Amplitudes, u: Amplitudes) -> Scalar:
+class Generation(NamedTuple):
+    """Parton densities f(x) of one generation."""
+
+    up: Scalar
+    down: Scalar
+    anti_up: Scalar
+    anti_down: Scalar
+
+
+class _Emission(NamedTuple):
+    """Elements of the symmetric emission matrix of one chirality."""
+
+    photon_photon: Scalar
+    photon_z: Scalar
+    z_z: Scalar
+
+
+class _Vertex(NamedTuple):
+    """Real or imaginary part of an amplitude of one helicity, by bosons of line 1 and line 2."""
+
+    photon_photon: Scalar
+    photon_z: Scalar
+    z_photon: Scalar
+    z_z: Scalar
+    w_w: Scalar
+
+
+Proton = tuple[Generation, ...]
+
+
+def flavour_sum(first: Proton, second: Proton, t: Amplitudes, u: Amplitudes) -> Scalar:
     """Sum over flavours of f_1 f_2 |M|^2 for two legs in a fixed order, so that every final state is met once."""
-    neutral_t, neutral_u = _neutral_classes(t), _neutral_classes(u)
-    charged_t, charged_u = ew.G**2 / 2 * t[:, :, -1], ew.G**2 / 2 * u[:, :, -1]
-    species_1, species_2 = first.sum(axis=0), second.sum(axis=0)
-    neutral = _neutral_weights(species_1, species_2) * (neutral_t**2 + neutral_u**2).sum(axis=0)
-    charged = _charged_weights(species_1, species_2) * (charged_t**2 + charged_u**2).sum(axis=0)
-    interference = _identical(first, second, neutral_t[:, EQUAL], neutral_u[:, EQUAL])
-    interference += _mixed(first, second, neutral_t[:, EQUAL], charged_u[:, EQUAL])
-    interference += _mixed(first, second, neutral_u[:, EQUAL], charged_t[:, EQUAL])
-    return SPIN_AVERAGE * (neutral.sum() + charged.sum() + 2 * COLOUR_INTERFERENCE * interference)
+    sum_1, sum_2 = _all_generations(first), _all_generations(second)
+    squares = 0.0
+    for helicity, charged in ((EQUAL, _equal_charged(sum_1, sum_2)), (OPPOSITE, _opposite_charged(sum_1, sum_2))):
+        parts = _parts(t, helicity) + _parts(u, helicity)
+        left_2, right_2 = _emissions(sum_2) if helicity == EQUAL else _emissions(sum_2)[::-1]
+        for line_1, line_2 in zip(_emissions(sum_1), (left_2, right_2), strict=True):
+            squares += _neutral_square(line_1, line_2, parts)
+        squares += charged * (ew.G**2 / 2) ** 2 * sum(part.w_w**2 for part in parts)
+    interference = _interference(first, second, _parts(t, EQUAL), _parts(u, EQUAL))
+    return SPIN_AVERAGE * (squares + 2 * COLOUR_INTERFERENCE * interference)
 
 
-def _neutral_classes(amplitudes: Amplitudes) -> Float[Array, "part helicity class class"]:
-    couplings = jnp.array([*ew.neutral_couplings(2), *ew.neutral_couplings(1)])  # (class, boson): u_L, u_R, d_L, d_R
-    pairs = (couplings[:, None, :, None] * couplings[None, :, None, :]).reshape(16, 4)
-    return (amplitudes[:, :, :4] @ pairs.T).reshape(2, 2, 4, 4)
+def _all_generations(proton: Proton) -> Generation:
+    return Generation(*(sum(species) for species in zip(*proton, strict=True)))
 
 
-def _by_class(species: Float[Array, " species"]) -> Float[Array, "chirality class"]:
-    """Density of the partons whose current of given chirality has the coupling of each class."""
-    up, down, anti_up, anti_down = species
-    return jnp.stack([jnp.stack([up, anti_up, down, anti_down]), jnp.stack([anti_up, up, anti_down, down])])
+def _parts(amplitudes: Amplitudes, helicity: int) -> list[_Vertex]:
+    return [_Vertex(*(amplitudes[part, helicity, pair] for pair in range(5))) for part in (0, 1)]
 
 
-def _neutral_weights(first: Float[Array, " species"], second: Float[Array, " species"]) -> Float[Array, "helicity 4 4"]:
-    one, two = _by_class(first)[:, :, None], _by_class(second)[:, None, :]
-    return jnp.stack([(one * two).sum(axis=0), (one * two[::-1]).sum(axis=0)])
+def _emissions(species: Generation) -> tuple[_Emission, _Emission]:
+    """Emission matrices of left- and right-handed currents."""
+    sources = ((species.up, 2), (species.down, 1), (species.anti_up, -2), (species.anti_down, -1))
+    matrices = []
+    for chirality in (0, 1):
+        terms = [(density, *ew.neutral_couplings(flavour)[chirality]) for density, flavour in sources]
+        elements = zip(*((f * a * a, f * a * z, f * z * z) for f, a, z in terms), strict=True)
+        matrices.append(_Emission(*(sum(element) for element in elements)))
+    left, right = matrices
+    return left, right
 
 
-def _charged_weights(first: Float[Array, " species"], second: Float[Array, " species"]) -> Float[Array, " helicity"]:
-    """Density of pairs of which one emits a W+, the other a W-."""
-    equal = first[_UP] * second[_DOWN] + first[_DOWN] * second[_UP]
-    equal += first[_ANTI_UP] * second[_ANTI_DOWN] + first[_ANTI_DOWN] * second[_ANTI_UP]
-    opposite = first[_UP] * second[_ANTI_UP] + first[_ANTI_UP] * second[_UP]
-    opposite += first[_DOWN] * second[_ANTI_DOWN] + first[_ANTI_DOWN] * second[_DOWN]
-    return jnp.stack([equal, opposite])
+def _neutral_square(one: _Emission, two: _Emission, parts: list[_Vertex]) -> Scalar:
+    r"""$\sum G_1^{VV'} G_2^{WW'} M_{VW} M^*_{V'W'}$."""
+    total = 0.0
+    for aa, az, za, zz, _ in parts:
+        total += one.photon_photon * _quadratic(two, aa, az)
+        total += (
+            2 * one.photon_z * (two.photon_photon * aa * za + two.photon_z * (aa * zz + az * za) + two.z_z * az * zz)
+        )
+        total += one.z_z * _quadratic(two, za, zz)
+    return total
 
 
-def _identical(first: Densities, second: Densities, t: Array, u: Array) -> Scalar:
-    """Interference of the two assignments of identical quarks: classes (u_L, u_L), (u_R, u_R), and so for d."""
-    same = (first * second).sum(axis=0)
-    up, down = same[_UP] + same[_ANTI_UP], same[_DOWN] + same[_ANTI_DOWN]
-    products = (t * u).sum(axis=0)
-    return up * (products[0, 0] + products[1, 1]) + down * (products[2, 2] + products[3, 3])
+def _quadratic(emission: _Emission, photon: Scalar, z: Scalar) -> Scalar:
+    return emission.photon_photon * photon**2 + 2 * emission.photon_z * photon * z + emission.z_z * z**2
 
 
-def _mixed(first: Densities, second: Densities, neutral: Array, charged: Array) -> Scalar:
-    """Interference of Z and photon exchange with W exchange in u d -> u d: classes (u_L, d_L) and (d_L, u_L)."""
-    up_down = (first[:, _UP] * second[:, _DOWN] + first[:, _ANTI_UP] * second[:, _ANTI_DOWN]).sum()
-    down_up = (first[:, _DOWN] * second[:, _UP] + first[:, _ANTI_DOWN] * second[:, _ANTI_UP]).sum()
-    products = (neutral * charged[:, None, None]).sum(axis=0)
-    return up_down * products[0, 2] + down_up * products[2, 0]
+def _equal_charged(one: Generation, two: Generation) -> Scalar:
+    """Densities of two quarks or two antiquarks of which one emits a W+, the other a W-."""
+    quarks = one.up * two.down + one.down * two.up
+    return quarks + one.anti_up * two.anti_down + one.anti_down * two.anti_up
+
+
+def _opposite_charged(one: Generation, two: Generation) -> Scalar:
+    """The same for a quark and an antiquark."""
+    return one.up * two.anti_up + one.anti_up * two.up + one.down * two.anti_down + one.anti_down * two.down
+
+
+def _interference(first: Proton, second: Proton, t: list[_Vertex], u: list[_Vertex]) -> Scalar:
+    """Re(t u*) for equal chiralities, with the densities of the flavours that have both assignments."""
+    up_down = sum(a.up * b.down + a.anti_up * b.anti_down for a, b in zip(first, second, strict=True))
+    down_up = sum(a.down * b.up + a.anti_down * b.anti_up for a, b in zip(first, second, strict=True))
+    up_up = sum(a.up * b.up + a.anti_up * b.anti_up for a, b in zip(first, second, strict=True))
+    down_down = sum(a.down * b.down + a.anti_down * b.anti_down for a, b in zip(first, second, strict=True))
+    up_left, up_right = ew.neutral_couplings(2)
+    down_left, down_right = ew.neutral_couplings(1)
+    total = 0.0
+    for density, *couplings in ((up_up, up_left, up_right), (down_down, down_left, down_right)):
+        total += density * sum(
+            _neutral(a, g, g) * _neutral(b, g, g) for a, b in zip(t, u, strict=True) for g in couplings
+        )
+    for density, one, two in ((up_down, up_left, down_left), (down_up, down_left, up_left)):
+        mixed = (_neutral(a, one, two) * b.w_w + _neutral(b, one, two) * a.w_w for a, b in zip(t, u, strict=True))
+        total += density * ew.G**2 / 2 * sum(mixed)
+    return total
+
+
+def _neutral(vertex: _Vertex, one: tuple[float, float], two: tuple[float, float]) -> Scalar:
+    """Neutral amplitude for given couplings (photon, Z) of the two lines."""
+    (a_1, z_1), (a_2, z_2) = one, two
+    photon = a_2 * vertex.photon_photon + z_2 * vertex.photon_z
+    z = a_2 * vertex.z_photon + z_2 * vertex.z_z
+    return a_1 * photon + z_1 * z

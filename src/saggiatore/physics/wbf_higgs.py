@@ -12,7 +12,6 @@ import equinox as eqx
 import jax.numpy as jnp
 from pydantic import Field, model_validator
 
-from saggiatore.errors import StudyError
 from saggiatore.physics import electroweak as ew
 from saggiatore.physics import parton_density
 from saggiatore.physics.helicity import contractions
@@ -22,7 +21,7 @@ from saggiatore.physics.parton_density import ScaledDensity
 from saggiatore.physics.phase_space import JetRegion, event, jet_variables, log_density, rapidity_range
 from saggiatore.physics.process import AbstractProcess, Observable
 from saggiatore.physics.wbf_amplitude import COEFFICIENTS, assignments, pair_propagators, vertex_amplitudes
-from saggiatore.physics.wbf_flavour_sum import Amplitudes, Densities, flavour_sum
+from saggiatore.physics.wbf_flavour_sum import Amplitudes, Generation, flavour_sum
 from saggiatore.spec import Label, Spec
 from saggiatore.types import Array, Flag, Float, Momenta, Scalar, Theta, UnitPoint
 from saggiatore.units import GEV2_PB, Energy, InverseTeV2
@@ -33,7 +32,7 @@ _IN_HISZ = {
     **{f"c_{name}": (f"f_{name}", 4 / ew.G**2) for name in ("ww", "wwt")},
     **{f"c_{name}": (f"f_{name}", 4 / ew.G_PRIME**2) for name in ("bb", "bbt")},
 }
-_SPECIES = ((2, 1, -2, -1), (4, 3, -4, -3))  # one row a generation
+_GENERATIONS = ((2, 1, -2, -1), (4, 3, -4, -3))  # up, down, anti-up, anti-down
 _PT_SCALE = 60.0  # GeV; of the order of M_W, any value gives the same cross section
 
 Direction = Annotated[dict[Literal[*_IN_HISZ], InverseTeV2], Field(min_length=1)]
@@ -71,6 +70,11 @@ class WbfHiggsSpec(Spec):
             raise ValueError(f"pt_j = {self.cuts.pt_j:g} GeV is above half of sqrt_s = {self.sqrt_s:g} GeV; lower it.")
         return self
 
+    @classmethod
+    def names(cls) -> dict[str, list[str]]:
+        """Observables that a study can name; it names the parameters itself."""
+        return {"observable": list(JET_OBSERVABLES), "parameter": []}
+
     def build(self) -> "WbfHiggs":
         """The process.
 
@@ -96,7 +100,13 @@ class WbfHiggs(AbstractProcess):
     """
 
     dim: ClassVar[int] = 7
-    legs: ClassVar[tuple[str, ...]] = ("parton along +z", "parton along -z", "forward jet", "backward jet", "Higgs boson")
+    legs: ClassVar[tuple[str, ...]] = (
+        "parton along +z",
+        "parton along -z",
+        "forward jet",
+        "backward jet",
+        "Higgs boson",
+    )
     observables: ClassVar[Mapping[str, Observable]] = JET_OBSERVABLES
 
     sqrt_s: float = eqx.field(static=True)  # GeV
@@ -129,7 +139,7 @@ class WbfHiggs(AbstractProcess):
     def rate(self, momenta: Momenta, theta: Theta) -> Scalar:
         """Sum over flavours of densities x flux x |M|^2, pb per unit of dPhi / (dx1 dx2)^-1 of `phase_space`."""
         x_1, x_2 = 2 * momenta[:2, 0] / self.sqrt_s
-        densities = (_quark_densities(self.density, x) / x for x in (x_1, x_2))
+        densities = (_proton(self.density, x) for x in (x_1, x_2))
         amplitudes = (_pair_amplitudes(legs, theta @ self.directions) for legs in assignments(momenta))
         flux = GEV2_PB / (2 * x_1 * x_2 * self.sqrt_s**2)
         return flux * flavour_sum(*densities, *amplitudes)
@@ -143,9 +153,10 @@ def _in_hisz(direction: Mapping[str, float]) -> list[float]:
     return list(row.values())
 
 
-def _quark_densities(density: ScaledDensity, x: Scalar) -> Densities:
-    places = [[parton_density.FLAVOURS.index(flavour) for flavour in row] for row in _SPECIES]
-    return density.xf(x)[jnp.array(places)]
+def _proton(density: ScaledDensity, x: Scalar) -> tuple[Generation, ...]:
+    """Densities f(x) of the quarks of two generations."""
+    xf = dict(zip(parton_density.FLAVOURS, density.xf(x), strict=True))
+    return tuple(Generation(*(xf[flavour] / x for flavour in row)) for row in _GENERATIONS)
 
 
 def _pair_amplitudes(quarks: Momenta, coefficients: Float[Array, " coefficient"]) -> Amplitudes:

@@ -1,0 +1,95 @@
+r"""Forward-backward asymmetry of $e^+ e^- \to \mu^+ \mu^-$: the oracle, a process with everything in closed form.
+
+$p(c|A) = \frac38 (1 + c^2) + A\,c$ with $c = \cos\theta_\mu$, the angle between $e^-$ and $\mu^-$, and $A = A_{FB}$; massless
+leptons. The rate is normalised to 1 pb over all angles, so that the score without cuts, $c/p(c|A)$, has no normalisation
+term: 8c/(3(1+c^2)) at A = 0. See e.g. the LEP electroweak review, hep-ex/0509008, eq. (1.63).
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import ClassVar, Literal
+
+import equinox as eqx
+import jax.numpy as jnp
+from pydantic import Field
+
+from saggiatore.physics.process import AbstractProcess, Observable
+from saggiatore.spec import Spec
+from saggiatore.types import Flag, Momenta, Scalar, Theta, UnitPoint
+from saggiatore.units import Energy
+
+_TOTAL = 1.0  # pb, over all angles
+
+
+def cos_theta_mu(momenta: Momenta) -> Scalar:
+    """Cosine of the angle between the electron (along +z) and the negative muon."""
+    return momenta[2, 3] / momenta[2, 0]
+
+
+class AsymmetryCuts(Spec):
+    """Fiducial region."""
+
+    abs_cos_theta_mu: float = Field(1, gt=0, le=1, description="greatest |cos(theta)| of the negative muon")
+
+
+class AsymmetrySpec(Spec):
+    """Muon pairs at an electron-positron collider."""
+
+    kind: Literal["asymmetry"] = "asymmetry"
+    beam_energy: Energy = Field(45.6, gt=0, description="energy of each beam")
+    cuts: AsymmetryCuts = AsymmetryCuts()
+
+    @classmethod
+    def names(cls) -> dict[str, list[str]]:
+        """Observables and parameters that a study can name."""
+        return {"observable": list(Asymmetry.observables), "parameter": list(Asymmetry.parameters)}
+
+    def build(self) -> "Asymmetry":
+        """The process."""
+        return Asymmetry(self.beam_energy, self.cuts.abs_cos_theta_mu)
+
+
+class Asymmetry(AbstractProcess):
+    """Muon pairs with the asymmetry `a_fb` as parameter; |a_fb| above 3/4 makes the rate negative somewhere.
+
+    Parity is the exchange of the two muons.
+    """
+
+    dim: ClassVar[int] = 2
+    legs: ClassVar[tuple[str, ...]] = ("electron along +z", "positron", "negative muon", "positive muon")
+    observables: ClassVar[Mapping[str, Observable]] = MappingProxyType(
+        {
+            "cos_theta_mu": Observable(
+                cos_theta_mu, "1", r"$\cos\theta_\mu$", "cosine of the angle of the negative muon to the electron", -1
+            )
+        }
+    )
+    parameters: ClassVar[tuple[str, ...]] = ("a_fb",)
+
+    beam_energy: float = eqx.field(static=True)  # GeV
+    max_abs_cos: float = eqx.field(static=True)
+
+    def __check_init__(self) -> None:
+        if not self.beam_energy > 0:
+            raise ValueError(f"beam_energy must be positive (GeV), got {self.beam_energy}.")
+
+    def momenta(self, u: UnitPoint) -> tuple[Momenta, Scalar]:
+        """The muons flat in cos(theta) inside the cut and in azimuth; dPhi = dcos dphi."""
+        span = 2 * self.max_abs_cos
+        cos, phi = span * (u[0] - 0.5), 2 * jnp.pi * u[1]
+        sin = jnp.sqrt(1 - cos**2)
+        direction = jnp.stack([sin * jnp.cos(phi), sin * jnp.sin(phi), cos])
+        beam = jnp.array([0.0, 0.0, 1.0])
+        directions = jnp.stack([beam, -beam, direction, -direction])
+        momenta = self.beam_energy * jnp.concatenate([jnp.ones((4, 1)), directions], axis=1)
+        return momenta, jnp.log(span * 2 * jnp.pi) + jnp.zeros_like(cos)
+
+    def accepts(self, momenta: Momenta) -> Flag:
+        """Whether the negative muon lies inside the cut; the mapping covers no more, up to rounding."""
+        cos = cos_theta_mu(momenta)
+        return (cos >= -self.max_abs_cos) & (cos <= self.max_abs_cos)
+
+    def rate(self, momenta: Momenta, theta: Theta) -> Scalar:
+        """p(cos theta | A) / (2 pi), times 1 pb."""
+        cos = cos_theta_mu(momenta)
+        return _TOTAL * (0.375 * (1 + cos**2) + theta[0] * cos) / (2 * jnp.pi)
