@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from saggiatore.infer.batches import Batch
+from saggiatore.models.base import AbstractModel
 from saggiatore.registry import load
 from saggiatore.tables import Column, Table, TableSchema
 from saggiatore.types import Features, Float, PRNGKeyArray, Scalar
@@ -58,7 +59,7 @@ class AbstractMethod(eqx.Module):
     """A way to draw from the posterior of a model."""
 
     @abc.abstractmethod
-    def draw(self, model: eqx.Module, batches: Callable[[], Iterator[Batch]], *, key: PRNGKeyArray) -> Chains:
+    def draw(self, model: AbstractModel, batches: Callable[[], Iterator[Batch]], *, key: PRNGKeyArray) -> Chains:
         """Markov chains given the events that each call of `batches` iterates over.
 
         Raises:
@@ -66,7 +67,7 @@ class AbstractMethod(eqx.Module):
         """
 
     @abc.abstractmethod
-    def posterior(self, model: eqx.Module, draws: Table) -> AbstractPosteriorScore:
+    def posterior(self, model: AbstractModel, draws: Table) -> AbstractPosteriorScore:
         """The posterior of the score, from the table that `draws_columns` made."""
 
 
@@ -83,7 +84,7 @@ def draws_columns(chains: Chains) -> dict[str, np.ndarray]:
     return numbers | {name: parameter.draws.reshape(-1) for name, parameter in chains.parameters.items()}
 
 
-def posterior_score(model: eqx.Module, draws: Table) -> AbstractPosteriorScore:
+def posterior_score(model: AbstractModel, draws: Table) -> AbstractPosteriorScore:
     """The posterior of the score of `model`, as the method that made `draws` (a table [draws]) defines it.
 
     Example:
@@ -100,8 +101,9 @@ def posterior_score(model: eqx.Module, draws: Table) -> AbstractPosteriorScore:
 class PointScore(AbstractPosteriorScore):
     """The score of a model without draws: no variance is known, and both are zero."""
 
-    model: eqx.Module
+    model: AbstractModel
+    position: int  # of the parameter among those of the model
 
     def __call__(self, features: Features) -> ScoreEstimate:
-        mean = jnp.reshape(self.model.score(features), ())
+        mean = jnp.atleast_1d(self.model.score(features))[self.position]
         return ScoreEstimate(mean, jnp.zeros_like(mean), jnp.zeros_like(mean))

@@ -55,6 +55,7 @@ CALIBRATION = TableSchema(
 class Evaluated(NamedTuple):
     """Events with what the posterior says about them; one entry an event."""
 
+    features: Float[np.ndarray, "event feature"]
     joint_score: Float[np.ndarray, " event"]
     weight: Float[np.ndarray, " event"]
     mean: Float[np.ndarray, " event"]
@@ -63,8 +64,19 @@ class Evaluated(NamedTuple):
 
     @property
     def pull(self) -> Float[np.ndarray, " event"]:
-        """(t - mean) / sqrt(var_stat + var_noise)."""
-        return (self.joint_score - self.mean) / np.sqrt(self.var_stat + self.var_noise)
+        """(t - mean) / sqrt(var_stat + var_noise).
+
+        Raises:
+            ConvergenceError: if the variance of an event is not positive.
+        """
+        variance = self.var_stat + self.var_noise
+        n_bad = int((~(variance > 0)).sum())
+        if n_bad:
+            raise ConvergenceError(
+                f"{n_bad} of {variance.size} events have no positive variance, so no pull. The network's noise "
+                "vanishes or is not finite there: train it longer, or with another seed."
+            )
+        return (self.joint_score - self.mean) / np.sqrt(variance)
 
 
 @eqx.filter_jit
@@ -73,20 +85,9 @@ def _estimate(posterior: AbstractPosteriorScore, features: Float[jax.Array, "eve
 
 
 def evaluate(posterior: AbstractPosteriorScore, batches: Iterable[Batch]) -> Evaluated:
-    """Posterior mean and variances at the features of all events.
-
-    Raises:
-        ConvergenceError: if the variance of an event is not positive, so that it has no pull.
-    """
-    parts = [Evaluated(b.score, b.weight, *_estimate(posterior, jnp.asarray(b.features))) for b in batches]
-    events = Evaluated(*(np.concatenate(column) for column in zip(*parts, strict=True)))
-    n_bad = int((~(events.var_stat + events.var_noise > 0)).sum())
-    if n_bad:
-        raise ConvergenceError(
-            f"{n_bad} of {events.mean.size} events have no positive variance. The network's noise vanishes or is not "
-            "finite there: train it longer, or with another seed."
-        )
-    return events
+    """Posterior mean and variances at the features of all events."""
+    parts = [Evaluated(*batch, *_estimate(posterior, jnp.asarray(batch.features))) for batch in batches]
+    return Evaluated(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
 def pulls_columns(events: Evaluated, n_rows: int) -> dict[str, np.ndarray]:

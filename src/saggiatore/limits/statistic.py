@@ -1,11 +1,16 @@
-"""Statistics of one event that estimate its score: a network, a formula, the mean of the score in a bin, a sign."""
+"""Statistics of an event that estimate its score: a network, a formula, the mean score of a bin, a sign."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import jax
 import numpy as np
+import sympy
 
+from saggiatore.distill.formula import Formula
+from saggiatore.distill.parametric import Parametric
 from saggiatore.errors import StudyError
+from saggiatore.models.base import AbstractModel, scores
 from saggiatore.types import Float
 
 Columns = Mapping[str, Float[np.ndarray, " event"]]
@@ -21,6 +26,33 @@ class Statistic:
     values: Callable[[Columns], Float[np.ndarray, " event"]]
     expression: str = ""
     complexity: int = NO_COMPLEXITY
+
+
+def of_model(name: str, model: AbstractModel, features: Sequence[str], position: int) -> Statistic:
+    """The score of a model, its component `position`."""
+
+    def values(events: Columns) -> Float[np.ndarray, " event"]:
+        return np.asarray(scores(model, _matrix(name, events, features))[:, position], dtype=float)
+
+    return Statistic(name, "model", values)
+
+
+def of_formula(name: str, kind: str, formula: Formula) -> Statistic:
+    """The value of a formula."""
+    function = jax.jit(jax.vmap(formula.function()))
+
+    def values(events: Columns) -> Float[np.ndarray, " event"]:
+        return np.asarray(function(_matrix(name, events, formula.feature_names)), dtype=float)
+
+    filled = Parametric(formula.expression, formula.constants).filled
+    return Statistic(name, kind, values, sympy.srepr(filled), formula.complexity)
+
+
+def _matrix(name: str, events: Columns, features: Sequence[str]) -> Float[np.ndarray, "event feature"]:
+    missing = [feature for feature in features if feature not in events]
+    if missing:
+        raise StudyError(f"'{name}' needs {', '.join(missing)}, which the events lack; they have {', '.join(events)}.")
+    return np.stack([np.asarray(events[feature], dtype=float) for feature in features], axis=1)
 
 
 def histogram(

@@ -7,11 +7,11 @@ import jax
 from pydantic import Field
 
 from saggiatore.infer.base import draws_columns, draws_schema, posterior_score
-from saggiatore.infer.batches import score_batches
+from saggiatore.infer.batches import model_features, parameter_position, score_batches
 from saggiatore.infer.calibrate import CALIBRATION, PULLS, calibration_columns, evaluate, pulls_columns
 from saggiatore.infer.diagnostics import DIAGNOSTICS, diagnostics_columns
 from saggiatore.job import Job
-from saggiatore.models.store import load_model, model_features, model_parameter
+from saggiatore.models.store import load_model
 from saggiatore.provenance import provenance
 from saggiatore.registry import MethodSpec
 from saggiatore.spec import EventsLabel, ModelLabel, Spec
@@ -26,7 +26,9 @@ class DrawsSection(Spec):
     test: EventsLabel = Field(description="held-out events, for pulls and coverage")
     method: MethodSpec
     levels: tuple[float, ...] = Field(
-        (0.5, 0.68, 0.9, 0.95, 0.99), min_length=1, description="probabilities of the intervals whose coverage is counted"
+        (0.5, 0.68, 0.9, 0.95, 0.99),
+        min_length=1,
+        description="probabilities of the intervals whose coverage is counted",
     )
     n_pulls: int = Field(20_000, ge=1, description="events in the table of pulls; the calibration uses all")
 
@@ -46,7 +48,8 @@ def run(
     """Draw, check convergence, and write draws, diagnostics, pulls and coverage."""
     section = job.section
     network, header = load_model(model)
-    batches = partial(score_batches, features=model_features(header), parameter=model_parameter(header))
+    parameter = header["parameters"][parameter_position(header, None)]
+    batches = partial(score_batches, features=model_features(header), parameter=parameter)
     key = jax.random.key(job.stream("draws"))
     chains = section.method.build().draw(network, partial(batches, train), key=key)
 

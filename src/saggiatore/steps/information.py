@@ -1,4 +1,4 @@
-"""Weigh scores on the same held-out events: mean squared error, and the share of the joint information that they keep."""
+"""Weigh scores on the same held-out events: mean squared error, and the share of the joint information they keep."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,8 +15,7 @@ from saggiatore.infer.batches import WEIGHT, model_features, parameter_position
 from saggiatore.job import Job
 from saggiatore.limits import fisher
 from saggiatore.limits.bootstrap import Bootstrap, estimate
-from saggiatore.limits.statistic import Statistic, histogram, require_distinct, sign
-from saggiatore.models.base import scores as model_scores
+from saggiatore.limits.statistic import Statistic, histogram, of_formula, of_model, require_distinct, sign
 from saggiatore.models.store import load_model
 from saggiatore.provenance import provenance
 from saggiatore.spec import EventsLabel, FormulaLabel, Label, ModelLabel, Spec
@@ -73,9 +72,10 @@ def run(
 ) -> None:
     """Write every score of the test events, and what each is worth."""
     section = job.section
+    labelled = zip(section.formulas, formulas, strict=True)
     statistics = [
         *_models(section, models),
-        *_formulas(section, formulas),
+        *(of_formula(label, "formula", Formula.read(path)) for label, path in labelled),
         *_fitted(section, train),
     ]
     require_distinct(statistics)
@@ -86,14 +86,18 @@ def run(
     write_table(information, INFORMATION, information_columns(statistics, bootstrap.sums), made)
 
 
+def observable_columns(events: Path) -> list[Column]:
+    """Columns of an event table that are observables: neither weight, nor parameters, nor scores, nor momenta."""
+    schema, _ = read_header(events, "events")
+    others = ("theta_", "joint_score_", "leg")
+    return [column for column in schema.columns if column.name != WEIGHT.name and not column.name.startswith(others)]
+
+
 def scores_schema(test: Path, parameter: str, statistics: Sequence[Statistic]) -> TableSchema:
     """Observables of the test events, weight, joint score and every statistic."""
-    events, _ = read_header(test, "events")
-    taken = ("theta_", "joint_score_", "leg")
-    features = [c for c in events.columns if c.name != WEIGHT.name and not c.name.startswith(taken)]
     truth = Column("joint_score", "1", joint_score_column(parameter).meaning, "joint score $t$")
     columns = [Column(f"score_{s.name}", "1", f"score of the {s.kind} {s.name}", s.name) for s in statistics]
-    return TableSchema("scores", 1, (*features, WEIGHT, truth, *columns))
+    return TableSchema("scores", 1, (*observable_columns(test), WEIGHT, truth, *columns))
 
 
 def information_columns(statistics: Sequence[Statistic], sums: np.ndarray) -> dict[str, object]:
@@ -121,7 +125,7 @@ def information_columns(statistics: Sequence[Statistic], sums: np.ndarray) -> di
 def _evaluated(
     section: InformationSection, test: Path, schema: TableSchema, statistics: list[Statistic], bootstrap: Bootstrap
 ) -> Iterator[dict[str, np.ndarray]]:
-    """Rows of the scores table, batch by batch; every test event goes into the sums, the first n_rows into the table."""
+    """Rows of the scores table, batch by batch; all events go into the sums, the first n_rows into the table."""
     target, n_left = joint_score_column(section.parameter), section.n_rows
     batches = iterate_table(test, "events", 16384, require=(target, WEIGHT))
     for events in tqdm(batches, f"scores of {test}", unit="batch", mininterval=1):
@@ -138,31 +142,31 @@ def _evaluated(
 def _models(section: InformationSection, paths: list[Path]) -> Iterator[Statistic]:
     for label, path in zip(section.models, paths, strict=True):
         model, header = load_model(path)
-        names = [feature.name for feature in model_features(header)]
-        place = parameter_position(header, section.parameter)
-
-        def values(events: pd.DataFrame, model=model, names=names, place=place) -> np.ndarray:
-            return np.asarray(model_scores(model, np.stack([events[name] for name in names], axis=1))[:, place])
-
-        yield Statistic(label, "model", values)
-
-
-def _formulas(section: InformationSection, paths: list[Path]) -> Iterator[Statistic]:
-    for label, path in zip(section.formulas, paths, strict=True):
-        yield _formula(label, "formula", Formula.read(path))
+        features = [feature.name for feature in model_features(header)]
+        yield of_model(label, model, features, parameter_position(header, section.parameter))
 
 
 def _fitted(section: InformationSection, train: Path) -> Iterator[Statistic]:
     """Forms, histograms and signs, fitted to the joint score of training events."""
-    events = _first(train, section)
-    score, weight = events[joint_score_column(section.parameter).name].to_numpy(), events[WEIGHT.name].to_numpy()
-    unknown = [name for name in (*section.histograms, *section.signs) if name not in events]
+    events, score, weight = _first(train, section)
+    unknown = sorted({*section.histograms, *section.signs} - events.keys())
     if unknown:
         raise StudyError(f"histograms, signs: {', '.join(unknown)} are no observables; there are {', '.join(events)}.")
-    features = scores_schema(train, section.parameter, []).names[:-2]
-    x = events[list(features)].to_numpy()
+    x = np.stack(list(events.values()), axis=1)
     for name, form in tqdm(section.forms.items(), "refit forms", mininterval=1):
-        yield _formula(name, "form", fit_form(form, list(features), x, score, weight))
-    columns = {name: events[name].to_numpy() for name in features}
-    yield from (histogram(name, section.n_bins, columns, score, weight) for name in section.histograms)
-    yield from (sign(name, columns, score, weight) for name in section.signs)
+        yield of_formula(name, "form", fit_form(form, list(events), x, score, weight, section.parameter))
+    yield from (histogram(name, section.n_bins, events, score, weight) for name in section.histograms)
+    yield from (sign(name, events, score, weight) for name in section.signs)
+
+
+def _first(train: Path, section: InformationSection) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+    """Observables, joint score and weight of the first `n_fit` events."""
+    target, n_left, parts = joint_score_column(section.parameter), section.n_fit, []
+    for batch in iterate_table(train, "events", require=(target, WEIGHT)):
+        parts.append(batch.iloc[:n_left])
+        n_left -= len(parts[-1])
+        if n_left == 0:
+            break
+    events = pd.concat(parts)
+    features = {column.name: events[column.name].to_numpy() for column in observable_columns(train)}
+    return features, events[target.name].to_numpy(), events[WEIGHT.name].to_numpy()

@@ -1,6 +1,5 @@
 """Tabulate what formulas are distilled from: the score that a network states, and how sure it is of it."""
 
-import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,10 +8,10 @@ from pydantic import Field
 
 from saggiatore.errors import SchemaError
 from saggiatore.infer.base import PointScore, posterior_score
-from saggiatore.infer.batches import Batch, score_batches
-from saggiatore.infer.calibrate import Evaluated, estimate
+from saggiatore.infer.batches import Batch, model_features, parameter_position, score_batches
+from saggiatore.infer.calibrate import Evaluated, evaluate
 from saggiatore.job import Job
-from saggiatore.models.store import load_model, model_features, model_parameter
+from saggiatore.models.store import load_model
 from saggiatore.provenance import provenance
 from saggiatore.spec import DrawsLabel, EventsLabel, ModelLabel, Spec
 from saggiatore.tables import Column, TableSchema, read_table, write_table
@@ -31,6 +30,7 @@ class TeachersSection(Spec):
 
     model: ModelLabel
     draws: DrawsLabel | None = Field(None, description="posterior of the model; without it every event counts the same")
+    parameter: str | None = Field(None, description="theory parameter of the score, if the model learned several")
     events: EventsLabel = Field(description="events whose features the teacher labels")
     n_events: int = Field(20_000, ge=1, description="events in the table, the first of `events`")
     floor_quantile: float = Field(
@@ -42,13 +42,14 @@ def run(job: Job[TeachersSection], *, code: str, model: Path, draws: list[Path],
     """Write features, score, its variances and the weights that a distillation uses."""
     section = job.section
     network, header = load_model(model)
-    features, parameter = model_features(header), model_parameter(header)
-    posterior = posterior_score(network, read_table(draws[0], "draws")) if draws else PointScore(network, parameter)
-    batches = _first(score_batches(events, features, parameter.name), section.n_events)
-    x, labelled = estimate(posterior, batches)
-    if len(x) < section.n_events:
-        raise SchemaError(f"{events}: {len(x)} events, the teacher needs {section.n_events}. Lower its n_events.")
-    columns = {feature.name: x[:, i] for i, feature in enumerate(features)}
+    features, position = model_features(header), parameter_position(header, section.parameter)
+    posterior = posterior_score(network, read_table(draws[0], "draws")) if draws else PointScore(network, position)
+    batches = score_batches(events, features, header["parameters"][position])
+    labelled = evaluate(posterior, _first(batches, section.n_events))
+    n_found = len(labelled.mean)
+    if n_found < section.n_events:
+        raise SchemaError(f"{events}: {n_found} events, the teacher needs {section.n_events}. Lower its n_events.")
+    columns = dict(zip([feature.name for feature in features], labelled.features.T, strict=True))
     columns |= {
         "score": labelled.mean,
         "var_stat": labelled.var_stat,
