@@ -11,9 +11,10 @@ import json
 import os
 import re
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -28,6 +29,9 @@ _PERMISSIONS = 0o100644 << 16
 _SEAL = b"sha256:"
 _SEAL_LENGTH = len(_SEAL) + 64
 _CHUNK = 1 << 20
+_DAMAGE = (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError)  # what zipfile raises at a broken member
+
+Opener = Callable[[str], AbstractContextManager[IO[bytes]]]
 
 
 @dataclass(frozen=True)
@@ -137,8 +141,7 @@ def _add(archive: zipfile.ZipFile, name: str, content: Path | str) -> dict:
 def _chunks(path: Path) -> Iterator[bytes]:
     try:
         with open(path, "rb") as stream:
-            while chunk := stream.read(_CHUNK):
-                yield chunk
+            yield from iter(partial(stream.read, _CHUNK), b"")
     except FileNotFoundError:
         raise BundleError(
             f"{path}: no such file, but the archive is to state it. Run the rule that makes it."
@@ -185,7 +188,7 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
         ) from None
 
 
-def _opener(archive: zipfile.ZipFile, name: str):
+def _opener(archive: zipfile.ZipFile, name: str) -> Opener:
     def opened(mode: str) -> AbstractContextManager[IO[bytes]]:
         return archive.open(name)
 
@@ -196,7 +199,7 @@ def _walk(folder: Path) -> Iterator[Path]:
     return (each for each in sorted(folder.rglob("*")) if not each.is_dir())
 
 
-def _verdict(path: Path, openers: Mapping, is_sealed: bool | None) -> Verdict:
+def _verdict(path: Path, openers: Mapping[str, Opener], is_sealed: bool | None) -> Verdict:
     if MANIFEST not in openers:
         raise BundleError(f"{path}: has no {MANIFEST}; expected the archive of a study. Get it anew.")
     content = _content(openers[MANIFEST])
@@ -207,27 +210,39 @@ def _verdict(path: Path, openers: Mapping, is_sealed: bool | None) -> Verdict:
         changed.append(MANIFEST)
     stated = manifest["files"]
     for name in sorted(set(stated) & set(openers)):
-        found = _content(openers[name])
-        if found is None or hashlib.sha256(found).hexdigest() != stated[name].get("sha256"):
+        if _hash(openers[name]) != stated[name]["sha256"]:
             changed.append(name)
-    missing = sorted(set(stated) - set(openers))
-    extra = sorted(set(openers) - set(stated) - {MANIFEST})
-    return Verdict(manifest, tuple(missing), tuple(changed), tuple(extra), is_sealed)
+    missing, extra = set(stated) - set(openers), set(openers) - set(stated) - {MANIFEST}
+    return Verdict(manifest, tuple(sorted(missing)), tuple(changed), tuple(sorted(extra)), is_sealed)
 
 
-def _content(opener) -> bytes | None:
+def _content(opener: Opener) -> bytes | None:
     """A member's bytes; None where the zip itself says that they were damaged."""
     try:
         with opener("rb") as stream:
             return stream.read()
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError):
+    except _DAMAGE:
         return None
+
+
+def _hash(opener: Opener) -> str | None:
+    """SHA-256 of a member, read piece by piece; None where the zip itself says that it was damaged."""
+    digest = hashlib.sha256()
+    try:
+        with opener("rb") as stream:
+            for chunk in iter(partial(stream.read, _CHUNK), b""):
+                digest.update(chunk)
+    except _DAMAGE:
+        return None
+    return digest.hexdigest()
 
 
 def _read_manifest(path: Path, content: bytes | None) -> dict:
     try:
         manifest = json.loads(content or b"")
-        version, _, _ = manifest["format"], manifest["files"].items(), manifest["not_included"].items()
+        version = manifest["format"]
+        for entry in [*manifest["files"].values(), *manifest["not_included"].values()]:
+            str(entry["sha256"]), int(entry["size"])
     except (ValueError, KeyError, AttributeError, TypeError):
         raise BundleError(
             f"{path}: changed: {MANIFEST}, which cannot be read any more. Get the archive anew."

@@ -20,12 +20,9 @@ class Number:
 
 
 def decimals(error: float) -> int:
-    """Decimal places that an error deserves: two digits up to 354, one up to 949 (Review of Particle Physics, 5.3)."""
+    """Decimal places that an error deserves: two digits up to 354, one up to 949, 950 becomes 1000 (PDG, 5.3)."""
     exponent = math.floor(math.log10(error))
-    leading = round(error / 10.0**exponent * 100)
-    if leading <= 354:
-        return 1 - exponent
-    return -exponent if leading <= 949 else -exponent - 1
+    return 1 - exponent if round(error / 10.0**exponent * 100) <= 354 else -exponent
 
 
 def rounded(value: float, error: float | None = None) -> tuple[str, str | None]:

@@ -67,7 +67,7 @@ def _name(path: Path, root: Path) -> str:
 
 def _exports(files: dict[str, Path]) -> dict[str, str]:
     """Each formula as a Python function, a C++ function and a ROOT TFormula, for readers without this package."""
-    texts = {}
+    texts: dict[str, str] = {}
     for name, path in files.items():
         if name.endswith(_FORMULA):
             shown = json.loads(path.read_text(encoding="utf-8"))["shown"]

@@ -1,0 +1,136 @@
+"""numbers.json: every number with its origin, captions that quote them, and the closing lines."""
+
+import json
+
+import pytest
+from synthetic import INFORMATION, ORIGIN, write_study
+from test_figures import draw
+
+from saggiatore.__main__ import main
+from saggiatore.errors import SchemaError, StudyError
+from saggiatore.number import Number, decimals, fill, quote
+from saggiatore.steps.numbers import run
+from saggiatore.tables import write_table
+
+
+@pytest.fixture
+def paths(tmp_path):
+    return write_study(tmp_path / "results" / "toy")
+
+
+def collect(paths, folder, figures=(), informations=None):
+    out = folder / "results" / "toy" / "numbers.json"
+    run(
+        study="toy",
+        code="0123",
+        integrals=[paths["integral"]],
+        informations=[paths["information"]] if informations is None else informations,
+        formulas=[paths["formula"]],
+        calibrations=[paths["calibration"]],
+        diagnostics=[paths["diagnostics"]],
+        histories=[paths["history"]],
+        figures=list(figures),
+        out=out,
+    )
+    return out
+
+
+def test_numbers_have_value_error_unit_and_origin(paths, tmp_path):
+    numbers = json.loads(collect(paths, tmp_path).read_text())["numbers"]
+    assert numbers["cross_section.map"] == {
+        "value": 1.234,
+        "error": 0.002,
+        "unit": "pb",
+        "artefact": "tables/map.integral.parquet",
+        "meaning": "fiducial cross section",
+    }
+    assert (numbers["information.network"]["value"], numbers["information.network"]["error"]) == (0.9543, 0.0034)
+    assert numbers["mse.formula"]["value"] == 0.031
+    assert numbers["e_t2.main"]["value"] == 0.4
+    assert (numbers["formula.formula.a"]["value"], numbers["formula.formula.a"]["error"]) == (-0.5925, 0.0035)
+    assert numbers["formula.formula.complexity"]["value"] == 6
+    assert numbers["coverage.network.68"]["value"] == 0.68
+    assert numbers["pull_width.network"]["error"] == 0.01
+    assert (numbers["rhat.network"]["value"], numbers["ess.network"]["value"]) == (1.01, 400)  # the worst of each
+    assert numbers["best_epoch.network"]["value"] == 17  # of 1/n + 0.001 (n - 15)^2
+    assert all(set(number) == {"value", "error", "unit", "artefact", "meaning"} for number in numbers.values())
+    root = tmp_path / "results" / "toy"
+    assert all((root / number["artefact"]).is_file() for number in numbers.values())
+
+
+def test_two_sections_of_information_keep_their_labels(paths, tmp_path):
+    other = paths["information"].with_name("smeared.information.parquet")
+    columns = {column.name: [0.5] for column in INFORMATION.columns} | {"name": ["network"], "kind": ["model"]}
+    write_table(other, INFORMATION, columns, ORIGIN)
+    numbers = json.loads(collect(paths, tmp_path, informations=[paths["information"], other]).read_text())["numbers"]
+    assert numbers["information.main.network"]["value"] == 0.9543
+    assert numbers["information.smeared.network"]["value"] == 0.5
+    assert "information.network" not in numbers
+
+
+def test_captions_quote_the_numbers(paths, tmp_path):
+    folder = tmp_path / "results" / "toy" / "figures"
+    figures = [path for kind in ("formula", "pulls") for path in draw(kind, paths, folder)]
+    first = collect(paths, tmp_path, figures).read_bytes()
+    found = json.loads(first)["figures"]
+    assert "keeps 0.951 ± 0.004 of the joint Fisher information" in found["formula"]["caption"]
+    assert "deviation is 1.020 ± 0.010" in found["pulls"]["caption"]
+    assert set(found["pulls"]["files"]) == {"figures/pulls.pdf", "figures/pulls.png"}
+    assert not any("{" in figure["caption"] for figure in found.values())
+    assert collect(paths, tmp_path, reversed(figures)).read_bytes() == first
+
+
+def test_nothing_is_needed(tmp_path):
+    names = ("integrals", "informations", "formulas", "calibrations", "diagnostics", "histories", "figures")
+    run(study="toy", code="0", **{name: [] for name in names}, out=tmp_path / "numbers.json")
+    assert json.loads((tmp_path / "numbers.json").read_text())["numbers"] == {}
+    assert main(["summary", "--numbers", str(tmp_path / "numbers.json")]) == 0
+
+
+def test_a_damaged_formula_is_refused(paths, tmp_path):
+    paths["formula"].write_text('{"name": "c"}')
+    with pytest.raises(SchemaError, match=r"formula.formula.json: not a formula of this version"):
+        collect(paths, tmp_path)
+    assert not (tmp_path / "results" / "toy" / "numbers.json").exists()
+
+
+def test_the_summary_says_what_was_found(paths, tmp_path, capsys):
+    assert main(["summary", "--numbers", str(collect(paths, tmp_path))]) == 0
+    text = capsys.readouterr().out
+    assert "a*x_p1*sin(delta_phi)" in text
+    assert "a = -0.5925 ± 0.0035" in text
+    lines = text.splitlines()
+    order = [next(n for n, line in enumerate(lines) if name in line) for name in ("0.9543 ±", "0.951 ±", "0.331 ±")]
+    assert order == sorted(order)
+    assert "pull width 1.020 ± 0.010, coverage of 68 % intervals 0.680 ± 0.010" in text
+    assert str(tmp_path / "results" / "bundles" / "toy.zip") in text
+    assert main(["summary", "--numbers", str(tmp_path / "none.json")]) == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "text"),
+    [
+        (0.95432, 0.00344, "0.9543 ± 0.0034"),
+        (0.95432, 0.00388, "0.954 ± 0.004"),
+        (0.8271, 0.119, "0.83 ± 0.12"),
+        (0.827, 0.367, "0.8 ± 0.4"),
+        (14.5, 0.96, "14.5 ± 1.0"),
+        (1234.5, 96.0, "1230 ± 100"),
+        (12346.0, 250.0, "12350 ± 250"),
+        (-2.5, None, "-2.5"),
+        (0.173456, 0.0, "0.1735"),
+    ],
+)
+def test_rounding_follows_the_review_of_particle_physics(value, error, text):
+    assert quote(value, error) == text
+
+
+def test_an_error_keeps_one_or_two_digits():
+    assert [decimals(error) for error in (0.0354, 0.0355, 0.0949, 0.095, 0.99, 1.0)] == [3, 2, 2, 2, 1, 1]
+
+
+def test_a_caption_that_quotes_what_is_not_there_is_an_error():
+    number = Number(1.234, 0.002, "pb", "tables/map.integral.parquet", "cross section")
+    assert fill("sigma is {cross_section.map}.", {"cross_section.map": number}) == "sigma is 1.2340 ± 0.0020 pb."
+    with pytest.raises(StudyError, match=r"quotes 'mse.flow'"):
+        fill("{mse.flow}", {})
