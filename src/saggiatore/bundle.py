@@ -88,7 +88,8 @@ def verify(path: Path) -> Verdict:
     """
     path = Path(path)
     if path.is_dir():
-        return _verdict(path, {each.relative_to(path).as_posix(): each.open for each in _walk(path)}, None)
+        found = (each for each in path.rglob("*") if not each.is_dir())
+        return _verdict(path, {each.relative_to(path).as_posix(): each.open for each in found}, None)
     with _open_zip(path) as archive:
         names = [info.filename for info in archive.infolist() if not info.is_dir()]
         twice = sorted({name for name in names if names.count(name) > 1})
@@ -120,8 +121,7 @@ def _digest(body: Mapping) -> str:
 
 def _check_names(names: list[str]) -> None:
     for name in names:
-        parts = PurePosixPath(name).parts
-        if name.startswith("/") or ".." in parts or "\\" in name or names.count(name) > 1:
+        if name.startswith("/") or ".." in PurePosixPath(name).parts or "\\" in name or names.count(name) > 1:
             raise BundleError(f"'{name}' cannot be a name in an archive: names are relative, below it, and unique.")
 
 
@@ -193,10 +193,6 @@ def _opener(archive: zipfile.ZipFile, name: str) -> Opener:
         return archive.open(name)
 
     return opened
-
-
-def _walk(folder: Path) -> Iterator[Path]:
-    return (each for each in sorted(folder.rglob("*")) if not each.is_dir())
 
 
 def _verdict(path: Path, openers: Mapping[str, Opener], is_sealed: bool | None) -> Verdict:
