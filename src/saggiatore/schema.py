@@ -5,6 +5,7 @@ schema in ``config/schema`` was generated from them, and a test keeps it in step
 """
 
 import difflib
+import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -48,11 +49,9 @@ def references(schema: dict, node: dict, value: object, place: str = "") -> Iter
     if "x-stage" in node:
         yield Reference(place, node["x-stage"], node["x-artefact"], str(value))
     elif isinstance(value, dict):
-        properties = node.get("properties", {})
-        for key in sorted(value, key=lambda name: list(properties).index(name) if name in properties else 0):
-            child = properties.get(key, node.get("additionalProperties", {}))
-            if isinstance(child, dict):
-                yield from references(schema, child, value[key], f"{place}.{key}" if place else key)
+        order = list(node.get("properties", {}))
+        for key in sorted(value, key=lambda name: order.index(name) if name in order else len(order)):
+            yield from references(schema, child(node, key) or {}, value[key], f"{place}.{key}" if place else key)
     elif isinstance(value, list):
         for item in value:
             yield from references(schema, node.get("items", {}), item, place)
@@ -66,13 +65,11 @@ def marked(schema: dict, node: dict, value: object, mark: str, place: str = "") 
     if mark in node and isinstance(value, str):
         yield place, node[mark], value
     elif isinstance(value, dict):
+        names = node.get("propertyNames", {})
         for key, item in value.items():
-            child = node.get("properties", {}).get(key, node.get("additionalProperties", {}))
-            names = node.get("propertyNames", {})
             if mark in names:
                 yield f"{place}.{key}", names[mark], key
-            if isinstance(child, dict):
-                yield from marked(schema, child, item, mark, f"{place}.{key}" if place else key)
+            yield from marked(schema, child(node, key) or {}, item, mark, f"{place}.{key}" if place else key)
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from marked(schema, node.get("items", {}), item, mark, f"{place}[{index}]")
@@ -85,13 +82,8 @@ def complete(schema: dict, node: dict, value: Any) -> Any:
         return [complete(schema, node.get("items", {}), item) for item in value]
     if not isinstance(value, dict):
         return value
-    properties = node.get("properties", {})
-    extra = node.get("additionalProperties")
-    full = {key: child["default"] for key, child in properties.items() if "default" in child}
-    for key, item in value.items():
-        child = properties.get(key, extra if isinstance(extra, dict) else {})
-        full[key] = complete(schema, child, item)
-    return full
+    full = {key: field["default"] for key, field in node.get("properties", {}).items() if "default" in field}
+    return full | {key: complete(schema, child(node, key) or {}, item) for key, item in value.items()}
 
 
 def require_valid(schema: dict, value: object, name: str) -> None:
@@ -138,22 +130,35 @@ def _choose(schema: dict, node: dict, value: Any, place: str) -> tuple[dict, str
     return node, ""
 
 
+def child(node: dict, key: str) -> dict | None:
+    """Schema of the value under `key` of an object; None where the object can have no such key."""
+    if key in node.get("properties", {}):
+        return node["properties"][key]
+    patterns = node.get("patternProperties", {})
+    for pattern, found in patterns.items():
+        if re.search(pattern, key):
+            return found
+    extra = node.get("additionalProperties", not patterns)
+    return extra if isinstance(extra, dict) else {} if extra else None
+
+
 def _object_faults(schema: dict, node: dict, value: dict, place: str) -> Iterator[str]:
     properties = node.get("properties", {})
-    additional = node.get("additionalProperties", True)
-    names = node.get("propertyNames", {})
     for key in node.get("required", ()):
         if key not in value:
             yield f"{place or 'study'}: the key '{key}' is missing ({properties[key].get('description', 'required')})."
+    if len(value) < node.get("minProperties", 0):
+        yield f"{place}: empty, expected at least one entry."
     for key, item in value.items():
-        child = f"{place}.{key}" if place else str(key)
-        if key in properties:
-            yield from faults(schema, properties[key], item, child)
-        elif additional is False:
-            yield f"{child}: unknown key; {closest(str(key), list(properties))}"
+        where = f"{place}.{key}" if place else str(key)
+        found = child(node, str(key))
+        if found is not None:
+            yield from _leaf_faults(schema, node.get("propertyNames", {}), key, f"{where} (the name)")
+            yield from faults(schema, found, item, where)
+        elif "patternProperties" in node:
+            yield f"{where}: not a label; expected lower-case letters, digits and underscores, a letter first."
         else:
-            yield from _leaf_faults(schema, names, key, f"{child} (the label)")
-            yield from faults(schema, additional if isinstance(additional, dict) else {}, item, child)
+            yield f"{where}: unknown key; {closest(str(key), list(properties))}"
 
 
 def _leaf_faults(schema: dict, node: dict, value: object, place: str) -> Iterator[str]:

@@ -13,7 +13,7 @@ import yaml
 from saggiatore.errors import StudyError
 from saggiatore.fingerprint import fingerprint
 from saggiatore.registry import REGISTRY
-from saggiatore.schema import Reference, closest, complete, marked, references, require_valid
+from saggiatore.schema import Reference, child, closest, complete, marked, references, require_valid
 
 STAGES = ("sampler", "events", "models", "draws", "teachers", "formulas", "information", "figures")
 SIMULATING = ("sampler", "events")  # the stages whose jobs see the study's process
@@ -64,8 +64,7 @@ class Study:
 
     def upstream(self, stage: str, label: str) -> list[Reference]:
         """Sections that this one names, in the order of its spec's fields."""
-        node = self._schema["properties"][stage]["additionalProperties"]
-        return list(references(self._schema, node, self.section(stage, label)))
+        return list(references(self._schema, self._node(stage, label), self.section(stage, label)))
 
     def kinds(self, stage: str, label: str) -> set[str]:
         """Modules that the section names in the registry, and those of everything upstream of it."""
@@ -75,6 +74,9 @@ class Study:
         for reference in self.upstream(stage, label):
             found |= self.kinds(reference.stage, reference.label)
         return found
+
+    def _node(self, stage: str, label: str) -> dict:
+        return child(self._schema["properties"][stage], label) or {}
 
     def _check_references(self) -> None:
         for stage, label in self.sections:
@@ -92,7 +94,7 @@ class Study:
         known = dict(self._schema["x-process"][process["kind"]])
         known["parameter"] = known["parameter"] or list(process.get("parameters", {}))
         for stage, label in self.sections:
-            node = self._schema["properties"][stage]["additionalProperties"]
+            node = self._node(stage, label)
             for place, what, name in marked(self._schema, node, self.section(stage, label), "x-names"):
                 if name not in known[what]:
                     raise StudyError(

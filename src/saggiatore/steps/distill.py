@@ -10,7 +10,7 @@ from saggiatore.distill.select import SelectionSpec
 from saggiatore.job import Job
 from saggiatore.provenance import provenance
 from saggiatore.registry import EngineSpec
-from saggiatore.spec import EventsLabel, Spec, TeacherLabel
+from saggiatore.spec import EventsLabel, ParameterName, Spec, TeacherLabel
 from saggiatore.tables import Column, read_table
 
 SCORE = (
@@ -28,7 +28,7 @@ class FormulasSection(Spec):
     select: EventsLabel = Field(description="held-out events on which the formula is chosen")
     engine: EngineSpec = Field(description="symbolic-regression engine")
     selection: SelectionSpec = Field(SelectionSpec(), description="how the formula is chosen")
-    parameter: str | None = Field(None, description="theory parameter of the score, if the events have several")
+    parameter: ParameterName | None = Field(None, description="theory parameter of the score, if the events have several")
 
 
 def run(job: Job[FormulasSection], *, code: str, teacher: Path, hall_of_fame: Path) -> None:

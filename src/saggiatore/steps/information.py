@@ -18,7 +18,7 @@ from saggiatore.limits.bootstrap import Bootstrap, estimate
 from saggiatore.limits.statistic import Statistic, histogram, of_formula, of_model, require_distinct, sign
 from saggiatore.models.store import load_model
 from saggiatore.provenance import provenance
-from saggiatore.spec import EventsLabel, FormulaLabel, Label, ModelLabel, Spec
+from saggiatore.spec import EventsLabel, FormulaLabel, Label, ModelLabel, ObservableName, ParameterName, Spec
 from saggiatore.tables import Column, TableSchema, iterate_table, read_header, write_batches, write_table
 from saggiatore.tasks.base import joint_score_column
 
@@ -47,11 +47,11 @@ class InformationSection(Spec):
 
     test: EventsLabel = Field(description="events that no score was fitted to")
     train: EventsLabel = Field(description="events that refit the forms and fill the histograms")
-    parameter: str = Field(description="theory parameter whose score is compared")
+    parameter: ParameterName = Field(description="theory parameter whose score is compared")
     models: tuple[ModelLabel, ...] = ()
     formulas: tuple[FormulaLabel, ...] = ()
-    histograms: tuple[str, ...] = Field((), description="observables whose binned mean score is a statistic")
-    signs: tuple[str, ...] = Field((), description="observables whose sign is a statistic")
+    histograms: tuple[ObservableName, ...] = Field((), description="observables whose binned mean score is a statistic")
+    signs: tuple[ObservableName, ...] = Field((), description="observables whose sign is a statistic")
     forms: dict[Label, str] = Field({}, description="expressions of observables and free constants, to be refitted")
     n_bootstrap: int = Field(200, ge=20, description="resamplings of the test events")
     n_bins: int = Field(20, ge=2, description="bins of the histograms, equally filled")

@@ -16,7 +16,7 @@ from saggiatore.models.base import Event
 from saggiatore.models.store import save
 from saggiatore.provenance import provenance
 from saggiatore.registry import ModelSpec, TaskSpec
-from saggiatore.spec import EventsLabel, Spec
+from saggiatore.spec import EventsLabel, ObservableName, ParameterName, Spec
 from saggiatore.tables import Column, Table, read_table, write_table
 from saggiatore.tasks.base import AbstractTask, theta_column
 
@@ -27,8 +27,8 @@ class ModelsSection(Spec):
     """One trained model."""
 
     events: EventsLabel
-    features: tuple[str, ...] = Field(min_length=1, description="observables that the model reads")
-    context: tuple[str, ...] = Field((), description="theory parameters that a density is conditioned on")
+    features: tuple[ObservableName, ...] = Field(min_length=1, description="observables that the model reads")
+    context: tuple[ParameterName, ...] = Field((), description="theory parameters that a density is conditioned on")
     task: TaskSpec
     model: ModelSpec
     training: TrainingSpec

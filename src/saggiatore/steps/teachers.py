@@ -13,7 +13,7 @@ from saggiatore.infer.calibrate import Evaluated, evaluate
 from saggiatore.job import Job
 from saggiatore.models.store import load_model
 from saggiatore.provenance import provenance
-from saggiatore.spec import DrawsLabel, EventsLabel, ModelLabel, Spec
+from saggiatore.spec import DrawsLabel, EventsLabel, ModelLabel, ParameterName, Spec
 from saggiatore.tables import Column, TableSchema, read_table, write_table
 from saggiatore.types import Float
 
@@ -30,7 +30,7 @@ class TeachersSection(Spec):
 
     model: ModelLabel
     draws: DrawsLabel | None = Field(None, description="posterior of the model; without it every event counts the same")
-    parameter: str | None = Field(None, description="theory parameter of the score, if the model learned several")
+    parameter: ParameterName | None = Field(None, description="theory parameter of the score, if the model learned several")
     events: EventsLabel = Field(description="events whose features the teacher labels")
     n_events: int = Field(20_000, ge=1, description="events in the table, the first of `events`")
     floor_quantile: float = Field(

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from saggiatore.errors import StudyError
 from saggiatore.models.base import AbstractModel, AbstractRegression, Event
-from saggiatore.spec import Spec
+from saggiatore.spec import ParameterName, Spec
 from saggiatore.tables import Column
 from saggiatore.tasks.base import AbstractTask, joint_score_column, theta_column
 from saggiatore.types import PRNGKeyArray, Scalar
@@ -17,7 +17,7 @@ class JointScoreSpec(Spec):
     """Learn the score of one theory parameter, at the value of the events, from the joint score."""
 
     kind: Literal["joint_score"] = "joint_score"
-    parameter: str
+    parameter: ParameterName
 
     def build(self, context: tuple[str, ...]) -> "JointScore":
         """The task.
