@@ -1,8 +1,8 @@
 r"""Forward-backward asymmetry of $e^+ e^- \to \mu^+ \mu^-$: the oracle, a process with everything in closed form.
 
-$p(c|A) = \frac38 (1 + c^2) + A\,c$ with $c = \cos\theta_\mu$, the angle between $e^-$ and $\mu^-$, and $A = A_{FB}$; massless
-leptons. The rate is normalised to 1 pb over all angles, so that the score without cuts, $c/p(c|A)$, has no normalisation
-term: 8c/(3(1+c^2)) at A = 0. See e.g. the LEP electroweak review, hep-ex/0509008, eq. (1.63).
+$p(c|A) = \frac38 (1 + c^2) + A\,c$ with $c = \cos\theta_\mu$, the angle between $e^-$ and $\mu^-$, and $A = A_{FB}$;
+massless leptons. The rate is normalised to 1 pb over all angles, so that the score without cuts, $c/p(c|A)$, has no
+normalisation term: 8c/(3(1+c^2)) at A = 0. See the LEP electroweak review, hep-ex/0509008, section 1.5.
 """
 
 from collections.abc import Mapping
@@ -19,6 +19,7 @@ from saggiatore.types import Flag, Momenta, Scalar, Theta, UnitPoint
 from saggiatore.units import Energy
 
 _TOTAL = 1.0  # pb, over all angles
+_PARAMETERS = ("a_fb",)
 
 
 def cos_theta_mu(momenta: Momenta) -> Scalar:
@@ -42,7 +43,7 @@ class AsymmetrySpec(Spec):
     @classmethod
     def names(cls) -> dict[str, list[str]]:
         """Observables and parameters that a study can name."""
-        return {"observable": list(Asymmetry.observables), "parameter": list(Asymmetry.parameters)}
+        return {"observable": list(Asymmetry.observables), "parameter": list(_PARAMETERS)}
 
     def build(self) -> "Asymmetry":
         """The process."""
@@ -64,10 +65,10 @@ class Asymmetry(AbstractProcess):
             )
         }
     )
-    parameters: ClassVar[tuple[str, ...]] = ("a_fb",)
 
     beam_energy: float = eqx.field(static=True)  # GeV
     max_abs_cos: float = eqx.field(static=True)
+    parameters: tuple[str, ...] = eqx.field(static=True, default=_PARAMETERS)
 
     def __check_init__(self) -> None:
         if not self.beam_energy > 0:

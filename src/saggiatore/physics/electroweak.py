@@ -1,8 +1,8 @@
 r"""Electroweak parameters at tree level, from $1/\alpha$, $G_F$ and $M_Z$, as MadGraph5_aMC@NLO's model `sm` has them.
 
-The coupling of a boson to a massless fermion is $g_{V,\chi}$ in $\bar f \gamma^\mu P_\chi f\, V_\mu$, with the covariant
-derivative $D = \partial + i g \sigma W/2 + i g' Y B$, $W^3 = c Z + s A$ and $B = c A - s Z$; an overall sign common to all
-couplings drops out of every rate. The CKM matrix is one and four quark flavours are massless.
+The coupling of a boson to a massless fermion is $g_{V,\chi}$ in $\bar f \gamma^\mu P_\chi f\, V_\mu$, with the
+covariant derivative $D = \partial + i g \sigma W/2 + i g' Y B$, $W^3 = c Z + s A$ and $B = c A - s Z$; an overall sign
+common to all couplings drops out of every rate. The CKM matrix is one and four quark flavours are massless.
 """
 
 import math

@@ -1,7 +1,7 @@
 """Observables of an event with two jets and a Higgs boson: legs are partons 1, 2, jets 3, 4 and the boson, GeV.
 
-None depends on the order of the two jets. Reflection in a plane that contains the beam (momenta only, no flavours) is the
-CP transformation that this process can see: `parity` is the sign that an observable gets under it.
+None depends on the order of the two jets. CP shows in this process as a reflection of the momenta in a plane that
+contains the beam: `parity` is the sign that an observable gets under it.
 """
 
 from collections.abc import Mapping

@@ -1,8 +1,8 @@
 r"""Sum of |M|^2 over all flavour channels of $q q' \to q q' h$, weighted with the parton densities.
 
-With massless quarks and no widths, flavours enter through the couplings of the two lines only. What a parton of given
-current chirality emits is a matrix in the space of photon and Z, $G^{VV'} = \sum_f f\, g^V_f g^{V'}_f$, and the sum over all
-neutral channels is $\sum G_1^{VV'} G_2^{WW'} M_{VW} M^*_{V'W'}$: no loop over channels is left. Amplitudes with both
+With massless quarks and no widths, flavours enter through the couplings of the two lines only. What the partons of one
+current chirality emit is a matrix in the space of photon and Z, $G^{VV'} = \sum_f f\, g^V_f g^{V'}_f$, and the sum over
+all neutral channels is $\sum G_1^{VV'} G_2^{WW'} M_{VW} M^*_{V'W'}$: no loop over channels is left. Amplitudes with both
 chiralities flipped are complex conjugates, so that their emissions add. The assignments t and u interfere for identical
 quarks and for u d -> u d. A test holds this against the explicit sum over the channels of `wbf_channel`.
 
@@ -49,18 +49,14 @@ class _Vertex(NamedTuple):
 
 
 Proton = tuple[Generation, ...]
+_Couplings = tuple[float, float]  # to photon and Z
 
 
 def flavour_sum(first: Proton, second: Proton, t: Amplitudes, u: Amplitudes) -> Scalar:
     """Sum over flavours of f_1 f_2 |M|^2 for two legs in a fixed order, so that every final state is met once."""
     sum_1, sum_2 = _all_generations(first), _all_generations(second)
-    squares = 0.0
-    for helicity, charged in ((EQUAL, _equal_charged(sum_1, sum_2)), (OPPOSITE, _opposite_charged(sum_1, sum_2))):
-        parts = _parts(t, helicity) + _parts(u, helicity)
-        left_2, right_2 = _emissions(sum_2) if helicity == EQUAL else _emissions(sum_2)[::-1]
-        for line_1, line_2 in zip(_emissions(sum_1), (left_2, right_2), strict=True):
-            squares += _neutral_square(line_1, line_2, parts)
-        squares += charged * (ew.G**2 / 2) ** 2 * sum(part.w_w**2 for part in parts)
+    squares = _helicity_square(EQUAL, sum_1, sum_2, _parts(t, EQUAL) + _parts(u, EQUAL))
+    squares += _helicity_square(OPPOSITE, sum_1, sum_2, _parts(t, OPPOSITE) + _parts(u, OPPOSITE))
     interference = _interference(first, second, _parts(t, EQUAL), _parts(u, EQUAL))
     return SPIN_AVERAGE * (squares + 2 * COLOUR_INTERFERENCE * interference)
 
@@ -85,16 +81,21 @@ def _emissions(species: Generation) -> tuple[_Emission, _Emission]:
     return left, right
 
 
-def _neutral_square(one: _Emission, two: _Emission, parts: list[_Vertex]) -> Scalar:
-    r"""$\sum G_1^{VV'} G_2^{WW'} M_{VW} M^*_{V'W'}$."""
-    total = 0.0
-    for aa, az, za, zz, _ in parts:
-        total += one.photon_photon * _quadratic(two, aa, az)
-        total += (
-            2 * one.photon_z * (two.photon_photon * aa * za + two.photon_z * (aa * zz + az * za) + two.z_z * az * zz)
-        )
-        total += one.z_z * _quadratic(two, za, zz)
-    return total
+def _helicity_square(helicity: int, one: Generation, two: Generation, parts: list[_Vertex]) -> Scalar:
+    """Sum over flavours and over the two flipped chiralities of f_1 f_2 |M|^2."""
+    emissions_2 = _emissions(two) if helicity == EQUAL else _emissions(two)[::-1]
+    charged = _equal_charged(one, two) if helicity == EQUAL else _opposite_charged(one, two)
+    lines = tuple(zip(_emissions(one), emissions_2, strict=True))
+    neutral = sum(_neutral_square(line_1, line_2, part) for part in parts for line_1, line_2 in lines)
+    return neutral + charged * (ew.G**2 / 2) ** 2 * sum(part.w_w**2 for part in parts)
+
+
+def _neutral_square(one: _Emission, two: _Emission, part: _Vertex) -> Scalar:
+    r"""$\sum G_1^{VV'} G_2^{WW'} M_{VW} M_{V'W'}$ for real M."""
+    aa, az, za, zz, _ = part
+    mixed = two.photon_photon * aa * za + two.photon_z * (aa * zz + az * za) + two.z_z * az * zz
+    diagonal = one.photon_photon * _quadratic(two, aa, az) + one.z_z * _quadratic(two, za, zz)
+    return diagonal + 2 * one.photon_z * mixed
 
 
 def _quadratic(emission: _Emission, photon: Scalar, z: Scalar) -> Scalar:
@@ -114,24 +115,28 @@ def _opposite_charged(one: Generation, two: Generation) -> Scalar:
 
 def _interference(first: Proton, second: Proton, t: list[_Vertex], u: list[_Vertex]) -> Scalar:
     """Re(t u*) for equal chiralities, with the densities of the flavours that have both assignments."""
-    up_down = sum(a.up * b.down + a.anti_up * b.anti_down for a, b in zip(first, second, strict=True))
-    down_up = sum(a.down * b.up + a.anti_down * b.anti_up for a, b in zip(first, second, strict=True))
-    up_up = sum(a.up * b.up + a.anti_up * b.anti_up for a, b in zip(first, second, strict=True))
-    down_down = sum(a.down * b.down + a.anti_down * b.anti_down for a, b in zip(first, second, strict=True))
+    generations = tuple(zip(first, second, strict=True))
+    up_up = sum(a.up * b.up + a.anti_up * b.anti_up for a, b in generations)
+    up_down = sum(a.up * b.down + a.anti_up * b.anti_down for a, b in generations)
+    down_up = sum(a.down * b.up + a.anti_down * b.anti_up for a, b in generations)
+    down_down = sum(a.down * b.down + a.anti_down * b.anti_down for a, b in generations)
     up_left, up_right = ew.neutral_couplings(2)
     down_left, down_right = ew.neutral_couplings(1)
-    total = 0.0
-    for density, *couplings in ((up_up, up_left, up_right), (down_down, down_left, down_right)):
-        total += density * sum(
-            _neutral(a, g, g) * _neutral(b, g, g) for a, b in zip(t, u, strict=True) for g in couplings
-        )
-    for density, one, two in ((up_down, up_left, down_left), (down_up, down_left, up_left)):
-        mixed = (_neutral(a, one, two) * b.w_w + _neutral(b, one, two) * a.w_w for a, b in zip(t, u, strict=True))
-        total += density * ew.G**2 / 2 * sum(mixed)
-    return total
+    parts = tuple(zip(t, u, strict=True))
+
+    def identical(line: _Couplings) -> Scalar:
+        return sum(_neutral(a, line, line) * _neutral(b, line, line) for a, b in parts)
+
+    def mixed(one: _Couplings, two: _Couplings) -> Scalar:
+        return ew.G**2 / 2 * sum(_neutral(a, one, two) * b.w_w + _neutral(b, one, two) * a.w_w for a, b in parts)
+
+    same = up_up * (identical(up_left) + identical(up_right)) + down_down * (
+        identical(down_left) + identical(down_right)
+    )
+    return same + up_down * mixed(up_left, down_left) + down_up * mixed(down_left, up_left)
 
 
-def _neutral(vertex: _Vertex, one: tuple[float, float], two: tuple[float, float]) -> Scalar:
+def _neutral(vertex: _Vertex, one: _Couplings, two: _Couplings) -> Scalar:
     """Neutral amplitude for given couplings (photon, Z) of the two lines."""
     (a_1, z_1), (a_2, z_2) = one, two
     photon = a_2 * vertex.photon_photon + z_2 * vertex.photon_z

@@ -35,7 +35,8 @@ _IN_HISZ = {
 _GENERATIONS = ((2, 1, -2, -1), (4, 3, -4, -3))  # up, down, anti-up, anti-down
 _PT_SCALE = 60.0  # GeV; of the order of M_W, any value gives the same cross section
 
-Direction = Annotated[dict[Literal[*_IN_HISZ], InverseTeV2], Field(min_length=1)]
+_Coefficient = Literal["f_w", "f_ww", "f_bb", "f_wwt", "f_bbt", "c_ww", "c_wwt", "c_bb", "c_bbt"]  # keys of _IN_HISZ
+Direction = Annotated[dict[_Coefficient, InverseTeV2], Field(min_length=1)]
 
 
 class WbfCuts(Spec):
@@ -93,7 +94,7 @@ class WbfHiggsSpec(Spec):
 
 
 class WbfHiggs(AbstractProcess):
-    """Weak-boson fusion; theta are multiples of the study's directions in coefficient space, zero is the Standard Model.
+    """Weak-boson fusion; theta are multiples of the study's directions in coefficient space, zero the Standard Model.
 
     Jet 3 is the one of larger pseudorapidity; every flavour assignment of the two jets is summed. Parity is the
     reflection of `observables`: it changes the sign of the CP-odd coefficients.
@@ -139,10 +140,9 @@ class WbfHiggs(AbstractProcess):
     def rate(self, momenta: Momenta, theta: Theta) -> Scalar:
         """Sum over flavours of densities x flux x |M|^2, pb per unit of dPhi / (dx1 dx2)^-1 of `phase_space`."""
         x_1, x_2 = 2 * momenta[:2, 0] / self.sqrt_s
-        densities = (_proton(self.density, x) for x in (x_1, x_2))
-        amplitudes = (_pair_amplitudes(legs, theta @ self.directions) for legs in assignments(momenta))
+        t, u = (_pair_amplitudes(legs, theta @ self.directions) for legs in assignments(momenta))
         flux = GEV2_PB / (2 * x_1 * x_2 * self.sqrt_s**2)
-        return flux * flavour_sum(*densities, *amplitudes)
+        return flux * flavour_sum(_proton(self.density, x_1), _proton(self.density, x_2), t, u)
 
 
 def _in_hisz(direction: Mapping[str, float]) -> list[float]:
