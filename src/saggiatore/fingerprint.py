@@ -54,7 +54,7 @@ def _files(module: str) -> Iterator[Path]:
 @functools.cache
 def _imports(path: Path) -> frozenset[Path]:
     found: set[Path] = set()
-    for node in ast.walk(_tree(path)):
+    for node in _statements(_tree(path)):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -82,12 +82,19 @@ def _tree(path: Path) -> ast.Module:
 
 @functools.cache
 def _normalised(path: Path) -> str:
-    tree = _tree(path)
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list):
-            node.body = [item for item in body if not _is_docstring(item) and not _is_not_code(item)]  # type: ignore[attr-defined]
+    tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    for node in [tree, *_statements(tree)]:
+        if hasattr(node, "body"):
+            node.body = [item for item in node.body if not _is_docstring(item) and not _is_not_code(item)]
     return ast.unparse(tree)
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """All statements below `node`; expressions, most of a tree, hold neither imports nor docstrings."""
+    for field in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for item in getattr(node, field, ()):
+            yield item
+            yield from _statements(item)
 
 
 def _is_docstring(node: ast.stmt) -> bool:
