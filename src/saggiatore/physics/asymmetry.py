@@ -47,7 +47,7 @@ class AsymmetrySpec(Spec):
 
     def build(self) -> "Asymmetry":
         """The process."""
-        return Asymmetry(self.beam_energy, self.cuts.abs_cos_theta_mu)
+        return Asymmetry(beam_energy=self.beam_energy, max_abs_cos=self.cuts.abs_cos_theta_mu, parameters=_PARAMETERS)
 
 
 class Asymmetry(AbstractProcess):
@@ -68,7 +68,7 @@ class Asymmetry(AbstractProcess):
 
     beam_energy: float = eqx.field(static=True)  # GeV
     max_abs_cos: float = eqx.field(static=True)
-    parameters: tuple[str, ...] = eqx.field(static=True, default=_PARAMETERS)
+    parameters: tuple[str, ...] = eqx.field(static=True)
 
     def __check_init__(self) -> None:
         if not self.beam_energy > 0:

@@ -2,9 +2,9 @@ r"""Phase space of two massless jets and a massive particle in hadron collisions
 
 $dx_1 dx_2 d\Phi_3 = \frac{2}{s} (2\pi)^{-5}\, \frac18\, p_{T3} dp_{T3}\, d\eta_3\, d\phi_3\,
 p_{T4} dp_{T4}\, d\eta_4\, d\phi_4\, dy$:
-the momentum fractions are fixed by the conservation of E and pz, the transverse momentum of the massive particle by that
-of the jets. Legs are ordered, eta_3 > eta_4, so that fusion processes have a single peak; the two pseudorapidities enter
-as their difference and their mean.
+the momentum fractions are fixed by the conservation of E and pz, the transverse momentum of the massive particle by
+that of the jets. Legs are ordered, eta_3 > eta_4, so that fusion processes have a single peak; the two pseudorapidities
+enter as their difference and their mean.
 """
 
 from typing import NamedTuple

@@ -1,8 +1,8 @@
 r"""Amplitudes of $q q' \to q q' h$ by fusion of two weak bosons or photons, up to one dimension-six insertion.
 
 The HISZ operators with coefficients f/Lambda^2 in TeV^-2 (Corbett et al., arXiv:1211.4580):
-  $-\frac{g^2}{4} f_{WW}\, \phi^\dagger\phi\, W^a_{\mu\nu} W^{a\mu\nu}$, with the dual $\tilde W^{a\mu\nu}$ for f_WWt; with g' and B
-  for f_BB and f_BBt;
+  $-\frac{g^2}{4} f_{WW}\, \phi^\dagger\phi\, W^a_{\mu\nu} W^{a\mu\nu}$, with the dual $\tilde W^{a\mu\nu}$ for f_WWt;
+  with g' and B for f_BB and f_BBt;
   $\frac{g M_W}{2} f_W (W^+_{\mu\nu} W^{-\mu} \partial^\nu h + h.c.)$ with its Z Z and photon Z parts.
 An amplitude is bilinear in the couplings of the two quark lines to the bosons that they emit; the axis `pair` runs over
 (photon, photon), (photon, Z), (Z, photon), (Z, Z), (W, W): the boson of line 1, then that of line 2.

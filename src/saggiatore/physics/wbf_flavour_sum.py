@@ -2,9 +2,9 @@ r"""Sum of |M|^2 over all flavour channels of $q q' \to q q' h$, weighted with t
 
 With massless quarks and no widths, flavours enter through the couplings of the two lines only. What the partons of one
 current chirality emit is a matrix in the space of photon and Z, $G^{VV'} = \sum_f f\, g^V_f g^{V'}_f$, and the sum over
-all neutral channels is $\sum G_1^{VV'} G_2^{WW'} M_{VW} M^*_{V'W'}$: no loop over channels is left. Amplitudes with both
-chiralities flipped are complex conjugates, so that their emissions add. The assignments t and u interfere for identical
-quarks and for u d -> u d. A test holds this against the explicit sum over the channels of `wbf_channel`.
+all neutral channels is $\sum G_1^{VV'} G_2^{WW'} M_{VW} M^*_{V'W'}$: no loop over channels is left. Amplitudes with
+both chiralities flipped are complex conjugates, so that their emissions add. The assignments t and u interfere for
+identical quarks and for u d -> u d. A test holds this against the explicit sum over the channels of `wbf_channel`.
 
 All is written in scalars of one event: XLA then vectorises over events, 25 times faster than over small arrays.
 """
@@ -125,10 +125,12 @@ def _interference(first: Proton, second: Proton, t: list[_Vertex], u: list[_Vert
     parts = tuple(zip(t, u, strict=True))
 
     def identical(line: _Couplings) -> Scalar:
-        return sum(_neutral(a, line, line) * _neutral(b, line, line) for a, b in parts)
+        real, imag = (_neutral(a, line, line) * _neutral(b, line, line) for a, b in parts)
+        return real + imag
 
     def mixed(one: _Couplings, two: _Couplings) -> Scalar:
-        return ew.G**2 / 2 * sum(_neutral(a, one, two) * b.w_w + _neutral(b, one, two) * a.w_w for a, b in parts)
+        real, imag = (_neutral(a, one, two) * b.w_w + _neutral(b, one, two) * a.w_w for a, b in parts)
+        return ew.G**2 / 2 * (real + imag)
 
     same = up_up * (identical(up_left) + identical(up_right)) + down_down * (
         identical(down_left) + identical(down_right)

@@ -83,12 +83,11 @@ class WbfHiggsSpec(Spec):
             PartonDensityError: if the set is missing, damaged or does not cover the scale.
         """
         density = parton_density.load(self.parton_density).at_scale(self.factorisation_scale)
-        rows = [_in_hisz(direction) for direction in self.parameters.values()]
         return WbfHiggs(
             sqrt_s=self.sqrt_s,
             cuts=self.cuts,
             density=density,
-            directions=jnp.array(rows),
+            directions=jnp.array([_in_hisz(dict(direction)) for direction in self.parameters.values()]),
             parameters=tuple(self.parameters),
         )
 
