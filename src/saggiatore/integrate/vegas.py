@@ -1,11 +1,15 @@
-r"""VEGAS: a separable density, piecewise constant along every dimension, adapted by iteration.
+r"""VEGAS: a separable density, piecewise constant along every dimension, and a probability for each hypercube on top.
 
-Lepage, J. Comput. Phys. 27 (1978) 192, in the form of VEGAS+ (arXiv:2009.05112, section 2): bin edges
-$x_0 < \dots < x_N$ of each dimension, the map $u(v) = x_i + (x_{i+1} - x_i)\,(N v - i)$ with
-$i = \lfloor N v \rfloor$, and a refinement that equalises the damped, smoothed mean of the squared weights in the bins.
+Lepage, J. Comput. Phys. 27 (1978) 192, in the form of VEGAS+ (arXiv:2009.05112, sections 2 and 3): bin edges
+$x_0 < \dots < x_N$ of each dimension, the map $u(y) = x_i + (x_{i+1} - x_i)\,(N y - i)$ with $i = \lfloor N y \rfloor$,
+and a refinement that equalises the damped, smoothed mean of the squared weights in the bins. The hypercubes of y-space
+follow what is not separable. VEGAS+ spreads its points over them; here a cube is drawn with a probability instead, so
+that every point is independent and events can be unweighted.
 """
 
-from collections.abc import Mapping
+import operator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial, reduce
 from typing import Literal
 
 import equinox as eqx
@@ -26,23 +30,29 @@ from saggiatore.integrate.base import (
 )
 from saggiatore.physics.process import AbstractProcess
 from saggiatore.tables import Column, Table, TableSchema
-from saggiatore.types import Array, Float, PRNGKeyArray, Scalar, Theta, UnitPoint
+from saggiatore.types import Array, Float, Int, PRNGKeyArray, Scalar, Theta, UnitPoint
 
 GRID = TableSchema(
     "grid",
     1,
     (
-        Column("dimension", "1", "dimension of the unit hypercube", kind="int"),
-        Column("edge", "1", "number of the bin edge along this dimension", kind="int"),
-        Column("u", "1", "position of the edge"),
+        Column("array", "1", "edges of the bins, or cumulative probability of the hypercubes", kind="str"),
+        Column("row", "1", "dimension of the edges, 0 for the hypercubes", kind="int"),
+        Column("column", "1", "place along the row", kind="int"),
+        Column("value", "1", "value from 0 to 1"),
     ),
 )
+# Unweighting pays for the largest weights, the variance for the squares: a cube counts by its mean of w^4, to the 1/4.
+_POWER = 4
+_LEAST = 0.1  # of a cube's share: no cube is shut out because few points met it
 
 
 class Vegas(AbstractSampler):
-    """The density whose bins, along each dimension, have equal probability between neighbouring `edges`."""
+    """Bins of equal probability between neighbouring `edges`, and hypercubes, `n_strata` along each dimension."""
 
     edges: Float[Array, "dim edge"]  # from 0 to 1, increasing
+    cumulative: Float[Array, " cube_edge"]  # probability of all cubes before, from 0 to 1
+    n_strata: int = eqx.field(static=True)
 
     @property
     def dim(self) -> int:
@@ -50,88 +60,140 @@ class Vegas(AbstractSampler):
         return self.edges.shape[0]
 
     def propose(self, v: UnitPoint) -> tuple[UnitPoint, Scalar]:
-        """Map a uniform point, with log|du/dv|."""
+        """Map a uniform point, with log|du/dv|: its first number chooses the cube, and its remainder is used again."""
+        cube = jnp.searchsorted(self.cumulative, v[0], side="right") - 1
+        probability = self.cumulative[cube + 1] - self.cumulative[cube]
+        place = v.at[0].set((v[0] - self.cumulative[cube]) / probability)
+        digits = cube // self.n_strata ** jnp.arange(self.dim) % self.n_strata
         n_bins = self.edges.shape[1] - 1
-        position = v * n_bins
+        position = (digits + place) * (n_bins / self.n_strata)
         bins = jnp.minimum(position.astype(int), n_bins - 1)
         rows = jnp.arange(self.dim)
         left = self.edges[rows, bins]
         width = self.edges[rows, bins + 1] - left
-        return left + width * (position - bins), jnp.log(jnp.prod(width * n_bins))
+        volume = jnp.prod(width * n_bins) / (probability * (len(self.cumulative) - 1))
+        return left + width * (position - bins), jnp.log(volume)
 
     def table(self) -> tuple[TableSchema, Mapping[str, np.ndarray]]:
-        """The edges, one a row."""
-        edges = np.asarray(self.edges)
-        dimension, edge = np.indices(edges.shape)
-        return GRID, {"dimension": dimension.ravel(), "edge": edge.ravel(), "u": edges.ravel()}
+        """Edges and cumulative probabilities, one number a row."""
+        parts = {"edges": np.asarray(self.edges), "cumulative": np.asarray(self.cumulative)[None]}
+        places = [np.indices(part.shape).reshape(2, -1) for part in parts.values()]
+        rows, columns = np.concatenate(places, axis=1)
+        names = np.repeat(list(parts), [part.size for part in parts.values()])
+        value = np.concatenate([part.ravel() for part in parts.values()])
+        return GRID, {"array": names, "row": rows, "column": columns, "value": value}
 
 
 class VegasSpec(AbstractSamplerSpec):
-    """The VEGAS map."""
+    """The VEGAS map with weighted hypercubes. Numbers of points are rounded up to whole batches."""
 
     kind: Literal["vegas"] = "vegas"
     n_bins: int = Field(64, ge=2, description="bins along each dimension")
     n_iterations: int = Field(10, ge=0, description="refinements of the bins")
-    n_points: int = Field(100_000, ge=1000, description="points of each refinement")
-    alpha: float = Field(0.75, ge=0, le=2, description="how far a refinement goes; 0 leaves the bins as they are")
+    n_points: int = Field(65_536, ge=1000, description="points of each refinement")
+    alpha: float = Field(0.3, ge=0, le=2, description="how far a refinement goes; 0 leaves the bins as they are")
+    max_cubes: int = Field(4096, ge=1, description="most hypercubes; there are as many along each dimension")
+    n_cube_points: int = Field(300_000, ge=1000, description="points that weigh the hypercubes, after the refinements")
 
     def build(self, dim: int) -> Vegas:
         """The map before adaptation, the identity."""
-        return Vegas(jnp.tile(jnp.linspace(0.0, 1.0, self.n_bins + 1), (dim, 1)))
+        edges = jnp.tile(jnp.linspace(0.0, 1.0, self.n_bins + 1), (dim, 1))
+        return Vegas(edges, jnp.array([0.0, 1.0]), 1)
 
     def adapt(self, process: AbstractProcess, theta: Theta, *, key: PRNGKeyArray) -> Vegas:
-        """Refine the bins towards the fiducial rate of `process` at `theta`; where there is none they stay.
+        """Adapt bins, then hypercubes, to the fiducial rate of `process` at `theta`; where there is none they stay.
 
         Raises:
             EventError: if the rate is not finite somewhere.
         """
         sampler = self.build(process.dim)
         for iteration in range(self.n_iterations):
-            stream = jax.random.fold_in(key, iteration)
-            moments = jnp.zeros((2, process.dim, self.n_bins))
-            batches = range(n_batches(self.n_points))
-            for number in progress(batches, len(batches), f"vegas {iteration + 1}/{self.n_iterations}"):
-                moments = moments + _moments(process, sampler, theta, stream, jnp.asarray(number))
-            if not bool(jnp.isfinite(moments).all()):
-                raise EventError(
-                    "the rate is not finite at some point of phase space; the process must return numbers."
-                )
-            sampler = refine(sampler, moments[1] / jnp.maximum(moments[0], 1.0), self.alpha)
-        return sampler
+            what = f"vegas {iteration + 1}/{self.n_iterations}"
+            points = _points(process, sampler, theta, jax.random.fold_in(key, iteration), self.n_points, what)
+            sampler = refine(sampler, _mean(points, _bin_moments, self.n_bins), self.alpha)
+        stream = jax.random.fold_in(key, self.n_iterations)
+        points = _points(process, sampler, theta, stream, self.n_cube_points, "vegas cubes")
+        n_strata = _strata(self.max_cubes, process.dim)
+        return weigh_cubes(sampler, _mean(points, _cube_moments, n_strata), n_strata)
 
     def restore(self, table: Table) -> Vegas:
         """The map that `Vegas.table` wrote.
 
         Raises:
-            SchemaError: if the edges are not those of a VEGAS map.
+            SchemaError: if the numbers are not those of a VEGAS map.
         """
+        parts = {name: part["value"].to_numpy() for name, part in table.data.groupby("array")}
+        edges, cumulative = parts.get("edges", np.empty(0)), parts.get("cumulative", np.empty(0))
         n_edges = self.n_bins + 1
-        flat = table.array(["u"]).ravel()
-        if flat.size == 0 or flat.size % n_edges:
-            raise SchemaError(f"a grid of {flat.size} edges came, expected {n_edges} a dimension. Re-run the sampler.")
-        edges = flat.reshape(-1, n_edges)
-        if edges[:, 0].any() or (edges[:, -1] != 1).any() or (np.diff(edges, axis=1) <= 0).any():
-            raise SchemaError("the edges of the grid do not increase from 0 to 1. Re-run the sampler.")
-        return Vegas(jnp.asarray(edges))
-
-
-@eqx.filter_jit
-def _moments(
-    process: AbstractProcess, sampler: Vegas, theta: Theta, key: PRNGKeyArray, number: Array
-) -> Float[Array, "2 dim bin"]:
-    """Number of points and sum of squared weights in each bin, of one batch."""
-    v = uniform_batch(key, number, sampler.dim)
-    square = over_events(lambda point: proposed_weight(process, sampler, point, theta)[1] ** 2, v)
-    n_bins = sampler.edges.shape[1] - 1
-    bins = jnp.minimum((v * n_bins).astype(int), n_bins - 1)
-    rows = jnp.broadcast_to(jnp.arange(sampler.dim), bins.shape)
-    empty = jnp.zeros((sampler.dim, n_bins))
-    return jnp.stack([empty.at[rows, bins].add(1.0), empty.at[rows, bins].add(square[:, None])])
+        if edges.size == 0 or edges.size % n_edges:
+            raise SchemaError(f"a grid of {edges.size} edges came, expected {n_edges} a dimension. Re-run the sampler.")
+        dim = edges.size // n_edges
+        n_strata = _strata(max(len(cumulative) - 1, 1), dim)
+        rows = [*edges.reshape(dim, n_edges), cumulative]
+        if n_strata**dim != len(cumulative) - 1 or not all(_is_partition(row) for row in rows):
+            raise SchemaError("the grid does not divide the hypercube into bins and cubes. Re-run the sampler.")
+        return Vegas(jnp.asarray(edges.reshape(dim, n_edges)), jnp.asarray(cumulative), n_strata)
 
 
 def refine(sampler: Vegas, mean_square: Float[Array, "dim bin"], alpha: float) -> Vegas:
     """Move the edges so that each bin holds as much of the damped mean square (arXiv:2009.05112, eqs. 15-19)."""
-    return Vegas(jax.vmap(_refine_axis, (0, 0, None))(sampler.edges, mean_square, alpha))
+    edges = jax.vmap(_refine_axis, (0, 0, None))(sampler.edges, mean_square, alpha)
+    return Vegas(edges, sampler.cumulative, sampler.n_strata)
+
+
+def weigh_cubes(sampler: Vegas, mean_power: Float[Array, " cube"], n_strata: int) -> Vegas:
+    """Give each hypercube a probability from its mean of w^`_POWER`."""
+    load = np.asarray(mean_power) ** (1 / _POWER)
+    share = load / load.sum() if load.any() else np.full(len(load), 1 / len(load))
+    cumulative = np.concatenate([[0.0], np.cumsum((1 - _LEAST) * share + _LEAST / len(load))])
+    return Vegas(sampler.edges, jnp.asarray(cumulative / cumulative[-1]), n_strata)
+
+
+def _points(
+    process: AbstractProcess, sampler: Vegas, theta: Theta, key: PRNGKeyArray, n_points: int, what: str
+) -> Iterator[tuple[Array, Array]]:
+    """Batches of uniform points with their weights."""
+    batches = range(n_batches(n_points))
+    for number in progress(batches, len(batches), what):
+        yield _weigh(process, sampler, theta, key, jnp.asarray(number))
+
+
+@eqx.filter_jit
+def _weigh(
+    process: AbstractProcess, sampler: Vegas, theta: Theta, key: PRNGKeyArray, number: Array
+) -> tuple[Float[Array, "event dim"], Float[Array, " event"]]:
+    v = uniform_batch(key, number, sampler.dim)
+    return v, over_events(lambda point: proposed_weight(process, sampler, point, theta)[1], v)
+
+
+def _mean(points: Iterable[tuple[Array, Array]], moments: Callable[[Array, Array, int], Array], n: int) -> Array:
+    """Mean over points of a moment of the weights in each cell; `moments` gives numbers of points and sums."""
+    total = reduce(operator.add, (moments(v, weights, n) for v, weights in points))
+    if not bool(jnp.isfinite(total).all()):
+        raise EventError("the rate is not finite at some point of phase space; the process must return numbers.")
+    return total[1] / jnp.maximum(total[0], 1.0)
+
+
+@partial(jax.jit, static_argnums=2)
+def _bin_moments(
+    v: Float[Array, "event dim"], weights: Float[Array, " event"], n_bins: int
+) -> Float[Array, "2 dim bin"]:
+    cells, rows = _cells(v, n_bins), jnp.broadcast_to(jnp.arange(v.shape[1]), v.shape)
+    empty = jnp.zeros((v.shape[1], n_bins))
+    return jnp.stack([empty.at[rows, cells].add(1.0), empty.at[rows, cells].add(weights[:, None] ** 2)])
+
+
+@partial(jax.jit, static_argnums=2)
+def _cube_moments(
+    v: Float[Array, "event dim"], weights: Float[Array, " event"], n_strata: int
+) -> Float[Array, "2 cube"]:
+    cubes = _cells(v, n_strata) @ n_strata ** jnp.arange(v.shape[1])
+    empty = jnp.zeros(n_strata ** v.shape[1])
+    return jnp.stack([empty.at[cubes].add(1.0), empty.at[cubes].add(weights**_POWER)])
+
+
+def _cells(v: Float[Array, "event dim"], n: int) -> Int[Array, "event dim"]:
+    return jnp.minimum((v * n).astype(int), n - 1)
 
 
 def _refine_axis(
@@ -150,3 +212,15 @@ def _refine_axis(
     cumulative = jnp.concatenate([jnp.zeros(1), jnp.cumsum(load)])
     inside = jnp.interp(jnp.arange(1, n_bins) * (cumulative[-1] / n_bins), cumulative, edges)
     return jnp.concatenate([jnp.zeros(1), inside, jnp.ones(1)])
+
+
+def _strata(max_cubes: int, dim: int) -> int:
+    """The largest number of strata along each dimension with no more than `max_cubes` hypercubes."""
+    n_strata = 1
+    while (n_strata + 1) ** dim <= max_cubes:
+        n_strata += 1
+    return n_strata
+
+
+def _is_partition(row: np.ndarray) -> bool:
+    return bool(len(row) > 1 and row[0] == 0 and row[-1] == 1 and (np.diff(row) > 0).all())
