@@ -7,6 +7,7 @@ import inspect
 import json
 import os
 import pkgutil
+import re
 import sys
 import types
 import typing
@@ -39,7 +40,9 @@ def main(argv: list[str] | None = None) -> int:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS):
             raise
-        print(f"error: cannot write: {error}. Nothing half-written was left; free space and run again.", file=sys.stderr)
+        print(
+            f"error: cannot write: {error}. Nothing half-written was left; free space and run again.", file=sys.stderr
+        )
         return 1
     return 0
 
@@ -72,10 +75,21 @@ def _parse(step: str, run: typing.Callable, arguments: list[str]) -> dict:
             parser.add_argument(name, type=hints[name], help="path")
             continue
         _add_flag(parser, name, hints[name], parameter.default)
-    values = vars(parser.parse_args(arguments))
+    values = vars(parser.parse_args(_join_negatives(arguments)))
     if job_class is not None:
         values["job"] = _job(job_class, values.pop("spec"))
     return values
+
+
+def _join_negatives(arguments: list[str]) -> list[str]:
+    """Join a flag with a value such as -2,1: argparse would take the value for another flag."""
+    joined: list[str] = []
+    for argument in arguments:
+        if re.match(r"-\d", argument) and joined and joined[-1].startswith("--"):
+            joined[-1] += f"={argument}"
+        else:
+            joined.append(argument)
+    return joined
 
 
 def _job(job_class: type, path: Path) -> object:

@@ -1,15 +1,15 @@
 r"""Contractions of two massless currents with the tensors of an h V V vertex, in closed form.
 
 Line 1 takes parton 1 to leg 3, line 2 takes parton 2 to leg 4; the currents are
-$J_\chi^\mu = \bar u_\chi(p_f)\gamma^\mu u_\chi(p_i)$ and $q_1$, $q_2$ flow into the vertex. With $S = J_1 \cdot J_2$, the
-tensors are
+$J_\chi^\mu = \bar u_\chi(p_f)\gamma^\mu u_\chi(p_i)$ and $q_1$, $q_2$ flow into the vertex. The tensors are,
+with $S = J_1 \cdot J_2$,
   metric  $S$,
   even    $E = q_1 \cdot q_2\, S - q_2 \cdot J_1\, q_1 \cdot J_2$,
   odd     $O = \epsilon(q_1, J_1, q_2, J_2)$, with $\epsilon^{0123} = -1$.
 The field strength of a massless current, $q_1 \wedge J_1$, is $[31] \lambda_3\lambda_3$ (self-dual) plus
-$\langle 13\rangle \tilde\lambda_1\tilde\lambda_1$ (anti-self-dual); E is the sum of what the two parts give, O is i times
-their difference. Divided by the phase $S/|S|$, all contractions are therefore functions of two invariants and of one
-trace $\tau$: for equal chiralities (left-left) $\tau = -\langle 21\rangle[13]\langle 34\rangle[42]$, for opposite ones
+$\langle 13\rangle \tilde\lambda_1\tilde\lambda_1$ (anti-self-dual); E is the sum of what the two parts give, O is i
+times their difference. Divided by the phase $S/|S|$, all contractions are therefore functions of two invariants and of
+one trace $\tau$: for equal chiralities (left-left) $\tau = -\langle 21\rangle[13]\langle 34\rangle[42]$, for opposite ones
 its crossing 2 <-> 4. With the partons along the beam it is a product of light-cone components and of
 $\kappa = p_x + i p_y$:
   equal     $\tau = s_{12} (p_3^- p_4^+ - \kappa_3^* \kappa_4)$,

@@ -59,6 +59,23 @@ def boost_along_z(momenta: Momenta, rapidity: Scalar) -> Momenta:
     return jnp.stack([(plus + minus) / 2, momenta[:, 1], momenta[:, 2], (plus - minus) / 2], axis=1)
 
 
+def boost_to_rest(momenta: Momenta, total: FourMomentum) -> Momenta:
+    """Momenta in the rest frame of `total`."""
+    mass = jnp.sqrt(mass_squared(total))
+    velocity, gamma = total[1:] / total[0], total[0] / mass
+    along = momenta[:, 1:] @ velocity
+    energies = gamma * (momenta[:, 0] - along)
+    shift = gamma**2 / (gamma + 1) * along - gamma * momenta[:, 0]
+    return jnp.concatenate([energies[:, None], momenta[:, 1:] + shift[:, None] * velocity], axis=1)
+
+
+def rotate_about_y(momenta: Momenta, angle: Scalar) -> Momenta:
+    """Momenta rotated about the y axis, z towards x."""
+    cos, sin = jnp.cos(angle), jnp.sin(angle)
+    px, pz = momenta[:, 1], momenta[:, 3]
+    return jnp.stack([momenta[:, 0], cos * px + sin * pz, momenta[:, 2], cos * pz - sin * px], axis=1)
+
+
 def rotate_about_z(momenta: Momenta, angle: Scalar) -> Momenta:
     """Momenta rotated about the beam."""
     cos, sin = jnp.cos(angle), jnp.sin(angle)
@@ -67,9 +84,16 @@ def rotate_about_z(momenta: Momenta, angle: Scalar) -> Momenta:
 
 
 def beams_along_z(momenta: Momenta) -> Momenta:
-    """The same event with the first incoming massless leg along +z and the second along -z, by a proper rotation.
+    """The same event in a frame where the first incoming leg, massless, runs along +z and the second along -z.
 
-    Only events whose beams are along z already, in either order, are served: other frames would cost digits.
+    Events with beams along the z axis are turned by pi if need be, so that no digit is lost; others are boosted to the
+    rest frame of the incoming legs and rotated.
     """
     turned = momenta * jnp.array([1.0, 1.0, -1.0, -1.0])  # by pi about the x axis
-    return jnp.where(momenta[0, 3] > 0, momenta, turned)
+    axial = jnp.where(momenta[0, 3] > 0, momenta, turned)
+    is_axial = jnp.all(momenta[:2, 1:3] == 0) & (momenta[0, 3] * momenta[1, 3] < 0)
+    resting = boost_to_rest(momenta, momenta[0] + momenta[1])
+    direction = resting[0, 1:] / resting[0, 0]
+    polar = jnp.arctan2(jnp.hypot(direction[0], direction[1]), direction[2])
+    straight = rotate_about_y(rotate_about_z(resting, -jnp.arctan2(direction[1], direction[0])), -polar)
+    return jnp.where(is_axial, axial, straight)

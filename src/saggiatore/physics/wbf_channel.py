@@ -14,7 +14,15 @@ import numpy as np
 from saggiatore.errors import EventError
 from saggiatore.physics import electroweak as ew
 from saggiatore.physics.helicity import EQUAL, OPPOSITE, Contractions, contractions
-from saggiatore.physics.wbf_amplitude import Coefficients, assignments, pair_propagators, vertex_amplitudes
+from saggiatore.physics.kinematics import beams_along_z
+from saggiatore.physics.matrix_element import MatrixElement
+from saggiatore.physics.wbf_amplitude import (
+    COEFFICIENTS,
+    Coefficients,
+    assignments,
+    pair_propagators,
+    vertex_amplitudes,
+)
 from saggiatore.physics.wbf_flavour_sum import COLOUR_INTERFERENCE, SPIN_AVERAGE
 from saggiatore.types import Array, Complex, Float, Momenta, Scalar
 
@@ -105,6 +113,23 @@ def matrix_element_squared(
 
 def _square(amplitude: Complex[Array, "..."]) -> Float[Array, "..."]:
     return amplitude.real**2 + amplitude.imag**2
+
+
+def channel_matrix_element(pdg: str, widths: bool) -> MatrixElement:
+    """|M|^2 of the channel with the legs ``pdg`` (PDG numbers with commas between them), in the order of `pdg`.
+
+    By default widths act in s-channel propagators only, of which there are none; `widths` keeps them in all.
+
+    Raises:
+        EventError: if no t- or u-channel fusion has these legs.
+    """
+    places, found = parse_legs(pdg)
+    masses = tuple(ew.M_H if place == places[4] else 0.0 for place in range(5))
+
+    def function(momenta: Momenta, coefficients: Coefficients) -> Scalar:
+        return matrix_element_squared(found, beams_along_z(momenta[jnp.array(places)]), coefficients, widths)
+
+    return MatrixElement(masses, COEFFICIENTS, function)
 
 
 def parse_legs(pdg: str) -> tuple[tuple[int, int, int, int, int], Channel]:

@@ -16,11 +16,13 @@ from saggiatore.physics import electroweak as ew
 from saggiatore.physics import parton_density
 from saggiatore.physics.helicity import contractions
 from saggiatore.physics.kinematics import pseudorapidity, transverse_momentum
+from saggiatore.physics.matrix_element import MatrixElement
 from saggiatore.physics.observables import JET_OBSERVABLES, delta_eta, m_jj
 from saggiatore.physics.parton_density import ScaledDensity
 from saggiatore.physics.phase_space import JetRegion, event, jet_variables, log_density, rapidity_range
 from saggiatore.physics.process import AbstractProcess, Observable
 from saggiatore.physics.wbf_amplitude import COEFFICIENTS, assignments, pair_propagators, vertex_amplitudes
+from saggiatore.physics.wbf_channel import channel_matrix_element
 from saggiatore.physics.wbf_flavour_sum import Amplitudes, Generation, flavour_sum
 from saggiatore.spec import Label, Spec
 from saggiatore.types import Array, Flag, Float, Momenta, Scalar, Theta, UnitPoint
@@ -76,6 +78,11 @@ class WbfHiggsSpec(Spec):
         """Observables that a study can name; it names the parameters itself."""
         return {"observable": list(JET_OBSERVABLES), "parameter": []}
 
+    @classmethod
+    def matrix_element(cls, pdg: str, widths: bool) -> MatrixElement:
+        """|M|^2 of one flavour channel; see `channel_matrix_element`."""
+        return channel_matrix_element(pdg, widths)
+
     def build(self) -> "WbfHiggs":
         """The process.
 
@@ -87,7 +94,7 @@ class WbfHiggsSpec(Spec):
             sqrt_s=self.sqrt_s,
             cuts=self.cuts,
             density=density,
-            directions=jnp.array([_in_hisz(dict(direction)) for direction in self.parameters.values()]),
+            directions=jnp.array([_in_hisz(direction) for direction in self.parameters.values()]),
             parameters=tuple(self.parameters),
         )
 
@@ -144,7 +151,7 @@ class WbfHiggs(AbstractProcess):
         return flux * flavour_sum(_proton(self.density, x_1), _proton(self.density, x_2), t, u)
 
 
-def _in_hisz(direction: Mapping[str, float]) -> list[float]:
+def _in_hisz(direction: Mapping[_Coefficient, float]) -> list[float]:
     row = dict.fromkeys(COEFFICIENTS, 0.0)
     for name, value in direction.items():
         target, factor = _IN_HISZ[name]
