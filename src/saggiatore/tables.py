@@ -1,7 +1,8 @@
 """The only reader and writer of Parquet. Every column has a unit and a meaning, kept in the file's metadata."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from saggiatore.units import UNITS
 
 FORMAT_VERSION = 1
 _KEY = b"saggiatore"
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -104,15 +106,46 @@ def read_table(path: Path, name: str, require: Iterable[Column] = (), version: i
     return Table(schema, data, provenance)
 
 
-def iterate_table(
-    path: Path, name: str, rows: int = 65536, require: Iterable[Column] = ()
-) -> Iterator[pd.DataFrame]:
+def iterate_table(path: Path, name: str, rows: int = 65536, require: Iterable[Column] = ()) -> Iterator[pd.DataFrame]:
     """Batches of a table, for files that do not fit into memory; checks as `read_table` does."""
     schema, _ = read_header(Path(path), name)
     _check_columns(Path(path), schema, tuple(require))
     for batch in _open(path).iter_batches(batch_size=rows):
         data = batch.to_pandas()
         _check_data(path, schema, data)
+        yield data
+
+
+def iterate_columns(path: Path, columns: Sequence[Column], rows: int = 65536) -> Iterator[pd.DataFrame]:
+    """Batches of `columns` of any Parquet file, as floats: it may come from anywhere and hold other columns too.
+
+    Units are checked where the file states them; where it does not, the log says how the numbers are taken.
+
+    Raises:
+        SchemaError: if a column is missing, no number, not finite or in another unit.
+    """
+    path, file = Path(path), _open(path)
+    found = file.schema_arrow
+    missing = [column.name for column in columns if column.name not in found.names]
+    if missing:
+        raise SchemaError(
+            f"{path}: no columns {missing}; it has {', '.join(found.names)}. Name them as the study does."
+        )
+    if _KEY in (found.metadata or {}):
+        header = json.loads(found.metadata[_KEY])
+        _check_columns(path, TableSchema("", 0, tuple(Column(**c) for c in header["columns"])), tuple(columns))
+    else:
+        units = ", ".join(f"{column.name} in '{column.unit}'" for column in columns)
+        _log.warning("%s states no units; its columns are taken as %s.", path, units)
+    names = [column.name for column in columns]
+    n_before = 0
+    for batch in file.iter_batches(batch_size=rows, columns=names):
+        try:
+            data = batch.to_pandas()[names].astype(float)
+        except (TypeError, ValueError) as error:
+            raise SchemaError(f"{path}: columns {names} must be numbers ({error}).") from None
+        _check_data(path, TableSchema("", 0, tuple(columns)), data, n_before)
+        n_before += len(data)
         yield data
 
 
@@ -176,11 +209,12 @@ def _check_columns(path: Path, schema: TableSchema, require: tuple[Column, ...])
         unit = found[column.name].unit
         if unit != column.unit:
             raise SchemaError(
-                f"{path}: column '{column.name}' is in '{unit}', expected '{column.unit}'. Re-run the rule that makes it."
+                f"{path}: column '{column.name}' is in '{unit}', expected '{column.unit}'. "
+                "Re-run the rule that makes it."
             )
 
 
-def _check_data(path: Path, schema: TableSchema, data: pd.DataFrame) -> None:
+def _check_data(path: Path, schema: TableSchema, data: pd.DataFrame, n_before: int = 0) -> None:
     for column in schema.columns:
         if column.kind == "float":
             bad = ~np.isfinite(data[column.name].to_numpy(dtype=float))
@@ -189,5 +223,6 @@ def _check_data(path: Path, schema: TableSchema, data: pd.DataFrame) -> None:
         if bad.any():
             raise SchemaError(
                 f"{path}: column '{column.name}' has {int(bad.sum())} of {len(data)} values that are NaN or infinite, "
-                f"the first in row {int(np.argmax(bad))}; every value must be finite. Find the rule that made them."
+                f"the first in row {n_before + int(np.argmax(bad))}; every value must be finite. "
+                "Find the rule that made them."
             )

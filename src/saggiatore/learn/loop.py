@@ -1,5 +1,6 @@
 """The only training loop: data on the device, one compiled epoch, early stopping, checkpoints that resume exactly."""
 
+import functools
 import hashlib
 from pathlib import Path
 from typing import NamedTuple
@@ -84,6 +85,7 @@ class Trainer(eqx.Module):
             updates, memory = self.optimiser.update(gradient, memory, leaves)
             return (optax.apply_updates(leaves, updates), memory, n + 1), loss
 
+        losses: Float[Array, " batch"]
         (leaves, memory, _), losses = jax.lax.scan(step, (state.leaves, state.memory, 0), order)
         # the same noise after every epoch: validation losses differ by what was learned
         validation_loss = self.mean_loss(leaves, self.validation, jax.random.key(0))
@@ -111,16 +113,12 @@ def train(
     """
     train_events, validation_events = _split(events, spec, seed)
     n_batches = len(train_events.weight) // spec.batch_size
-    schedule = _schedule(spec, n_batches * spec.n_epochs)
-    optimiser = optax.chain(
-        optax.clip_by_global_norm(spec.max_gradient_norm), optax.adamw(schedule, weight_decay=spec.weight_decay)
-    )
+    schedule, optimiser = _optimiser(spec, n_batches * spec.n_epochs)
     leaves, rest = eqx.partition(model, trainable(model))
     trainer = Trainer(task, rest, optimiser, train_events, validation_events)
     state = State(leaves, leaves, optimiser.init(leaves))
     identity = _digest((model, events), f"{identity}/{seed}/{spec.model_dump_json(exclude={'checkpoint_every'})}")
     history: History
-    losses: Float[Array, " 2"]
     state, history = load_checkpoint(checkpoint, state, identity) or (state, {name: [] for name in HISTORY.names})
     with tqdm(total=spec.n_epochs, initial=len(history["epoch"]), unit="epoch", mininterval=1, desc="training") as bar:
         while not _is_over(history, spec):
@@ -156,9 +154,12 @@ def _take(events: Event, rows: Int[np.ndarray, " row"]) -> Event:
     return chosen
 
 
-def _schedule(spec: TrainingSpec, n_steps: int) -> optax.Schedule:
-    n_warmup = round(spec.warmup_fraction * n_steps)
-    return optax.warmup_cosine_decay_schedule(0.0, spec.learning_rate, n_warmup, n_steps, 0.01 * spec.learning_rate)
+@functools.cache  # one object for equal specs: a second training of the same shape compiles nothing
+def _optimiser(spec: TrainingSpec, n_steps: int) -> tuple[optax.Schedule, optax.GradientTransformation]:
+    n_warmup, last = round(spec.warmup_fraction * n_steps), 0.01 * spec.learning_rate
+    schedule = optax.warmup_cosine_decay_schedule(0.0, spec.learning_rate, n_warmup, n_steps, last)
+    adamw = optax.adamw(schedule, weight_decay=spec.weight_decay)
+    return schedule, optax.chain(optax.clip_by_global_norm(spec.max_gradient_norm), adamw)
 
 
 def _digest(tree: object, text: str) -> str:
