@@ -138,6 +138,12 @@ def _complexity_of_power(exponent: sympy.Rational) -> int:
     return 1 if exponent in _POWERS.values() else 2
 
 
+def has_nested_functions(expression: sympy.Expr) -> bool:
+    """Whether a function stands inside of a function, such as sin(sin(x))."""
+    inner = {node for node in sympy.preorder_traversal(expression) if node.is_Function}
+    return any(node.args[0].atoms(sympy.Function) for node in inner)
+
+
 def positions(expression: sympy.Expr, path: tuple[int, ...] = ()) -> Iterator[tuple[tuple[int, ...], sympy.Expr]]:
     """Every sub-expression with the path of argument numbers that leads to it; exponents are not entered."""
     yield path, expression

@@ -1,4 +1,4 @@
-"""Local search around a set of candidates: prune, vary, grow, refit; keep the best of each complexity.
+"""Local search around a set of candidates: prune, vary, damp, refit; keep the best of each complexity.
 
 Genetic programming finds the structure and leaves it overgrown: spurious terms, scaled leaves, sin(0.99 x). Here every
 candidate is taken apart node by node (backward elimination), its powers and features are varied and its constants are
@@ -12,12 +12,12 @@ import numpy as np
 import sympy
 
 from saggiatore.distill.constant_fit import Columns, fit_constants
-from saggiatore.distill.expression import complexity, evaluate, positions, replace
+from saggiatore.distill.expression import complexity, evaluate, has_nested_functions, positions, replace
 from saggiatore.distill.parametric import Parametric, simplest
 from saggiatore.errors import FormulaError
 
 _POWERS = (-2, -1, 1, 2)  # by which a constant becomes a feature's power, and a power is varied
-_NEW = sympy.Symbol("new_constant")
+_NEW, _SCALE = sympy.symbols("new_constant new_scale")
 
 
 @dataclass
@@ -40,6 +40,7 @@ class LocalSearch:
     weight: np.ndarray
     max_complexity: int
     width: int = 2
+    allow_nested: bool = False
     n_fits: int = 0
     _beams: dict[int, list[_Member]] = field(default_factory=dict)
     _seen: set[sympy.Expr] = field(default_factory=set)
@@ -52,6 +53,8 @@ class LocalSearch:
             return
         nodes = complexity(form.expression)
         if nodes > self.max_complexity or form.expression in self._seen or form.expression.has(sympy.nan, sympy.zoo):
+            return
+        if not self.allow_nested and has_nested_functions(form.expression):
             return
         self._seen.add(form.expression)
         self.n_fits += 1
@@ -92,6 +95,8 @@ class LocalSearch:
         for path, node in positions(form.expression):
             for new, values in self._replacements(node, form):
                 yield Parametric(replace(form.expression, path, new), {**form.values, **values})
+        for new, values in self._damped(form.expression):
+            yield Parametric(new, {**form.values, **values})
 
     def _replacements(self, node: sympy.Expr, form: Parametric) -> Iterator[tuple[sympy.Expr, dict[str, float]]]:
         yield from ((new, {}) for new in _pruned(node))
@@ -111,6 +116,13 @@ class LocalSearch:
             for exponent in _POWERS:
                 if size > 0:
                     yield constant * sympy.Symbol(name) ** exponent, {constant.name: value / size**exponent}
+
+    def _damped(self, whole: sympy.Expr) -> Iterator[tuple[sympy.Expr, dict[str, float]]]:
+        """The whole divided by a constant plus a feature's power: what falls off, or saturates."""
+        for name in self.features:
+            for exponent in (1, 2):
+                size = 2 * float(np.median(np.absolute(self.columns[name]))) ** exponent
+                yield _SCALE * whole / (_NEW + sympy.Symbol(name) ** exponent), {_NEW.name: size, _SCALE.name: size}
 
     def _varied(self, feature: sympy.Expr) -> Iterator[tuple[sympy.Expr, dict[str, float]]]:
         yield feature**2, {}

@@ -27,7 +27,7 @@ from saggiatore.spec import Spec
 
 log = logging.getLogger(__name__)
 
-_SYMBOLS = "add,sub,mul,div,sin,square,constant,variable"
+_SYMBOLS = ("add", "sub", "mul", "div", "square", "constant", "variable")
 _EPOCH = 5  # generations between two looks at the clock
 
 
@@ -36,6 +36,9 @@ class OperonSpec(Spec):
 
     kind: Literal["operon"] = "operon"
     max_complexity: int = Field(25, ge=3, le=60, description="nodes of a formula, counted as PySR does")
+    functions: tuple[Literal["sin", "cos", "exp", "log", "sqrt"], ...] = Field(
+        ("sin",), description="functions beside + - * / and powers; none stands inside of another"
+    )
     n_islands: int = Field(2, ge=1, description="independent populations, one thread each")
     population_size: int = Field(500, ge=20, description="individuals of an island")
     n_generations: int = Field(25, ge=1, description="generations of an island")
@@ -108,7 +111,7 @@ class OperonEngine:
         random = np.random.default_rng(stream)
         chosen = _rows(problem, self.spec.rows, random, weighted=True)
         regressor = SymbolicRegressor(
-            allowed_symbols=_SYMBOLS,
+            allowed_symbols=",".join((*_SYMBOLS, *self.spec.functions)),
             objectives=["mse", "length"],
             population_size=self.spec.population_size,
             max_length=self.spec.max_length,

@@ -37,6 +37,9 @@ class PySRSpec(Spec):
 
     kind: Literal["pysr"] = "pysr"
     max_complexity: int = Field(30, ge=7, description="nodes of a formula (PySR's maxsize)")
+    functions: tuple[Literal["sin", "cos", "exp", "log", "sqrt"], ...] = Field(
+        ("sin",), description="functions beside + - * /, square and cube; none stands inside of another"
+    )
     n_iterations: int = Field(60, ge=1, description="iterations")
     n_populations: int = Field(16, ge=1, description="populations")
     population_size: int = Field(40, ge=16, description="individuals of a population")
@@ -69,8 +72,8 @@ class PySRSpec(Spec):
         return {
             "model_selection": "accuracy",  # ours is `selection`; PySR's "best" dropped a variable in 4 of 4 noisy runs
             "binary_operators": ["+", "-", "*", "/"],
-            "unary_operators": ["sin", "square", "cube"],
-            "nested_constraints": {"sin": {"sin": 0}},
+            "unary_operators": [*self.functions, "square", "cube"],
+            "nested_constraints": {outer: dict.fromkeys(self.functions, 0) for outer in self.functions},
             "elementwise_loss": "weighted_square(f, t, w) = w * (f - t)^2",
             "maxsize": self.max_complexity,
             "niterations": self.n_iterations,
