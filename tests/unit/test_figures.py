@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from matplotlib.legend import Legend
 from PIL import Image
 from synthetic import write_study
 
@@ -66,13 +67,19 @@ def test_a_figure_is_the_same_bytes_twice_and_carries_its_origin(kind, paths, tm
         assert len(picture.convert("RGB").getcolors(1 << 24)) > 20  # something was drawn
 
 
-@pytest.mark.parametrize("kind", FIGURES)
-def test_no_text_overlaps_another_or_leaves_the_page(kind, paths):
-    spec = job_of(kind).section.figure
+ONE = {"features": ["m_jj"]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"), [*((kind, {}) for kind in FIGURES), ("observables", ONE), ("formula", ONE)]
+)
+def test_no_text_overlaps_another_or_leaves_the_page(kind, fields, paths):
+    spec = job_of(kind, **fields).section.figure
     with style():
         figure = spec.build().draw(open_inputs(spec, [paths[artefact] for _, artefact in upstream(spec)]))
         figure.draw_without_rendering()
         boxes = [box for axes in figure.get_axes() for box in label_boxes(axes)]
+        boxes += [("legend", legend.get_window_extent()) for legend in figure.findobj(Legend)]
     assert boxes
     for text, box in boxes:
         page = figure.bbox.padded(1)

@@ -60,7 +60,7 @@ class FormulaFigure(AbstractFigure):
             self._profiles(axes, table, column)
         for axes in panels[len(columns) :]:
             axes.set_axis_off()
-        small.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, fontsize=9)
+        small.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=2 * n_across, fontsize=9)
         self._plane(large.subplots(), table)
         return figure
 

@@ -41,7 +41,7 @@ class HistoryFigure(AbstractFigure):
         _scale(axes, table)
         axes.set_xlabel("epoch")
         axes.set_ylabel("loss")
-        axes.set_xlim(epoch.min(), max(epoch.max(), epoch.min() + 1))
+        axes.margins(x=0.03)
         axes.legend(loc="upper right")
         return figure
 

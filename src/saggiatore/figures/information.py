@@ -16,7 +16,7 @@ _COLOURS = {"model": NETWORK, "formula": FORMULA, "form": OTHER[0], "histogram":
 _MEANINGS = {
     "model": "network",
     "formula": "formula found here",
-    "form": "published form, refitted",
+    "form": "given form, refitted",
     "histogram": "histogram of one observable",
     "sign": "sign of one observable",
 }
@@ -46,7 +46,7 @@ class InformationFigure(AbstractFigure):
         axes.set_yticks(rows.index, [readable(name) for name in rows["name"]])
         axes.tick_params(axis="y", which="both", left=False, right=False)
         axes.set_ylim(-0.6, len(rows) - 0.4)
-        axes.set_xlim(0, 1.2)
+        axes.set_xlim(0, 1.3)
         axes.set_xticks([0, 0.2, 0.4, 0.6, 0.8, 1])
         axes.set_xlabel("fraction of the joint Fisher information")
         figure.legend(loc="outside upper center", ncols=3)
@@ -56,7 +56,7 @@ class InformationFigure(AbstractFigure):
         bars: Style = {"color": _COLOURS[kind], "alpha": 0.85, "label": _MEANINGS[kind], "height": 0.68}
         axes.barh(rows.index, rows["information"], xerr=rows["information_error"], ecolor=TRUTH, **bars)
         for place, row in rows.iterrows():
-            text = quote(row["information"], row["information_error"])
+            text = _text(row["information"], row["information_error"])
             end = (row["information"] + row["information_error"], place)
             axes.annotate(text, end, (5, 0), textcoords="offset points", va="center", fontsize=9.5)
 
@@ -65,3 +65,8 @@ class InformationFigure(AbstractFigure):
             "Fraction of the joint Fisher information, E[s t]²/(E[s²] E[t²]) for a score s and the joint score t of "
             "the same test events, with bootstrap errors."
         )
+
+
+def _text(value: float, error: float) -> str:
+    """Value and error, or the value alone where five decimals would not show the error."""
+    return quote(value, error) if error > 1e-4 else f"{value:.5f}"

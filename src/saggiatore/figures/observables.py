@@ -14,6 +14,7 @@ from saggiatore.figures.style import (
     NETWORK,
     OTHER,
     TRUTH,
+    Style,
     angular_ticks,
     axis_label,
     new_figure,
@@ -23,13 +24,16 @@ from saggiatore.figures.style import (
 from saggiatore.spec import Label, ObservableName, ScoresLabel, Spec
 from saggiatore.tables import Column, Table
 
+_COLOURS = (NETWORK, FORMULA, *OTHER)
+_DASHES = ("-", "--", "-.", ":", "--", "-.")
+
 
 class ObservablesFigureSpec(Spec):
     """Distributions of the observables; `of` names scores whose predicted variation is drawn against the truth."""
 
     kind: Literal["observables"] = "observables"
     scores: ScoresLabel
-    of: tuple[Label, ...] = Field((), description="scores to compare with the truth, by name")
+    of: tuple[Label, ...] = Field((), max_length=len(_COLOURS), description="scores to compare with the truth")
     features: tuple[ObservableName, ...] = Field((), description="observables to draw; all if there are none")
     n_bins: int = Field(40, ge=4, le=400, description="bins of each histogram")
 
@@ -73,19 +77,11 @@ class ObservablesFigure(AbstractFigure):
         upper.set_ylabel(f"$p(x)${per}")
         slope, error = sums(values, weights * values_of(table, "joint_score"), axis)
         lower.axhline(0, color="0.7", lw=0.8)
-        lower.errorbar(
-            axis.centers,
-            slope * density,
-            error * density,
-            fmt=".",
-            color=TRUTH,
-            ms=3,
-            lw=0.8,
-            label=r"events: $p(x)\,E[t\,|\,x]$",
-        )
-        for name, colour in zip(self.of, (NETWORK, FORMULA, *OTHER), strict=False):
+        marks: Style = {"fmt": ".", "ms": 3, "lw": 0.8, "color": TRUTH, "label": r"events: $p(x)\,E[t\,|\,x]$"}
+        lower.errorbar(axis.centers, slope * density, error * density, **marks)
+        for name, colour, dashes in zip(self.of, _COLOURS, _DASHES, strict=False):
             slope, _ = sums(values, weights * values_of(table, f"score_{name}"), axis)
-            lower.stairs(slope * density, axis.edges, baseline=None, color=colour, label=readable(name))
+            lower.stairs(slope * density, axis.edges, baseline=None, color=colour, ls=dashes, label=readable(name))
         lower.set_ylabel(rf"$\partial_\theta\,p(x)${per}")
         lower.set_xlabel(axis_label(column))
         for axes in (upper, lower):
