@@ -42,7 +42,7 @@ class HistoryFigure(AbstractFigure):
         axes.set_xlabel("epoch")
         axes.set_ylabel("loss")
         axes.margins(x=0.03)
-        axes.legend(loc="upper right")
+        axes.legend(loc="upper right", frameon=True, framealpha=1, edgecolor="none")
         return figure
 
     def caption(self) -> str:
