@@ -6,7 +6,8 @@ rule numbers:
         calibrations=lambda wc: plan.all_of(wc.study, "draws", "calibration"),
         diagnostics=lambda wc: plan.all_of(wc.study, "draws", "diagnostics"),
         histories=lambda wc: plan.all_of(wc.study, "models", "history"),
-        figures=lambda wc: plan.all_of(wc.study, "figures", "png"),
+        pdfs=lambda wc: plan.all_of(wc.study, "figures", "pdf"),
+        pngs=lambda wc: plan.all_of(wc.study, "figures", "png"),
     output:
         "results/{study}/numbers.json",
     log:
@@ -21,7 +22,7 @@ rule numbers:
         "python -m saggiatore numbers --study {wildcards.study} --code {params.code} "
         "--integrals {input.integrals:q} --informations {input.informations:q} --formulas {input.formulas:q} "
         "--calibrations {input.calibrations:q} --diagnostics {input.diagnostics:q} "
-        "--histories {input.histories:q} --figures {input.figures:q} --out {output:q} > {log:q} 2>&1"
+        "--histories {input.histories:q} --figures {input.pdfs:q} {input.pngs:q} --out {output:q} > {log:q} 2>&1"
 
 
 rule bundle:
