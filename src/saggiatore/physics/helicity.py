@@ -9,8 +9,8 @@ with $S = J_1 \cdot J_2$,
 The field strength of a massless current, $q_1 \wedge J_1$, is $[31] \lambda_3\lambda_3$ (self-dual) plus
 $\langle 13\rangle \tilde\lambda_1\tilde\lambda_1$ (anti-self-dual); E is the sum of what the two parts give, O is i
 times their difference. Divided by the phase $S/|S|$, all contractions are therefore functions of two invariants and of
-one trace $\tau$: for equal chiralities (left-left) $\tau = -\langle 21\rangle[13]\langle 34\rangle[42]$, for opposite ones
-its crossing 2 <-> 4. With the partons along the beam it is a product of light-cone components and of
+one trace $\tau$: for equal chiralities (left-left) $\tau = -\langle 21\rangle[13]\langle 34\rangle[42]$, for opposite
+ones its crossing 2 <-> 4. With the partons along the beam it is a product of light-cone components and of
 $\kappa = p_x + i p_y$:
   equal     $\tau = s_{12} (p_3^- p_4^+ - \kappa_3^* \kappa_4)$,
   opposite  $\tau = - s_{12} \kappa_3^* \kappa_4$.
