@@ -18,7 +18,7 @@ from scipy.special import ndtri
 
 from saggiatore.errors import ConvergenceError
 from saggiatore.infer.base import AbstractPosteriorScore, ScoreEstimate
-from saggiatore.infer.batches import Batch
+from saggiatore.infer.batches import ROWS, Batch, padded
 from saggiatore.tables import Column, TableSchema
 from saggiatore.types import Float
 
@@ -86,7 +86,10 @@ def _estimate(posterior: AbstractPosteriorScore, features: Float[jax.Array, "eve
 
 def evaluate(posterior: AbstractPosteriorScore, batches: Iterable[Batch]) -> Evaluated:
     """Posterior mean and variances at the features of all events."""
-    parts = [Evaluated(*batch, *_estimate(posterior, jnp.asarray(batch.features))) for batch in batches]
+    parts = []
+    for batch in batches:
+        estimate = _estimate(posterior, jnp.asarray(padded(batch, ROWS).features))
+        parts.append(Evaluated(*batch, *(np.asarray(column)[: len(batch.score)] for column in estimate)))
     return Evaluated(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 

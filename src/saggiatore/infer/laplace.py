@@ -4,6 +4,7 @@ Notation as in `last_layer`: features h, noise v, event weights a, noise scale s
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 import equinox as eqx
@@ -12,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from saggiatore.errors import ConvergenceError
-from saggiatore.infer.batches import Batch
+from saggiatore.infer.batches import ROWS, Batch, padded
 from saggiatore.models.base import AbstractRegression
 from saggiatore.types import Array, Features, Float, Scalar
 
@@ -30,18 +31,32 @@ class Moments(NamedTuple):
 
 
 class Basis(NamedTuple):
-    """Coordinates z in which the posterior is nearly a unit Gaussian: w = rotation (centre + z width)."""
+    """The quadratic form of the likelihood in the eigenbasis of A, and the maximum of the evidence in s and tau."""
 
-    rotation: Float[Array, "weight weight"]
+    rotation: Float[Array, "weight weight"]  # w = rotation @ (weights in the eigenbasis)
     eigenvalue: Float[Array, " weight"]  # of A
-    gradient: Float[Array, " weight"]  # of the quadratic form at the centre, halved
-    centre: Float[Array, " weight"]
-    width: Float[Array, " weight"]
-    energy: Scalar  # quadratic form at the centre
-    hyper: Float[Array, " 2"]  # log s and log tau at the centre
-    hyper_width: Float[Array, " 2"]
+    projection: Float[Array, " weight"]  # b
+    centre: Float[Array, " weight"]  # of the posterior at the maximum
+    energy: Scalar  # sum a (t - h.w)^2 / v at the centre
+    hyper: Float[Array, " 2"]  # log s and log tau at the maximum
+    hyper_width: Float[Array, " 2"]  # their standard deviations, roughly
     n_events: Scalar
     unit: Scalar  # c, the unit of the prior's width
+
+    def residual(self, w: Float[Array, " weight"]) -> Scalar:
+        """Sum of a (t - h.w)^2 / v, written about the centre to keep its digits."""
+        shift = w - self.centre
+        return self.energy + (2 * (self.eigenvalue * self.centre - self.projection) + self.eigenvalue * shift) @ shift
+
+    def conditional(self, hyper: Float[Array, " 2"]) -> tuple[Float[Array, " weight"], Float[Array, " weight"]]:
+        """Mean and curvature of the weights, independent Gaussians at given log s and log tau."""
+        precision = jnp.exp(-hyper[0])
+        curvature = self.eigenvalue * precision + self.prior_precision(hyper)
+        return self.projection * precision / curvature, curvature
+
+    def prior_precision(self, hyper: Float[Array, " 2"]) -> Scalar:
+        """1/(tau c)^2."""
+        return jnp.exp(-2 * hyper[1]) / self.unit**2
 
 
 def last_features(model: AbstractRegression, features: Features) -> Float[Array, " weight"]:
@@ -50,7 +65,7 @@ def last_features(model: AbstractRegression, features: Features) -> Float[Array,
 
 
 @eqx.filter_jit
-def moments(model: eqx.Module, batch: Batch) -> Moments:
+def moments(model: AbstractRegression, batch: Batch) -> Moments:
     """Sufficient statistics of one batch, with the events' weights as they are."""
     h = jax.vmap(last_features, (None, 0))(model, batch.features)
     a, t = batch.weight, batch.score
@@ -66,80 +81,85 @@ def moments(model: eqx.Module, batch: Batch) -> Moments:
     )
 
 
-def sum_events(function: Callable[[eqx.Module, Batch], tuple], model: eqx.Module, batches: Iterator[Batch]) -> tuple:
-    """Sum over batches of what `function` makes of each."""
-    return jax.tree.map(lambda *parts: sum(parts), *(function(model, Batch(*map(jnp.asarray, b))) for b in batches))
+def sum_events(
+    function: Callable[[AbstractRegression, Batch], tuple], model: AbstractRegression, batches: Iterator[Batch]
+) -> tuple:
+    """Sum over batches of what `function`, which weights every event, makes of each."""
+    total: tuple | None = None
+    for batch in batches:
+        part = function(model, Batch(*map(jnp.asarray, padded(batch, ROWS))))
+        total = part if total is None else jax.tree.map(jnp.add, total, part)
+    if total is None:
+        raise ConvergenceError("there are no events to learn from; give the posterior a table with events.")
+    return total
 
 
 def whiten(total: Moments, prior_scale: float) -> Basis:
     """Laplace approximation at the maximum of the evidence in s and tau (MacKay's fixed point, Neural Comp. 4, 415).
 
     Raises:
-        ConvergenceError: if the events' noise or features are not finite or vanish.
+        ConvergenceError: if there is no maximum.
     """
+    basis = _laplace(total, prior_scale)
+    if not (jnp.isfinite(basis.centre).all() and jnp.isfinite(basis.hyper).all()):
+        raise ConvergenceError(
+            f"the last layer has no maximum: log noise and log prior scale are {basis.hyper.tolist()}. Check that the "
+            f"model was trained (its noise is finite and positive) and has more than {basis.centre.size} events."
+        )
+    return basis
+
+
+@jax.jit
+def _laplace(total: Moments, prior_scale: Scalar) -> Basis:
     scale = total.weight / total.weight_squared
     n_events, unit = total.weight * scale, jnp.sqrt(total.score / total.hidden)
     eigenvalue, rotation = jnp.linalg.eigh(total.precision * scale)
     eigenvalue = jnp.maximum(eigenvalue, 0.0)  # A is positive semi-definite; eigh leaves rounding errors below zero
-    projection, energy = rotation.T @ total.projection * scale, total.energy * scale
+    zero, start = jnp.zeros_like(eigenvalue), jnp.stack([jnp.zeros(()), jnp.log(prior_scale)])
+    at_zero = Basis(
+        rotation, eigenvalue, rotation.T @ total.projection * scale, zero, total.energy * scale,
+        start, start, n_events, unit,
+    )  # fmt: skip
 
-    def quadratic(w: Float[Array, " weight"]) -> Scalar:
-        return energy - 2 * projection @ w + eigenvalue @ w**2
+    def n_determined(hyper: Float[Array, " 2"]) -> Scalar:
+        """Number of weights that the events determine rather than the prior."""
+        return jnp.sum(eigenvalue * jnp.exp(-hyper[0]) / at_zero.conditional(hyper)[1])
 
-    def maximum(noise: Scalar, prior: Scalar) -> tuple[Float[Array, " weight"], Float[Array, " weight"]]:
-        curvature = eigenvalue / noise + 1 / prior
-        return projection / noise / curvature, curvature
+    def step(_: int, hyper: Float[Array, " 2"]) -> Float[Array, " 2"]:
+        centre, n = at_zero.conditional(hyper)[0], n_determined(hyper)
+        noise, prior = at_zero.residual(centre) / (n_events - n), jnp.sum(centre**2) / n
+        return jnp.stack([jnp.log(noise), 0.5 * jnp.log(prior) - jnp.log(unit)])
 
-    def step(_: int, scales: tuple[Scalar, Scalar]) -> tuple[Scalar, Scalar]:
-        w, curvature = maximum(*scales)
-        n_determined = jnp.sum(eigenvalue / scales[0] / curvature)
-        return quadratic(w) / (n_events - n_determined), jnp.sum(w**2) / n_determined
-
-    start = (jnp.ones(()), (prior_scale * unit) ** 2)
-    noise, prior = jax.lax.fori_loop(0, 50, step, start)
-    centre, curvature = maximum(noise, prior)
-    if not (jnp.isfinite(centre).all() and noise > 0 and prior > 0):
-        raise ConvergenceError(
-            f"the last layer has no maximum: noise scale {noise}, prior variance {prior}. Check that the model was "
-            f"trained (its noise is finite and positive) and that there are more than {centre.size} events."
-        )
-    n_determined = jnp.sum(eigenvalue / noise / curvature)
-    return Basis(
-        rotation,
-        eigenvalue,
-        eigenvalue * centre - projection,
-        centre,
-        curvature**-0.5,
-        quadratic(centre),
-        jnp.stack([jnp.log(noise), jnp.log(prior) / 2 - jnp.log(unit)]),
-        jnp.stack([2 / n_events, 1 / (1 + 2 * n_determined)]) ** 0.5,
-        n_events,
-        unit,
-    )
+    hyper = jax.lax.fori_loop(0, 50, step, start)
+    centre = at_zero.conditional(hyper)[0]
+    width = jnp.stack([2 / n_events, 1 / (1 + 2 * n_determined(hyper))]) ** 0.5
+    return at_zero._replace(centre=centre, energy=at_zero.residual(centre), hyper=hyper, hyper_width=width)
 
 
 def robust_std(
-    model: eqx.Module, batches: Iterator[Batch], basis: Basis
+    model: AbstractRegression, batches: Iterator[Batch], basis: Basis
 ) -> tuple[Float[np.ndarray, " weight"], Float[np.ndarray, ""]]:
     """Sandwich standard deviations of the weights and of log s: J^-1 (K + P) J^-1 with the curvature J = A/s + P.
 
     P is the prior's precision and K the sum of squared gradients of the events (White, Econometrica 50, 1, 1982). Where
     the noise v is right, K is A/s and the result is the posterior's own standard deviation.
     """
-    w = basis.rotation @ basis.centre
-
-    @eqx.filter_jit
-    def outer(model: eqx.Module, batch: Batch) -> tuple[Array, Array, Array, Array]:
-        h = jax.vmap(last_features, (None, 0))(model, batch.features)
-        noise = jnp.exp(basis.hyper[0]) * jax.vmap(model.noise)(batch.features)
-        pull = (batch.score - h @ w) / jnp.sqrt(noise)
-        gradient = h * (batch.weight * pull / jnp.sqrt(noise))[:, None]
-        spread = jnp.sum((batch.weight * (pull**2 - 1)) ** 2)
-        return gradient.T @ gradient, spread, jnp.sum(batch.weight), jnp.sum(batch.weight**2)
-
-    squares, spread, weight, weight_squared = sum_events(outer, model, batches)
-    scale = weight / weight_squared
-    prior = (basis.unit * jnp.exp(basis.hyper[1])) ** -2
-    inverse = (basis.rotation * basis.width**2) @ basis.rotation.T
-    covariance = inverse @ (squares * scale**2 + prior * jnp.eye(w.size)) @ inverse
+    at = basis.rotation @ basis.centre, jnp.exp(basis.hyper[0])
+    squares, spread, weight, weight_squared = sum_events(partial(_squared_gradients, at), model, batches)
+    squares = squares * (weight / weight_squared) ** 2 + basis.prior_precision(basis.hyper) * jnp.eye(len(squares))
+    inverse = (basis.rotation / basis.conditional(basis.hyper)[1]) @ basis.rotation.T
+    covariance = inverse @ squares @ inverse
     return np.asarray(jnp.sqrt(jnp.diag(covariance))), np.asarray(jnp.sqrt(spread) / weight)
+
+
+@eqx.filter_jit
+def _squared_gradients(
+    at: tuple[Float[Array, " weight"], Scalar], model: AbstractRegression, batch: Batch
+) -> tuple[Array, Array, Array, Array]:
+    """Sums of squared gradients with respect to the weights and to log s / 2, of a, and of a^2."""
+    h = jax.vmap(last_features, (None, 0))(model, batch.features)
+    noise = at[1] * jax.vmap(model.noise)(batch.features)
+    pull = (batch.score - h @ at[0]) / jnp.sqrt(noise)
+    gradient = h * (batch.weight * pull / jnp.sqrt(noise))[:, None]
+    spread = jnp.sum((batch.weight * (pull**2 - 1)) ** 2)
+    return gradient.T @ gradient, spread, jnp.sum(batch.weight), jnp.sum(batch.weight**2)

@@ -8,9 +8,10 @@ The network predicts h(x) . w with noise v(x); h is the last layer's input times
 with noise scale s and prior scale tau sampled along: log s ~ Normal(0, 1), log tau ~ Normal(log prior_scale, 1).
 
 *Cost.* The likelihood depends on the events only through A = sum a h h^T / v, b = sum a h t / v, sum a t^2 / v and n.
-They are summed once; a leapfrog step then costs the number of weights, not of events. In the eigenbasis of A, shifted
-to the maximum and scaled by the Laplace approximation at the evidence maximum (MacKay 1992), the posterior is close to
-a unit Gaussian, and NUTS (arXiv:1111.4246) needs few steps.
+They are summed once; a leapfrog step then costs the number of weights, not of events. In the eigenbasis of A, each
+weight shifted and scaled to its conditional posterior at the current s and tau (a non-centring that leaves no funnel
+between tau and the weights, arXiv:1312.0906), the posterior is close to a unit Gaussian: NUTS (arXiv:1111.4246) needs
+few steps.
 
 *Why Gaussian.* A joint score has heavy tails at fixed x, because rare flavour channels carry large scores. A Student
 likelihood would follow the bulk and pull the location away from the mean E[t|x], which is the score; the Gaussian one
@@ -22,7 +23,7 @@ The shape of the residuals enters only the intervals for t itself, see `calibrat
 """
 
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import partial
 from typing import Literal
 
 import equinox as eqx
@@ -32,6 +33,7 @@ import numpy as np
 import numpyro
 import numpyro.distributions as dist
 from numpyro.infer import MCMC, NUTS
+from numpyro.infer.util import log_density
 from pydantic import Field
 
 from saggiatore.errors import ModelError
@@ -125,18 +127,24 @@ class LastLayerScore(AbstractPosteriorScore):
         return ScoreEstimate(h @ self.mean, h @ self.covariance @ h, self.noise_scale * self.model.noise(features))
 
 
-def log_density(basis: Basis, prior_scale: float) -> None:
-    """The numpyro model, in whitened coordinates: one vector, for the weights and then log s and log tau."""
-    n_weights = basis.centre.size
-    z = numpyro.sample("z", dist.ImproperUniform(dist.constraints.real_vector, (), (n_weights + len(_HYPER),)))
-    shift = z[:n_weights] * basis.width
-    log_noise, log_prior = basis.hyper + z[n_weights:] * basis.hyper_width
-    numpyro.factor("log_noise_scale", dist.Normal(0.0, 1.0).log_prob(log_noise))
-    numpyro.factor("log_prior_scale", dist.Normal(jnp.log(prior_scale), 1.0).log_prob(log_prior))
-    prior = dist.Normal(0.0, basis.unit * jnp.exp(log_prior))
-    numpyro.factor("weights", prior.log_prob(basis.centre + shift).sum())
-    energy = basis.energy + jnp.sum((2 * basis.gradient + basis.eigenvalue * shift) * shift)
-    numpyro.factor("likelihood", -0.5 * (basis.n_events * log_noise + energy * jnp.exp(-log_noise)))
+def posterior_model(basis: Basis, prior_scale: float) -> None:
+    """The numpyro model in the coordinates z of `coordinates`, with the logarithm of their Jacobian."""
+    z = numpyro.sample("z", dist.ImproperUniform(dist.constraints.real_vector, (), (basis.centre.size + len(_HYPER),)))
+    w, hyper, log_jacobian = coordinates(basis, z)
+    numpyro.factor("log_jacobian", log_jacobian)
+    numpyro.factor("log_noise_scale", dist.Normal(0.0, 1.0).log_prob(hyper[0]))
+    numpyro.factor("log_prior_scale", dist.Normal(jnp.log(prior_scale), 1.0).log_prob(hyper[1]))
+    numpyro.factor("weights", dist.Normal(0.0, basis.prior_precision(hyper) ** -0.5).log_prob(w).sum())
+    numpyro.factor("likelihood", -0.5 * (basis.n_events * hyper[0] + basis.residual(w) * jnp.exp(-hyper[0])))
+
+
+def coordinates(
+    basis: Basis, z: Float[Array, " coordinate"]
+) -> tuple[Float[Array, " weight"], Float[Array, " 2"], Scalar]:
+    """Weights in the eigenbasis, (log s, log tau), and log|d(weights, hyper)/dz| up to a constant."""
+    hyper = basis.hyper + basis.hyper_width * z[-len(_HYPER) :]
+    mean, curvature = basis.conditional(hyper)
+    return mean + z[: -len(_HYPER)] / jnp.sqrt(curvature), hyper, -0.5 * jnp.sum(jnp.log(curvature))
 
 
 def run_nuts(
@@ -146,26 +154,23 @@ def run_nuts(
 
     The chains start at twice the spread of the posterior, so that R-hat can tell when they have not met.
     """
-    n_weights = basis.centre.size
-    mcmc, (at, run) = _sampler(spec), jax.random.split(key)
-    start = 2 * jax.random.normal(at, (spec.n_chains, n_weights + len(_HYPER)))
-    mcmc.run(run, basis, spec.prior_scale, init_params={"z": start}, extra_fields=("diverging",))
-    z = mcmc.get_samples(group_by_chain=True)["z"]
-    n_divergent = int(mcmc.get_extra_fields(group_by_chain=True)["diverging"].sum())
-    weights = (basis.centre + z[..., :n_weights] * basis.width) @ basis.rotation.T
-    return weights, basis.hyper + z[..., n_weights:] * basis.hyper_width, n_divergent
 
+    def potential(z: Float[Array, " coordinate"]) -> Scalar:
+        return -log_density(posterior_model, (basis, spec.prior_scale), {}, {"z": z})[0]
 
-@cache
-def _sampler(spec: LastLayerSpec) -> MCMC:
-    """NUTS on `log_density`, compiled once for all events with as many weights."""
-    kernel = NUTS(log_density, target_accept_prob=spec.target_accept, max_tree_depth=spec.max_tree_depth)
-    return MCMC(
+    kernel = NUTS(potential_fn=potential, target_accept_prob=spec.target_accept, max_tree_depth=spec.max_tree_depth)
+    mcmc = MCMC(
         kernel,
         num_warmup=spec.n_warmup,
         num_samples=spec.n_draws,
         num_chains=spec.n_chains,
         chain_method="vectorized",
         progress_bar=False,
-        jit_model_args=True,
     )
+    at, run = jax.random.split(key)
+    start = 2 * jax.random.normal(at, (spec.n_chains, basis.centre.size + len(_HYPER)))
+    mcmc.run(run, init_params=start, extra_fields=("diverging",))
+    z = mcmc.get_samples(group_by_chain=True)
+    weights, hyper, _ = jax.vmap(jax.vmap(partial(coordinates, basis)))(z)
+    n_divergent = int(mcmc.get_extra_fields(group_by_chain=True)["diverging"].sum())
+    return weights @ basis.rotation.T, hyper, n_divergent
