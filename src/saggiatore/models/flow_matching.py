@@ -16,7 +16,16 @@ from pydantic import Field
 
 from saggiatore.errors import StudyError
 from saggiatore.models.base import AbstractDensity, Event, positions
-from saggiatore.models.coordinate import AbstractCoordinate, AbstractEdge, BothEdges, Circle, Line, LowerEdge, NoEdge
+from saggiatore.models.coordinate import (
+    AbstractCoordinate,
+    AbstractEdge,
+    BothEdges,
+    Circle,
+    Line,
+    LowerEdge,
+    NoEdge,
+    uniform,
+)
 from saggiatore.models.standardise import Affine
 from saggiatore.spec import Spec
 from saggiatore.types import Array, Context, Features, Float, PRNGKeyArray, Scalar, Theta
@@ -98,9 +107,8 @@ class FlowMatching(AbstractDensity):
 
     def loss(self, features: Features, context: Context, *, key: PRNGKeyArray) -> Scalar:
         """Squared error of the velocity at one time on one path to the event (2210.02747, eq. 23)."""
-        time_key, *keys = jax.random.split(key, 1 + len(self.coordinates))
-        t = jax.random.uniform(time_key)
-        start = jnp.stack([c.base_sample(k) for c, k in zip(self.coordinates, keys, strict=True)])
+        t, *levels = uniform(key, 1 + len(self.coordinates))
+        start = jnp.stack([c.base_quantile(u) for c, u in zip(self.coordinates, levels, strict=True)])
         ends = [c.forward(x)[0] for c, x in zip(self.coordinates, features, strict=True)]
         way = jnp.stack([c.displacement(a, b) for c, a, b in zip(self.coordinates, start, ends, strict=True)])
         return jnp.mean((self.velocity(t, start + t * way, context) - way) ** 2)
@@ -124,8 +132,8 @@ class FlowMatching(AbstractDensity):
 
     def sample(self, context: Context, *, key: PRNGKeyArray) -> Features:
         """One event: a point of the base, carried along the flow."""
-        keys = jax.random.split(key, len(self.coordinates))
-        start = jnp.stack([c.base_sample(k) for c, k in zip(self.coordinates, keys, strict=True)])
+        levels = uniform(key, len(self.coordinates))
+        start = jnp.stack([c.base_quantile(u) for c, u in zip(self.coordinates, levels, strict=True)])
         end = self._integrate(lambda t, z, _: self.velocity(t, z, context), start, 0.0, 1.0)
         return jnp.stack([c.inverse(z) for c, z in zip(self.coordinates, end, strict=True)])
 

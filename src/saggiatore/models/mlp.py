@@ -94,8 +94,9 @@ class MLP(AbstractRegression):
 
     def standardise(self, events: Event) -> Self:
         """Fit the inputs' mean and spread and the target's root mean square."""
-        odd = Affine.fit(jax.vmap(self.encoding.odd_inputs)(events.features), is_centred=False)
-        even = Affine.fit(jax.vmap(self.encoding.even_inputs)(events.features))
+        inputs = jax.jit(jax.vmap(lambda x: (self.encoding.odd_inputs(x), self.encoding.even_inputs(x))))
+        odd_inputs, even_inputs = inputs(events.features)
+        odd, even = Affine.fit(odd_inputs, is_centred=False), Affine.fit(even_inputs)
         scale = TargetScale(Affine.fit(events.target, is_centred=False).scale[0])
         fitted: Self = eqx.tree_at(lambda m: (m.odd_affine, m.even_affine, m.target_scale), self, (odd, even, scale))
         return fitted

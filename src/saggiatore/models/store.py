@@ -41,7 +41,7 @@ def load_model(path: Path) -> tuple[Any, dict]:
     try:
         spec = load("model", header["kind"]).model_validate(header["spec"])
         names = tuple(tuple(column["name"] for column in header[field]) for field in ("features", "context"))
-        skeleton = spec.build(*names, key=jax.random.key(0))
+        skeleton = eqx.filter_eval_shape(spec.build, *names, key=jax.random.key(0))
     except (KeyError, TypeError, ValueError, StudyError) as error:
         raise ModelError(f"{path}: its header builds no model ({error}). Re-run the rule `models`.") from None
     return _fill(path, body, skeleton), header
@@ -100,7 +100,7 @@ def _fill(path: Path, body: bytes, like: Tree) -> Tree:
 
 
 def _leaf(stream: BinaryIO, like: Any) -> Any:
-    if not eqx.is_array(like):
+    if not isinstance(like, jax.Array | jax.ShapeDtypeStruct):
         return eqx.default_deserialise_filter_spec(stream, like)
     value = np.load(stream, allow_pickle=False)
     if value.shape != like.shape or value.dtype.kind != np.dtype(like.dtype).kind:

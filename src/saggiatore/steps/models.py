@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 from typing import Literal
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -39,7 +40,8 @@ def run(job: Job[ModelsSection], *, code: str, events: Path, checkpoint: Path, m
     """Train a model; go on from `checkpoint` where there is one of this very training, and remove it at the end."""
     section = job.section
     task = section.task.build(section.context)  # type: ignore[attr-defined]
-    net = section.model.build(section.features, section.context, key=jax.random.key(job.stream("build")))  # type: ignore[attr-defined]
+    build = eqx.filter_jit(section.model.build)  # type: ignore[attr-defined]
+    net = build(section.features, section.context, key=jax.random.key(job.stream("build")))
     if not isinstance(net, task.needs):
         raise StudyError(
             f"models.{job.label}: the task {section.task.kind} needs a model that is an {task.needs.__name__}, "  # type: ignore[attr-defined]
