@@ -8,7 +8,7 @@ import ast
 import keyword
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import sympy
@@ -136,29 +136,6 @@ def _complexity_of_power(exponent: sympy.Rational) -> int:
     if exponent == 1:
         return 0
     return 1 if exponent in _POWERS.values() else 2
-
-
-def has_nested_functions(expression: sympy.Expr) -> bool:
-    """Whether a function stands inside of a function, such as sin(sin(x))."""
-    inner = {node for node in sympy.preorder_traversal(expression) if node.is_Function}
-    return any(node.args[0].atoms(sympy.Function) for node in inner)
-
-
-def positions(expression: sympy.Expr, path: tuple[int, ...] = ()) -> Iterator[tuple[tuple[int, ...], sympy.Expr]]:
-    """Every sub-expression with the path of argument numbers that leads to it; exponents are not entered."""
-    yield path, expression
-    arguments = expression.args[:1] if expression.is_Pow else expression.args
-    for place, argument in enumerate(arguments):
-        yield from positions(argument, (*path, place))
-
-
-def replace(expression: sympy.Expr, path: tuple[int, ...], new: sympy.Expr) -> sympy.Expr:
-    """The expression with the sub-expression at `path` replaced."""
-    if not path:
-        return new
-    arguments = list(expression.args)
-    arguments[path[0]] = replace(arguments[path[0]], path[1:], new)
-    return expression.func(*arguments)
 
 
 def fill(expression: sympy.Expr, values: Mapping[str, float]) -> sympy.Expr:

@@ -12,7 +12,7 @@ import numpy as np
 import sympy
 
 from saggiatore.distill.constant_fit import Columns, fit_constants
-from saggiatore.distill.expression import complexity, evaluate, has_nested_functions, positions, replace
+from saggiatore.distill.expression import complexity, evaluate
 from saggiatore.distill.parametric import Parametric, simplest
 from saggiatore.errors import FormulaError
 
@@ -27,7 +27,8 @@ class _Member:
     form: Parametric
     loss: float
     complexity: int
-    is_expanded: bool = False
+    is_pruned: bool = False
+    is_varied: bool = False
 
 
 @dataclass
@@ -66,10 +67,9 @@ class LocalSearch:
             del beam[self.width :]
 
     def run(self, max_fits: int, is_over: Callable[[], bool] = lambda: False) -> None:
-        """Expand the most promising form until none is left, `max_fits` were fitted, or `is_over` says so."""
-        while self.n_fits < max_fits and not is_over() and (member := self._next()) is not None:
-            member.is_expanded = True
-            for form in self._moves(member.form):
+        """Prune and vary until nothing is left to do, `max_fits` were fitted, or `is_over` says so."""
+        while self.n_fits < max_fits and not is_over() and (moves := self._next_moves()) is not None:
+            for form in moves:
                 self.offer(form)
 
     def front(self) -> list[Parametric]:
@@ -85,13 +85,31 @@ class LocalSearch:
                 front.append(member)
         return front
 
-    def _next(self) -> _Member | None:
-        """First the front, the simplest first; then the rest of the beams."""
-        front = [member for member in self._front() if not member.is_expanded]
-        rest = [member for nodes in sorted(self._beams) for member in self._beams[nodes] if not member.is_expanded]
-        return next(iter(front + rest), None)
+    def _next_moves(self) -> list[Parametric] | None:
+        """Prune the front from the longest down, since that is cheap; vary it from the simplest up; then the rest."""
+        front = self._front()
+        rest = [member for nodes in sorted(self._beams) for member in self._beams[nodes]]
+        for member in (*reversed(front), *rest):
+            if not member.is_pruned and (member in front or all(other.is_varied for other in front)):
+                member.is_pruned = True
+                return list(self._prunings(member.form))
+        for member in (*front, *rest):
+            if not member.is_varied:
+                member.is_varied = True
+                return list(self._variations(member.form))
+        return None
 
-    def _moves(self, form: Parametric) -> Iterator[Parametric]:
+    def _prunings(self, form: Parametric) -> Iterator[Parametric]:
+        """One node less: a term, a factor, a power, a function; or a constant for a part."""
+        features = {sympy.Symbol(name) for name in self.features}
+        for path, node in positions(form.expression):
+            for new in _pruned(node):
+                yield Parametric(replace(form.expression, path, new), form.values)
+            if node.args and node.free_symbols & features:
+                values = {**form.values, _NEW.name: self._mean(node, form)}
+                yield Parametric(replace(form.expression, path, _NEW), values)
+
+    def _variations(self, form: Parametric) -> Iterator[Parametric]:
         for path, node in positions(form.expression):
             for new, values in self._replacements(node, form):
                 yield Parametric(replace(form.expression, path, new), {**form.values, **values})
@@ -99,15 +117,12 @@ class LocalSearch:
             yield Parametric(new, {**form.values, **values})
 
     def _replacements(self, node: sympy.Expr, form: Parametric) -> Iterator[tuple[sympy.Expr, dict[str, float]]]:
-        yield from ((new, {}) for new in _pruned(node))
         if node.is_Symbol and node.name in form.values:
             yield from self._promoted(node, form.values[node.name])
         elif node.is_Symbol:
             yield from self._varied(node)
         elif node.is_Pow and node.base.is_Symbol:
             yield from ((node.base ** (node.exp + shift), {}) for shift in (-1, 1))
-        elif node.free_symbols & {sympy.Symbol(name) for name in self.features}:
-            yield _NEW, {_NEW.name: self._mean(node, form)}
 
     def _promoted(self, constant: sympy.Expr, value: float) -> Iterator[tuple[sympy.Expr, dict[str, float]]]:
         """A constant becomes a constant times a feature's power, of the same median size."""
@@ -139,3 +154,26 @@ def _pruned(node: sympy.Expr) -> Iterable[sympy.Expr]:
     if node.is_Add or node.is_Mul:
         return [node.func(*(node.args[:place] + node.args[place + 1 :])) for place in range(len(node.args))]
     return list(node.args[:1])
+
+
+def has_nested_functions(expression: sympy.Expr) -> bool:
+    """Whether a function stands inside of a function, such as sin(sin(x))."""
+    inner = {node for node in sympy.preorder_traversal(expression) if node.is_Function}
+    return any(node.args[0].atoms(sympy.Function) for node in inner)
+
+
+def positions(expression: sympy.Expr, path: tuple[int, ...] = ()) -> Iterator[tuple[tuple[int, ...], sympy.Expr]]:
+    """Every sub-expression with the path of argument numbers that leads to it; exponents are not entered."""
+    yield path, expression
+    arguments = expression.args[:1] if expression.is_Pow else expression.args
+    for place, argument in enumerate(arguments):
+        yield from positions(argument, (*path, place))
+
+
+def replace(expression: sympy.Expr, path: tuple[int, ...], new: sympy.Expr) -> sympy.Expr:
+    """The expression with the sub-expression at `path` replaced."""
+    if not path:
+        return new
+    arguments = list(expression.args)
+    arguments[path[0]] = replace(arguments[path[0]], path[1:], new)
+    return expression.func(*arguments)

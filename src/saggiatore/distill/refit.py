@@ -6,6 +6,7 @@ $B = \sum_i w_i^2 (f_i - t_i)^2\, \partial f_i\, \partial f_i^T$ (Huber 1967; Wh
 it assumes neither Gaussian residuals, nor equal ones, nor a true formula.
 """
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -15,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 import sympy
 
-from saggiatore.distill.expression import evaluate
+from saggiatore.distill.expression import evaluate, symbol_names
 from saggiatore.distill.parametric import Parametric
 from saggiatore.errors import ConvergenceError
 from saggiatore.types import Array, Float
@@ -36,6 +37,14 @@ class Refit:
     mse: float
 
 
+class _Events(NamedTuple):
+    """Features in the order of their names, joint score, and weights that sum to one."""
+
+    columns: tuple[Float[Array, " event"], ...]
+    t: Float[Array, " event"]
+    share: Float[Array, " event"]
+
+
 class _Moments(NamedTuple):
     """Loss L, its gradient, the Gauss-Newton curvature, and the sum of the events' squared gradients."""
 
@@ -52,39 +61,48 @@ def refit(form: Parametric, columns: Mapping[str, Any], t: Any, weight: Any) -> 
         ConvergenceError: if no minimum is reached, or the events do not determine every constant.
     """
     names = tuple(form.values)
-    events = {name: jnp.asarray(columns[name]) for name in columns}
-    t, share = jnp.asarray(t), jnp.asarray(weight) / jnp.sum(jnp.asarray(weight))
-    value = _evaluator(form.expression, names, events)
+    features = tuple(name for name in sorted(columns) if name in symbol_names(form.expression))
+    share = jnp.asarray(weight) / jnp.sum(jnp.asarray(weight))
+    events = _Events(tuple(jnp.asarray(columns[name]) for name in features), jnp.asarray(t), share)
+    value = _evaluator(form.expression, names, features)
     theta = jnp.array([form.values[name] for name in names])
     if not names:
-        return Refit(form, np.zeros((0, 0)), float(jnp.sum(share * (value(theta) - t) ** 2)))
-    moments = _moments(value, t, share)
+        return Refit(form, np.zeros((0, 0)), float(jnp.sum(share * (value(theta, events) - events.t) ** 2)))
+    compiled = _compiled(form.expression, names, features)
+
+    def moments(theta: Array) -> _Moments:
+        return compiled(theta, events)
+
     theta, minimum = _minimise(form.expression, moments, theta)
     fitted = Parametric(form.expression, dict(zip(names, np.asarray(theta).tolist(), strict=True)))
     return Refit(fitted, _covariance(form.expression, moments, theta), 2 * float(minimum.loss))
 
 
-def _evaluator(expression: sympy.Expr, names: tuple[str, ...], events: Mapping[str, Array]) -> Callable:
-    """Values of all events as a function of the constants."""
-    shape = next(iter(events.values())).shape
+def _evaluator(expression: sympy.Expr, names: tuple[str, ...], features: tuple[str, ...]) -> Callable:
+    """Values of all events as a function of the constants and the events."""
 
-    def value(theta: Float[Array, " constant"]) -> Float[Array, " event"]:
+    def value(theta: Float[Array, " constant"], events: _Events) -> Float[Array, " event"]:
         constants = {name: theta[place] for place, name in enumerate(names)}
-        return jnp.broadcast_to(evaluate(expression, {**events, **constants}, jnp), shape)
+        columns = dict(zip(features, events.columns, strict=True))
+        return jnp.broadcast_to(evaluate(expression, {**columns, **constants}, jnp), events.t.shape)
 
     return value
 
 
-def _moments(value: Callable, t: Array, share: Array) -> Callable[[Array], _Moments]:
+@functools.lru_cache(maxsize=64)
+def _compiled(
+    expression: sympy.Expr, names: tuple[str, ...], features: tuple[str, ...]
+) -> Callable[[Array, _Events], _Moments]:
     """All that the fit and its covariance need, compiled once for a formula."""
+    value = _evaluator(expression, names, features)
 
     @jax.jit
-    def moments(theta: Array) -> _Moments:
-        found, slope = jax.linearize(value, theta)
-        residual, jacobian = found - t, jax.vmap(slope)(jnp.eye(theta.size))  # (constant, event)
-        weighted = jacobian * share
+    def moments(theta: Array, events: _Events) -> _Moments:
+        found, slope = jax.linearize(lambda at: value(at, events), theta)
+        residual, jacobian = found - events.t, jax.vmap(slope)(jnp.eye(theta.size))  # (constant, event)
+        weighted = jacobian * events.share
         slopes = weighted * residual
-        loss = 0.5 * jnp.sum(share * residual**2)
+        loss = 0.5 * jnp.sum(events.share * residual**2)
         return _Moments(loss, weighted @ residual, weighted @ jacobian.T, slopes @ slopes.T)
 
     return moments

@@ -1,0 +1,81 @@
+"""The embedded engine on small problems, and its local search."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from saggiatore.distill.engine import Problem, pareto_front
+from saggiatore.distill.expression import parse
+from saggiatore.distill.local_search import LocalSearch
+from saggiatore.distill.operon_engine import OperonSpec
+from saggiatore.distill.parametric import Parametric
+from saggiatore.errors import EngineError
+
+SMALL = OperonSpec(population_size=100, n_generations=5, rows=300, fit_rows=300, max_fits=100, max_complexity=15)
+FOLDER = Path("unused")
+
+
+def problem(n_rows: int = 1000) -> Problem:
+    random = np.random.default_rng(8)
+    x = np.stack([random.uniform(0.2, 2, n_rows), random.uniform(-3, 3, n_rows)], axis=1)
+    return Problem(("x", "phi"), x, -0.7 * x[:, 0] ** 2 * np.sin(x[:, 1]), random.uniform(0.5, 2, n_rows))
+
+
+def front(seed: int):
+    return pareto_front(problem(), SMALL.build().search(problem(), seed, FOLDER), 15)
+
+
+def test_a_product_with_a_sine_is_found():
+    found = front(1)
+    assert [member.complexity for member in found] == sorted({member.complexity for member in found})
+    assert any(member.form.expression == parse("a*x**2*sin(phi)") and member.loss < 1e-12 for member in found)
+
+
+def test_the_same_seed_gives_the_same_front():
+    assert front(2) == front(2)
+
+
+def test_the_guard_ends_a_search_and_says_so(caplog):
+    spec = SMALL.model_copy(update={"max_seconds": 1e-3, "n_generations": 50})
+    assert spec.build().search(problem(), 1, FOLDER)
+    assert "max_seconds ended the generations early" in caplog.text
+
+
+def test_local_search_prunes_what_genetic_programming_leaves():
+    """A spurious term, a scaled leaf and an offset go; the structure stays."""
+    this = problem()
+    search = LocalSearch(this.features, this.columns, this.y, this.share, 20)
+    grown = parse("a + b*(x**2 + c*phi)*sin(d*phi)/(e + f*x)")
+    search.offer(Parametric(grown, {"a": 0.1, "b": -0.7, "c": 0.01, "d": 1.02, "e": 1.0, "f": 0.01}))
+    search.run(300)
+    best = next(form for form in search.front() if form.expression == parse("a*x**2*sin(phi)"))
+    assert best.values["a"] == pytest.approx(-0.7, rel=1e-6)
+
+
+def test_no_function_stands_inside_of_another():
+    this = problem()
+    search = LocalSearch(this.features, this.columns, this.y, this.share, 20)
+    search.offer(Parametric(parse("a*sin(sin(phi))"), {"a": 1.0}))
+    assert search.front() == []
+
+
+def test_a_teacher_that_is_none_is_refused():
+    with pytest.raises(EngineError, match="Re-run"):
+        Problem(("x",), np.zeros((3, 2)), np.zeros(3), np.ones(3))
+    with pytest.raises(EngineError, match="weights"):
+        Problem(("x",), np.zeros((3, 1)), np.zeros(3), -np.ones(3))
+    with pytest.raises(EngineError, match="no formula of at most 2 nodes"):
+        pareto_front(problem(), [Parametric(parse("a*x"), {"a": 1.0})], 2)
+
+
+def test_no_engine_imports_jax():
+    """PySR's Julia must not share a process with jax: neither the step nor an engine may import it."""
+    code = (
+        "import sys, saggiatore.steps.distill, saggiatore.distill.operon_engine, saggiatore.distill.pysr_engine\n"
+        "import pyoperon.sklearn\nprint(sorted(name for name in sys.modules if name.split('.')[0] == 'jax'))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    assert found.stdout.strip() == "[]"
