@@ -13,7 +13,7 @@ N_POINTS = 400
 
 @pytest.mark.parametrize("name", INTERNAL)
 def test_the_same_as_pythia_between_the_knots(name):
-    """Relative, for every flavour, at random points; 1e-3 is asked, rounding is reached. Pythia sets what is negative to 0."""
+    """Relative, for every flavour, at random points; 1e-3 is asked. Pythia sets what is negative to zero."""
     pythia8 = pytest.importorskip("pythia8mc")
     pythia = pythia8.Pythia("", False)
     for setting in (f"PDF:pSet = {INTERNAL[name]}", "Print:quiet = on", "ProcessLevel:all = off"):

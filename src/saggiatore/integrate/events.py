@@ -4,6 +4,7 @@ An event is drawn from p(theta) p(u|theta): theta from the study's ranges, then 
 w(u|theta) / sigma(theta). The joint score and the observables are computed for accepted events only.
 """
 
+import sys
 from collections.abc import Iterator, Mapping
 
 import equinox as eqx
@@ -103,7 +104,8 @@ def generate(draw: Draw, n_events: int, n_total: int, *, key: PRNGKeyArray) -> I
                 n_done += n_now
                 bar.update(n_now)
                 if n_done == n_events:
-                    bar.write(f"{n_over} of {n_events} events lie above the maximum weight and keep the excess")
+                    text = f"{n_over} of {n_events} events lie above the maximum weight and keep the excess"
+                    bar.write(text, file=sys.stderr)
                     return
 
 

@@ -111,7 +111,7 @@ def _read_block(path: Path, block: str) -> Subgrid:
     if values.size != expected:
         raise _damaged(path, f"a subgrid has {values.size} values, expected {len(x)} x {len(q)} x {len(ids)}")
     for knots, meaning in ((x, "x"), (q, "Q")):
-        if len(knots) < 2 or knots[0] <= 0 or (np.diff(knots) <= 0).any():
+        if len(knots) < 2 or not (knots[0] > 0 and (np.diff(knots) > 0).all() and np.isfinite(knots[-1])):
             raise _damaged(path, f"its knots in {meaning} are not positive and increasing")
     if not np.isfinite(values).all():
         raise _damaged(path, "it has values that are not finite")

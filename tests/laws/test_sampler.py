@@ -1,0 +1,102 @@
+"""Laws that every registered sampler obeys: its map is a density, and it is read back as it was written."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from saggiatore.errors import SchemaError
+from saggiatore.integrate.vegas import VegasSpec, _strata
+from saggiatore.physics.asymmetry import AsymmetrySpec
+from saggiatore.physics.process import weight
+from saggiatore.registry import REGISTRY, load
+from saggiatore.tables import read_table, write_table
+
+N_POINTS = 20_000
+
+
+@pytest.fixture(scope="module", params=sorted(REGISTRY["sampler"]))
+def spec(request):
+    return load("sampler", request.param)()
+
+
+@pytest.fixture(scope="module")
+def sampler(spec):
+    return spec.adapt(AsymmetrySpec().build(), jnp.array([0.6]), key=jax.random.key(3))
+
+
+@pytest.fixture(scope="module")
+def points(sampler):
+    v = jax.random.uniform(jax.random.key(4), (N_POINTS, sampler.dim))
+    return v, *jax.jit(jax.vmap(sampler.propose))(v)
+
+
+def test_points_stay_in_the_hypercube(points):
+    _, u, log_det = points
+    assert jnp.all((u >= 0) & (u <= 1))
+    assert jnp.all(jnp.isfinite(log_det))
+
+
+def test_log_det_is_that_of_the_map(sampler, points):
+    v, _, log_det = points
+    jacobian = jax.jit(jax.vmap(jax.jacfwd(lambda point: sampler.propose(point)[0])))(v[:200])
+    np.testing.assert_allclose(jnp.linalg.slogdet(jacobian)[1], log_det[:200], atol=1e-9)
+
+
+def test_the_map_covers_all_of_the_hypercube(points):
+    """Integrals of known functions: 20k points, within five standard errors."""
+    _, u, log_det = points
+    for function, exact in ((jnp.ones_like(u[:, 0]), 1.0), (u[:, 0] ** 2, 1 / 3), (u[:, 0] * u[:, 1], 1 / 4)):
+        terms = function * jnp.exp(log_det)
+        error = terms.std() / N_POINTS**0.5
+        assert error < 0.02
+        assert jnp.abs(terms.mean() - exact) < 5 * error + 1e-12
+
+
+def test_a_sampler_follows_the_rate(sampler):
+    """Weights at the theta of the adaptation fluctuate less than without a map."""
+    process = AsymmetrySpec().build()
+    v = jax.random.uniform(jax.random.key(5), (N_POINTS, sampler.dim))
+
+    def weigh(point, mapped):
+        u, log_det = sampler.propose(point) if mapped else (point, 0.0)
+        return weight(process, u, jnp.array([0.6])) * jnp.exp(log_det)
+
+    def relative_std(mapped):
+        weights = jax.jit(jax.vmap(lambda point: weigh(point, mapped)))(v)
+        return float(weights.std() / weights.mean())
+
+    assert relative_std(True) < 0.1 * relative_std(False)
+
+
+def test_a_sampler_is_read_back_as_it_was_written(spec, sampler, points, tmp_path):
+    schema, columns = sampler.table()
+    write_table(tmp_path / "grid.parquet", schema, columns, {})
+    again = spec.restore(read_table(tmp_path / "grid.parquet", "grid"))
+    v, u, log_det = points
+    found, found_log_det = jax.jit(jax.vmap(again.propose))(v)
+    np.testing.assert_array_equal(found, u)
+    np.testing.assert_array_equal(found_log_det, log_det)
+
+
+def test_adaptation_is_reproducible(spec, sampler):
+    again = spec.adapt(AsymmetrySpec().build(), jnp.array([0.6]), key=jax.random.key(3))
+    for first, second in zip(jax.tree.leaves(sampler), jax.tree.leaves(again), strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("break_", [{"n_bins": 63}, {"value": 0.5}, {"rows": slice(0, -1)}])
+def test_vegas_refuses_what_is_not_its_grid(tmp_path, break_):
+    spec = VegasSpec(n_bins=16)
+    schema, columns = spec.build(2).table()
+    columns = dict(columns)
+    if "value" in break_:
+        columns["value"] = np.full_like(columns["value"], 0.5)
+    columns = {name: column[break_.get("rows", slice(None))] for name, column in columns.items()}
+    write_table(tmp_path / "grid.parquet", schema, columns, {})
+    with pytest.raises(SchemaError, match="Re-run the sampler"):
+        VegasSpec(n_bins=break_.get("n_bins", 16)).restore(read_table(tmp_path / "grid.parquet", "grid"))
+
+
+def test_there_are_as_many_cubes_as_fit():
+    assert [_strata(4096, dim) for dim in (1, 2, 7, 12, 13)] == [4096, 64, 3, 2, 1]
