@@ -73,10 +73,13 @@ class FlowMatchingSpec(Spec):
 class FlowMatching(AbstractDensity):
     """The density of `FlowMatchingSpec`."""
 
-    spec: FlowMatchingSpec = eqx.field(static=True)
     coordinates: tuple[AbstractCoordinate, ...]
     context_affine: Affine
     net: eqx.nn.MLP
+    solver: str = eqx.field(static=True)
+    rtol: float = eqx.field(static=True)
+    atol: float = eqx.field(static=True)
+    max_steps: int = eqx.field(static=True)
 
     def __init__(
         self,
@@ -86,7 +89,8 @@ class FlowMatching(AbstractDensity):
         *,
         key: PRNGKeyArray,
     ):
-        self.spec, self.coordinates = spec, coordinates
+        self.coordinates = coordinates
+        self.solver, self.rtol, self.atol, self.max_steps = spec.solver, spec.rtol, spec.atol, spec.max_steps
         self.context_affine = Affine.identity(n_context)
         n_inputs = sum(c.n_inputs for c in coordinates) + 3 + n_context
         self.net = eqx.nn.MLP(n_inputs, len(coordinates), spec.width, spec.depth, jax.nn.gelu, key=key)
@@ -145,13 +149,13 @@ class FlowMatching(AbstractDensity):
     def _integrate(self, motion: Callable, start: Any, t0: float, t1: float) -> Any:
         solution = diffrax.diffeqsolve(
             diffrax.ODETerm(motion),
-            SOLVERS[self.spec.solver](),
+            SOLVERS[self.solver](),
             t0,
             t1,
             0.1 * (t1 - t0),
             start,
-            stepsize_controller=diffrax.PIDController(self.spec.rtol, self.spec.atol),
+            stepsize_controller=diffrax.PIDController(self.rtol, self.atol),
             adjoint=diffrax.ForwardMode(),
-            max_steps=self.spec.max_steps,
+            max_steps=self.max_steps,
         )
         return jax.tree.map(lambda values: values[-1], solution.ys)
