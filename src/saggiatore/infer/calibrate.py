@@ -18,7 +18,7 @@ from scipy.special import ndtri
 
 from saggiatore.errors import ConvergenceError
 from saggiatore.infer.base import AbstractPosteriorScore, ScoreEstimate
-from saggiatore.infer.batches import ROWS, Batch, padded
+from saggiatore.infer.batches import Batch, padded
 from saggiatore.tables import Column, TableSchema
 from saggiatore.types import Float
 
@@ -88,7 +88,7 @@ def evaluate(posterior: AbstractPosteriorScore, batches: Iterable[Batch]) -> Eva
     """Posterior mean and variances at the features of all events."""
     parts = []
     for batch in batches:
-        estimate = _estimate(posterior, jnp.asarray(padded(batch, ROWS).features))
+        estimate = _estimate(posterior, jnp.asarray(padded(batch).features))
         parts.append(Evaluated(*batch, *(np.asarray(column)[: len(batch.score)] for column in estimate)))
     return Evaluated(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
@@ -115,8 +115,9 @@ def interval_factors(events: Evaluated, levels: Sequence[float]) -> Float[np.nda
 
 def coverage(events: Evaluated, factors: Float[np.ndarray, " level"]) -> Float[np.ndarray, " level"]:
     """Fraction of the events' weight with |pull| below each factor."""
-    inside = np.abs(events.pull)[:, None] <= factors
-    return np.average(inside, axis=0, weights=events.weight)
+    is_inside = np.abs(events.pull)[:, None] <= factors
+    inside, outside = (events.weight @ mask for mask in (is_inside, ~is_inside))
+    return inside / (inside + outside)  # within [0, 1] whatever the rounding
 
 
 def calibration_columns(train: Evaluated, test: Evaluated, levels: Sequence[float]) -> dict[str, np.ndarray]:

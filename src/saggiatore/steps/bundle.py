@@ -69,7 +69,7 @@ def _exports(files: dict[str, Path]) -> dict[str, str]:
     """Each formula as a Python function, a C++ function and a ROOT TFormula, for readers without this package."""
     texts: dict[str, str] = {}
     for name, path in files.items():
-        if name.endswith(_FORMULA):
+        if path.parent.name == "formulas" and name.endswith(_FORMULA):
             shown = json.loads(path.read_text(encoding="utf-8"))["shown"]
             stem = name.removesuffix(_FORMULA)
             texts |= {f"{stem}.{ending}": shown[language].rstrip("\n") + "\n" for ending, language in _EXPORTS.items()}
