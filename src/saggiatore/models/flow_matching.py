@@ -31,6 +31,7 @@ from saggiatore.spec import Spec
 from saggiatore.types import Array, Context, Features, Float, PRNGKeyArray, Scalar, Theta
 
 SOLVERS = {"dopri5": diffrax.Dopri5, "dopri8": diffrax.Dopri8, "tsit5": diffrax.Tsit5}
+ROUNDING = 5e-7  # edges move outwards by this fraction, lest single precision round an event onto one
 Position = Float[Array, " feature"]
 
 
@@ -62,8 +63,10 @@ class FlowMatchingSpec(Spec):
         if twice:
             raise StudyError(f"{', '.join(twice)}: in two of periodic, lower and bounded; a feature is one of them.")
         circles = {name: Circle() for name in self.periodic}
-        edges: dict[str, AbstractEdge] = {name: LowerEdge(a) for name, a in self.lower.items()}
-        edges |= {name: BothEdges(a, b) for name, (a, b) in self.bounded.items()}
+        edges: dict[str, AbstractEdge] = {name: LowerEdge(a - ROUNDING * abs(a)) for name, a in self.lower.items()}
+        for name, (a, b) in self.bounded.items():
+            margin = ROUNDING * max(abs(a), abs(b))
+            edges[name] = BothEdges(a - margin, b + margin)
         coordinates = tuple(
             circles.get(name) or Line(edges.get(name, NoEdge()), Affine.identity(1)) for name in features
         )
