@@ -67,8 +67,13 @@ class LocalSearch:
             del beam[self.width :]
 
     def run(self, max_fits: int, is_over: Callable[[], bool] = lambda: False) -> None:
-        """Prune and vary until nothing is left to do, `max_fits` were fitted, or `is_over` says so."""
-        while self.n_fits < max_fits and not is_over() and (moves := self._next_moves()) is not None:
+        """Prune and vary until nothing is left, or `max_fits` forms were fitted; once `is_over`, only prune the front."""
+        while self.n_fits < max_fits:
+            moves = self._next_prunings(self._front())
+            if moves is None and not is_over():
+                moves = self._next_variations()
+            if moves is None:
+                return
             for form in moves:
                 self.offer(form)
 
@@ -85,18 +90,21 @@ class LocalSearch:
                 front.append(member)
         return front
 
-    def _next_moves(self) -> list[Parametric] | None:
-        """Prune the front from the longest down, since that is cheap; vary it from the simplest up; then the rest."""
-        front = self._front()
-        rest = [member for nodes in sorted(self._beams) for member in self._beams[nodes]]
-        for member in (*reversed(front), *rest):
-            if not member.is_pruned and (member in front or all(other.is_varied for other in front)):
+    def _next_prunings(self, members: list[_Member]) -> list[Parametric] | None:
+        """Of the longest member that was not pruned yet: cheap, so done first."""
+        for member in reversed(members):
+            if not member.is_pruned:
                 member.is_pruned = True
                 return list(self._prunings(member.form))
-        for member in (*front, *rest):
+        return None
+
+    def _next_variations(self) -> list[Parametric] | None:
+        """Of the front's simplest member that was not varied yet; then of those behind it, with their prunings."""
+        behind = [member for nodes in sorted(self._beams) for member in self._beams[nodes]]
+        for member in (*self._front(), *behind):
             if not member.is_varied:
                 member.is_varied = True
-                return list(self._variations(member.form))
+                return [*(self._next_prunings([member]) or ()), *self._variations(member.form)]
         return None
 
     def _prunings(self, form: Parametric) -> Iterator[Parametric]:
