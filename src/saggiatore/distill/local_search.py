@@ -67,7 +67,7 @@ class LocalSearch:
             del beam[self.width :]
 
     def run(self, max_fits: int, is_over: Callable[[], bool] = lambda: False) -> None:
-        """Prune and vary until nothing is left, or `max_fits` forms were fitted; once `is_over`, only prune the front."""
+        """Prune and vary until nothing is left or `max_fits` were fitted; once `is_over`, only prune the front."""
         while self.n_fits < max_fits:
             moves = self._next_prunings(self._front())
             if moves is None and not is_over():
