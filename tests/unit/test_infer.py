@@ -111,7 +111,7 @@ def test_posterior_score_is_the_spread_over_draws(sampled, tmp_path):
     model, _, (weights, hyper, n_divergent) = sampled
     names = {f"weight_{i}": np.asarray(weights[..., i]) for i in range(4)}
     names |= {"log_noise_scale": np.asarray(hyper[..., 0]), "log_prior_scale": np.asarray(hyper[..., 1])}
-    chains = Chains({name: Parameter(draws, "test", 1.0) for name, draws in names.items()}, n_divergent)
+    chains = Chains({name: Parameter(draws, "test", 1.0) for name, draws in names.items()}, int(n_divergent))
     path = tmp_path / "draws.parquet"
     method = {"method": LastLayerSpec().model_dump(mode="json")}
     write_table(path, draws_schema(chains), draws_columns(chains), method)
@@ -133,7 +133,7 @@ def test_unit_of_the_weights_and_padding_do_not_matter():
     parts = [Batch(*(column[part] for column in events)) for part in (slice(0, 7), slice(7, None))]
     reference, *others = (
         whiten(sum_events(moments, model, iter(batches)), 1.0)
-        for batches in ([events], [heavy], parts, [padded(events, 1000)])
+        for batches in ([events], [heavy], parts, [padded(events)])
     )
     for other in others:
         for a, b in zip(reference.rotation * reference.centre, other.rotation * other.centre, strict=True):

@@ -12,7 +12,6 @@ from saggiatore.tables import Column, iterate_table
 from saggiatore.tasks.base import joint_score_column
 from saggiatore.types import Float
 
-ROWS = 16384  # events in a batch
 WEIGHT = Column("weight", "pb", "Monte Carlo weight")
 
 
@@ -24,7 +23,7 @@ class Batch(NamedTuple):
     weight: Float[np.ndarray, " event"]
 
 
-def score_batches(path: Path, features: Sequence[Column], parameter: str, rows: int = ROWS) -> Iterator[Batch]:
+def score_batches(path: Path, features: Sequence[Column], parameter: str, rows: int = 16384) -> Iterator[Batch]:
     """Batches of the events at `path`, with a progress bar.
 
     Raises:
@@ -37,9 +36,10 @@ def score_batches(path: Path, features: Sequence[Column], parameter: str, rows: 
         yield Batch(data[names].to_numpy(float), data[target.name].to_numpy(), data[WEIGHT.name].to_numpy())
 
 
-def padded(batch: Batch, rows: int) -> Batch:
-    """The batch with its last event repeated, at weight zero, up to `rows`: one shape, one compilation."""
-    n_more = rows - len(batch.score)
+def padded(batch: Batch) -> Batch:
+    """The batch with its last event repeated, at weight zero, up to a power of two: few shapes, few compilations."""
+    n_events = len(batch.score)
+    n_more = (1 << (n_events - 1).bit_length()) - n_events
     more = Batch(*(np.repeat(column[-1:], n_more, axis=0) for column in batch))
     return Batch(*map(np.concatenate, zip(batch, more._replace(weight=np.zeros(n_more)), strict=True)))
 

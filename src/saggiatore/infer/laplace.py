@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from saggiatore.errors import ConvergenceError
-from saggiatore.infer.batches import ROWS, Batch, padded
+from saggiatore.infer.batches import Batch, padded
 from saggiatore.models.base import AbstractRegression
 from saggiatore.types import Array, Features, Float, Scalar
 
@@ -87,7 +87,7 @@ def sum_events(
     """Sum over batches of what `function`, which weights every event, makes of each."""
     total: tuple | None = None
     for batch in batches:
-        part = function(model, Batch(*map(jnp.asarray, padded(batch, ROWS))))
+        part = function(model, Batch(*map(jnp.asarray, padded(batch))))
         total = part if total is None else jax.tree.map(jnp.add, total, part)
     if total is None:
         raise ConvergenceError("there are no events to learn from; give the posterior a table with events.")

@@ -44,7 +44,7 @@ from saggiatore.infer.laplace import Basis, last_features, moments, robust_std, 
 from saggiatore.models.base import AbstractRegression
 from saggiatore.spec import Spec
 from saggiatore.tables import Table
-from saggiatore.types import Array, Features, Float, PRNGKeyArray, Scalar
+from saggiatore.types import Array, Features, Float, Int, PRNGKeyArray, Scalar
 
 _HYPER = {
     "log_noise_scale": "logarithm of the factor s on the network's noise variance",
@@ -147,12 +147,14 @@ def coordinates(
     return mean + z[: -len(_HYPER)] / jnp.sqrt(curvature), hyper, -0.5 * jnp.sum(jnp.log(curvature))
 
 
+@partial(jax.jit, static_argnums=0)
 def run_nuts(
     spec: LastLayerSpec, basis: Basis, key: PRNGKeyArray
-) -> tuple[Float[Array, "chain draw weight"], Float[Array, "chain draw hyper"], int]:
+) -> tuple[Float[Array, "chain draw weight"], Float[Array, "chain draw hyper"], Int[Array, ""]]:
     """Chains of the weights, of (log s, log tau), and the number of divergent transitions.
 
-    The chains start at twice the spread of the posterior, so that R-hat can tell when they have not met.
+    The chains start at twice the spread of the posterior, so that R-hat can tell when they have not met. All of it is
+    one compilation, which takes longer than the sampling.
     """
 
     def potential(z: Float[Array, " coordinate"]) -> Scalar:
@@ -170,7 +172,6 @@ def run_nuts(
     at, run = jax.random.split(key)
     start = 2 * jax.random.normal(at, (spec.n_chains, basis.centre.size + len(_HYPER)))
     mcmc.run(run, init_params=start, extra_fields=("diverging",))
-    z = mcmc.get_samples(group_by_chain=True)
-    weights, hyper, _ = jax.vmap(jax.vmap(partial(coordinates, basis)))(z)
-    n_divergent = int(mcmc.get_extra_fields(group_by_chain=True)["diverging"].sum())
+    weights, hyper, _ = jax.vmap(jax.vmap(partial(coordinates, basis)))(mcmc.get_samples(group_by_chain=True))
+    n_divergent = jnp.sum(mcmc.get_extra_fields(group_by_chain=True)["diverging"])
     return weights @ basis.rotation.T, hyper, n_divergent
