@@ -23,6 +23,7 @@ from saggiatore.types import Array, Float
 
 _MAX_STEPS = 100
 _TOLERANCE = 1e-12  # expected relative decrease of the loss at which the fit has converged
+_ROUNDING = 1e-16  # of E[t^2]: what is left of the loss where the form is exact
 _MAX_DAMPING = 1e10
 _STEP = 1e-4  # root mean square change of f in a step of the curvature's differences
 _SINGULAR = 1e-6  # smallest eigenvalue of the curvature, scaled to a unit diagonal
@@ -73,7 +74,7 @@ def refit(form: Parametric, columns: Mapping[str, Any], t: Any, weight: Any) -> 
     def moments(theta: Array) -> _Moments:
         return compiled(theta, events)
 
-    theta, minimum = _minimise(form.expression, moments, theta)
+    theta, minimum = _minimise(form.expression, moments, theta, _ROUNDING * float(share @ events.t**2))
     fitted = Parametric(form.expression, dict(zip(names, np.asarray(theta).tolist(), strict=True)))
     return Refit(fitted, _covariance(form.expression, moments, theta), 2 * float(minimum.loss))
 
@@ -108,13 +109,15 @@ def _compiled(
     return moments
 
 
-def _minimise(expression: sympy.Expr, moments: Callable[[Array], _Moments], theta: Array) -> tuple[Array, _Moments]:
-    """Marquardt's damping: down by ten after a success, up by ten after a failure."""
+def _minimise(
+    expression: sympy.Expr, moments: Callable[[Array], _Moments], theta: Array, rounding: float
+) -> tuple[Array, _Moments]:
+    """Marquardt's damping: down by ten after a success, up by ten after a failure; losses below `rounding` are zero."""
     damping, here = 1e-3, moments(theta)
     for _ in range(_MAX_STEPS):
         scale = jnp.diag(here.gauss_newton)
         step = -jnp.linalg.solve(here.gauss_newton + damping * jnp.diag(scale), here.gradient)
-        if -here.gradient @ step <= _TOLERANCE * here.loss:
+        if -here.gradient @ step <= _TOLERANCE * (here.loss + rounding):
             return theta, here
         there = moments(theta + step)
         if there.loss < here.loss:

@@ -5,7 +5,7 @@ Notation as in `last_layer`: features h, noise v, event weights a, noise scale s
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import equinox as eqx
 import jax
@@ -16,6 +16,8 @@ from saggiatore.errors import ConvergenceError
 from saggiatore.infer.batches import Batch, padded
 from saggiatore.models.base import AbstractRegression
 from saggiatore.types import Array, Features, Float, Scalar
+
+Sums = TypeVar("Sums", bound=tuple)
 
 
 class Moments(NamedTuple):
@@ -67,9 +69,8 @@ def last_features(model: AbstractRegression, features: Features) -> Float[Array,
 @eqx.filter_jit
 def moments(model: AbstractRegression, batch: Batch) -> Moments:
     """Sufficient statistics of one batch, with the events' weights as they are."""
-    h = jax.vmap(last_features, (None, 0))(model, batch.features)
-    a, t = batch.weight, batch.score
-    precision = a / jax.vmap(model.noise)(batch.features)
+    x, t, a = (jnp.asarray(column) for column in batch)
+    h, precision = jax.vmap(partial(last_features, model))(x), a / jax.vmap(model.noise)(x)
     return Moments(
         (h.T * precision) @ h,
         h.T @ (precision * t),
@@ -82,12 +83,12 @@ def moments(model: AbstractRegression, batch: Batch) -> Moments:
 
 
 def sum_events(
-    function: Callable[[AbstractRegression, Batch], tuple], model: AbstractRegression, batches: Iterator[Batch]
-) -> tuple:
+    function: Callable[[AbstractRegression, Batch], Sums], model: AbstractRegression, batches: Iterator[Batch]
+) -> Sums:
     """Sum over batches of what `function`, which weights every event, makes of each."""
-    total: tuple | None = None
+    total: Sums | None = None
     for batch in batches:
-        part = function(model, Batch(*map(jnp.asarray, padded(batch))))
+        part = function(model, padded(batch))
         total = part if total is None else jax.tree.map(jnp.add, total, part)
     if total is None:
         raise ConvergenceError("there are no events to learn from; give the posterior a table with events.")
@@ -157,9 +158,8 @@ def _squared_gradients(
     at: tuple[Float[Array, " weight"], Scalar], model: AbstractRegression, batch: Batch
 ) -> tuple[Array, Array, Array, Array]:
     """Sums of squared gradients with respect to the weights and to log s / 2, of a, and of a^2."""
-    h = jax.vmap(last_features, (None, 0))(model, batch.features)
-    noise = at[1] * jax.vmap(model.noise)(batch.features)
-    pull = (batch.score - h @ at[0]) / jnp.sqrt(noise)
-    gradient = h * (batch.weight * pull / jnp.sqrt(noise))[:, None]
-    spread = jnp.sum((batch.weight * (pull**2 - 1)) ** 2)
-    return gradient.T @ gradient, spread, jnp.sum(batch.weight), jnp.sum(batch.weight**2)
+    x, t, a = (jnp.asarray(column) for column in batch)
+    h, noise = jax.vmap(partial(last_features, model))(x), at[1] * jax.vmap(model.noise)(x)
+    pull = (t - h @ at[0]) / jnp.sqrt(noise)
+    gradient = h * (a * pull / jnp.sqrt(noise))[:, None]
+    return gradient.T @ gradient, jnp.sum((a * (pull**2 - 1)) ** 2), jnp.sum(a), jnp.sum(a**2)

@@ -26,7 +26,6 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Literal
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -41,7 +40,7 @@ from saggiatore.infer.base import AbstractMethod, AbstractPosteriorScore, Chains
 from saggiatore.infer.batches import Batch
 from saggiatore.infer.diagnostics import diagnostics_columns, require_convergence
 from saggiatore.infer.laplace import Basis, last_features, moments, robust_std, sum_events, whiten
-from saggiatore.models.base import AbstractRegression
+from saggiatore.models.base import AbstractModel, AbstractRegression
 from saggiatore.spec import Spec
 from saggiatore.tables import Table
 from saggiatore.types import Array, Features, Float, Int, PRNGKeyArray, Scalar
@@ -74,21 +73,17 @@ class LastLayer(AbstractMethod):
 
     spec: LastLayerSpec
 
-    def draw(self, model: eqx.Module, batches: Callable[[], Iterator[Batch]], *, key: PRNGKeyArray) -> Chains:
+    def draw(self, model: AbstractModel, batches: Callable[[], Iterator[Batch]], *, key: PRNGKeyArray) -> Chains:
         """See `AbstractMethod.draw`.
 
         Raises:
             ModelError: if the model has no last layer and noise.
             ConvergenceError: if the chains did not converge.
         """
-        if not isinstance(model, AbstractRegression):
-            raise ModelError(
-                f"the method 'last_layer' needs a regression (a model with a last layer and a noise, such as mlp), got "
-                f"{type(model).__name__}. Use the model without draws."
-            )
-        basis = whiten(sum_events(moments, model, batches()), self.spec.prior_scale)
+        network = _regression(model)
+        basis = whiten(sum_events(moments, network, batches()), self.spec.prior_scale)
         weights, hyper, n_divergent = (np.asarray(part) for part in run_nuts(self.spec, basis, key))
-        weights_std, noise_std = robust_std(model, batches(), basis)
+        weights_std, noise_std = robust_std(network, batches(), basis)
         parameters = {
             f"weight_{i}": Parameter(weights[..., i], f"weight of hidden unit {i} in the last layer", std)
             for i, std in enumerate(weights_std.tolist())
@@ -99,14 +94,26 @@ class LastLayer(AbstractMethod):
         require_convergence(diagnostics_columns(chains), self.spec.max_rhat, self.spec.min_ess)
         return chains
 
-    def posterior(self, model: eqx.Module, draws: Table) -> "LastLayerScore":
+    def posterior(self, model: AbstractModel, draws: Table) -> "LastLayerScore":
         """See `AbstractMethod.posterior`."""
         names = [name for name in draws.schema.names if name.startswith("weight_")]
         weights = draws.array(names)
         noise_scale = np.exp(draws.data["log_noise_scale"].to_numpy()).mean()
         return LastLayerScore(
-            model, jnp.asarray(weights.mean(axis=0)), jnp.asarray(np.cov(weights.T)), jnp.asarray(noise_scale)
+            _regression(model),
+            jnp.asarray(weights.mean(axis=0)),
+            jnp.asarray(np.cov(weights.T)),
+            jnp.asarray(noise_scale),
         )
+
+
+def _regression(model: AbstractModel) -> AbstractRegression:
+    if not isinstance(model, AbstractRegression):
+        raise ModelError(
+            f"the method 'last_layer' needs a regression (a model with a last layer and a noise, such as mlp), got "
+            f"{type(model).__name__}. Use the model without draws."
+        )
+    return model
 
 
 class LastLayerScore(AbstractPosteriorScore):

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import sympy
 
@@ -32,7 +33,7 @@ def of_model(name: str, model: AbstractModel, features: Sequence[str], position:
     """The score of a model, its component `position`."""
 
     def values(events: Columns) -> Float[np.ndarray, " event"]:
-        return np.asarray(scores(model, _matrix(name, events, features))[:, position], dtype=float)
+        return np.asarray(scores(model, jnp.asarray(_matrix(name, events, features)))[:, position], dtype=float)
 
     return Statistic(name, "model", values)
 

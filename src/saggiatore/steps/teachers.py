@@ -30,7 +30,9 @@ class TeachersSection(Spec):
 
     model: ModelLabel
     draws: DrawsLabel | None = Field(None, description="posterior of the model; without it every event counts the same")
-    parameter: ParameterName | None = Field(None, description="theory parameter of the score, if the model learned several")
+    parameter: ParameterName | None = Field(
+        None, description="theory parameter of the score, if the model learned several"
+    )
     events: EventsLabel = Field(description="events whose features the teacher labels")
     n_events: int = Field(20_000, ge=1, description="events in the table, the first of `events`")
     floor_quantile: float = Field(
