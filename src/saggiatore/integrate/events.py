@@ -1,7 +1,8 @@
 r"""Unweighted events with their joint score, batch by batch.
 
-An event is drawn from p(theta) p(u|theta): theta from the study's ranges, then u by accept-reject in proportion to
-w(u|theta) / sigma(theta). The joint score and the observables are computed for accepted events only.
+An event is drawn from p(theta) p(u, k|theta): theta from the study's ranges, then u by accept-reject in proportion to
+w(u|theta) / sigma(theta), then the flavour channel k in proportion to its share of w. The joint score and the
+observables are computed for accepted events only.
 """
 
 import sys
@@ -16,7 +17,7 @@ from saggiatore.errors import EmptyRegionError, EventError
 from saggiatore.integrate.base import BATCH, AbstractSampler, over_events, proposed_weight, uniform_batch
 from saggiatore.integrate.integral import CrossSection
 from saggiatore.integrate.unweight import Spectrum, accept, excess
-from saggiatore.physics.process import AbstractProcess, joint_score, measure
+from saggiatore.physics.process import AbstractProcess, draw_channel, joint_score, measure
 from saggiatore.tables import Column, TableSchema
 from saggiatore.types import Array, Float, PRNGKeyArray, Scalar, Theta, UnitPoint
 
@@ -45,6 +46,7 @@ class Trials(eqx.Module):
     u: Float[Array, "event dim"]
     theta: Float[Array, "event theta"]
     ratio: Float[Array, " event"]
+    lot: Float[Array, " event"]  # uniform, draws the flavour channel
     is_accepted: Array
 
 
@@ -59,6 +61,7 @@ def events_schema(process: AbstractProcess) -> TableSchema:
     for name, observable in process.observables.items():
         columns.append(Column(name, observable.unit, observable.meaning, observable.label))
     for i, leg in enumerate(process.legs):
+        columns.append(Column(f"leg{i}_pdg", "1", f"PDG number of leg {i}, {leg}", kind="int"))
         columns += [Column(f"leg{i}_{part}", "GeV", f"{part} of leg {i}, {leg}") for part in _COMPONENTS]
     return TableSchema("events", 1, tuple(columns))
 
@@ -114,7 +117,7 @@ def _accepted(draw: Draw, key: PRNGKeyArray) -> Iterator[tuple[np.ndarray, ...]]
     while True:
         trials = _checked(try_batch(draw, key, jnp.asarray(number)))
         rows = np.flatnonzero(np.asarray(trials.is_accepted))
-        yield tuple(np.asarray(column)[rows] for column in (trials.u, trials.theta, trials.ratio))
+        yield tuple(np.asarray(column)[rows] for column in (trials.u, trials.theta, trials.ratio, trials.lot))
         number += 1
 
 
@@ -122,14 +125,14 @@ def _accepted(draw: Draw, key: PRNGKeyArray) -> Iterator[tuple[np.ndarray, ...]]
 def try_batch(draw: Draw, key: PRNGKeyArray, number: Array) -> Trials:
     """Batch `number` of the proposals of the stream `key`."""
     n_theta = draw.low.shape[0]
-    points = uniform_batch(key, number, draw.sampler.dim + n_theta + 1)
+    points = uniform_batch(key, number, draw.sampler.dim + n_theta + 2)
 
     def trial(point: UnitPoint) -> tuple[Array, ...]:
         v, place, chance = jnp.split(point, [draw.sampler.dim, draw.sampler.dim + n_theta])
         theta = draw.low + (draw.high - draw.low) * place
         u, weight = proposed_weight(draw.process, draw.sampler, v, theta)
         ratio = weight / (draw.cross_section(theta) * draw.max_ratio)
-        return u, theta, ratio, accept(ratio, chance[0])
+        return u, theta, ratio, chance[1], accept(ratio, chance[0])
 
     return Trials(*over_events(trial, points))
 
@@ -166,18 +169,20 @@ def _describe_rows(draw: Draw, rows: list[np.ndarray], n_total: int) -> Mapping[
 
 
 @eqx.filter_jit
-def _describe(draw: Draw, n_total: Array, u: Array, theta: Array, ratio: Array) -> dict[str, Array]:
+def _describe(draw: Draw, n_total: Array, u: Array, theta: Array, ratio: Array, lot: Array) -> dict[str, Array]:
     process = draw.process
 
-    def describe(u: UnitPoint, theta: Theta, ratio: Scalar) -> dict[str, Array]:
+    def describe(u: UnitPoint, theta: Theta, ratio: Scalar, lot: Scalar) -> dict[str, Array]:
         momenta, _ = process.momenta(u)
-        score = joint_score(process, momenta, theta, draw.cross_section.log_gradient(theta))
+        channel = draw_channel(process, momenta, theta, lot)
+        score = joint_score(process, momenta, channel, theta, draw.cross_section.log_gradient(theta))
+        pdg = jnp.array(process.channels)[channel]
         share = draw.cross_section(theta) * draw.kept_fraction / n_total
         row = {"weight": share * excess(ratio), **measure(process, momenta)}
         for i, name in enumerate(process.parameters):
             row |= {f"theta_{name}": theta[i], f"joint_score_{name}": score[i]}
         for i in range(len(process.legs)):
-            row |= {f"leg{i}_{part}": momenta[i, k] for k, part in enumerate(_COMPONENTS)}
+            row |= {f"leg{i}_pdg": pdg[i], **{f"leg{i}_{part}": momenta[i, k] for k, part in enumerate(_COMPONENTS)}}
         return row
 
-    return over_events(describe, u, theta, ratio)
+    return over_events(describe, u, theta, ratio, lot)

@@ -97,8 +97,8 @@ class VegasSpec(AbstractSamplerSpec):
 
     def build(self, dim: int) -> Vegas:
         """The map before adaptation, the identity."""
-        edges = jnp.tile(jnp.linspace(0.0, 1.0, self.n_bins + 1), (dim, 1))
-        return Vegas(edges, jnp.array([0.0, 1.0]), 1)
+        edges = np.tile(np.linspace(0.0, 1.0, self.n_bins + 1), (dim, 1))
+        return Vegas(jnp.asarray(edges), jnp.asarray([0.0, 1.0]), 1)
 
     def adapt(self, process: AbstractProcess, theta: Theta, *, key: PRNGKeyArray) -> Vegas:
         """Adapt bins, then hypercubes, to the fiducial rate of `process` at `theta`; where there is none they stay.
@@ -135,15 +135,19 @@ class VegasSpec(AbstractSamplerSpec):
         return Vegas(jnp.asarray(edges.reshape(dim, n_edges)), jnp.asarray(cumulative), n_strata)
 
 
-def refine(sampler: Vegas, mean_square: Float[Array, "dim bin"], alpha: float) -> Vegas:
-    """Move the edges so that each bin holds as much of the damped mean square (arXiv:2009.05112, eqs. 15-19)."""
-    edges = jax.vmap(_refine_axis, (0, 0, None))(sampler.edges, mean_square, alpha)
-    return Vegas(edges, sampler.cumulative, sampler.n_strata)
+def refine(sampler: Vegas, mean_square: np.ndarray, alpha: float) -> Vegas:
+    """Move the edges so that each bin holds as much of the damped `mean_square`, shape (dim, bin).
+
+    See arXiv:2009.05112, eqs. 15-19.
+    """
+    axes = zip(np.asarray(sampler.edges), mean_square, strict=True)
+    edges = np.stack([_refine_axis(old, square, alpha) for old, square in axes])
+    return Vegas(jnp.asarray(edges), sampler.cumulative, sampler.n_strata)
 
 
-def weigh_cubes(sampler: Vegas, mean_power: Float[Array, " cube"], n_strata: int) -> Vegas:
+def weigh_cubes(sampler: Vegas, mean_power: np.ndarray, n_strata: int) -> Vegas:
     """Give each hypercube a probability from its mean of w^`_POWER`."""
-    load = np.asarray(mean_power) ** (1 / _POWER)
+    load = mean_power ** (1 / _POWER)
     share = load / load.sum() if load.any() else np.full(len(load), 1 / len(load))
     cumulative = np.concatenate([[0.0], np.cumsum((1 - _LEAST) * share + _LEAST / len(load))])
     return Vegas(sampler.edges, jnp.asarray(cumulative / cumulative[-1]), n_strata)
@@ -166,12 +170,12 @@ def _weigh(
     return v, over_events(lambda point: proposed_weight(process, sampler, point, theta)[1], v)
 
 
-def _mean(points: Iterable[tuple[Array, Array]], moments: Callable[[Array, Array, int], Array], n: int) -> Array:
+def _mean(points: Iterable[tuple[Array, Array]], moments: Callable[[Array, Array, int], Array], n: int) -> np.ndarray:
     """Mean over points of a moment of the weights in each cell; `moments` gives numbers of points and sums."""
-    total = reduce(operator.add, (moments(v, weights, n) for v, weights in points))
-    if not bool(jnp.isfinite(total).all()):
+    total = reduce(operator.add, (np.asarray(moments(v, weights, n)) for v, weights in points))
+    if not np.isfinite(total).all():
         raise EventError("the rate is not finite at some point of phase space; the process must return numbers.")
-    return total[1] / jnp.maximum(total[0], 1.0)
+    return total[1] / np.maximum(total[0], 1.0)
 
 
 @partial(jax.jit, static_argnums=2)
@@ -196,22 +200,20 @@ def _cells(v: Float[Array, "event dim"], n: int) -> Int[Array, "event dim"]:
     return jnp.minimum((v * n).astype(int), n - 1)
 
 
-def _refine_axis(
-    edges: Float[Array, " edge"], mean_square: Float[Array, " bin"], alpha: float
-) -> Float[Array, " edge"]:
-    n_bins = len(mean_square)
-    padded = jnp.pad(mean_square, 1, mode="edge")
+def _refine_axis(edges: np.ndarray, mean_square: np.ndarray, alpha: float) -> np.ndarray:
+    if not mean_square.any():
+        return edges
+    padded = np.pad(mean_square, 1, mode="edge")
     smooth = (padded[:-2] + 6 * mean_square + padded[2:]) / 8
-    share = smooth / jnp.where(smooth.sum() > 0, smooth.sum(), 1.0)
+    share = smooth / smooth.sum()
+    damped = (share == 1).astype(float)  # the limits of the damping function at 0 and 1 are 0 and 1
     inner = (share > 0) & (share < 1)
-    safe = jnp.where(inner, share, 0.5)
-    damped = jnp.where(inner, ((1 - safe) / -jnp.log(safe)) ** alpha, jnp.where(share >= 1, 1.0, 0.0))
+    damped[inner] = ((1 - share[inner]) / -np.log(share[inner])) ** alpha
     # a bin keeps a little even where nothing was seen, so that no part of phase space is ever shut out
-    floor = 1e-3 / n_bins
-    load = jnp.where(smooth.sum() > 0, damped / jnp.where(damped.sum() > 0, damped.sum(), 1.0) + floor, 1.0)
-    cumulative = jnp.concatenate([jnp.zeros(1), jnp.cumsum(load)])
-    inside = jnp.interp(jnp.arange(1, n_bins) * (cumulative[-1] / n_bins), cumulative, edges)
-    return jnp.concatenate([jnp.zeros(1), inside, jnp.ones(1)])
+    load = damped / damped.sum() + 1e-3 / len(mean_square)
+    cumulative = np.concatenate([[0.0], np.cumsum(load)])
+    inside = np.interp(np.arange(1, len(load)) * (cumulative[-1] / len(load)), cumulative, edges)
+    return np.concatenate([[0.0], inside, [1.0]])
 
 
 def _strata(max_cubes: int, dim: int) -> int:
