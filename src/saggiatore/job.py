@@ -1,9 +1,12 @@
 """What one job sees: who it is, the root seed of its study and its own section, nothing else."""
 
 import hashlib
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-from saggiatore.registry import ProcessSpec
+from pydantic import ValidationError
+
+from saggiatore.errors import StudyError
+from saggiatore.registry import complaints, load
 from saggiatore.spec import Spec
 
 Section = TypeVar("Section", bound=Spec)
@@ -17,7 +20,20 @@ class Job(Spec, Generic[Section]):
     label: str
     seed: int
     section: Section
-    process: ProcessSpec | None = None  # only for the stages that simulate
+    process: dict[str, Any] | None = None  # as the study has it; only for the stages that simulate
+
+    def process_spec(self) -> Any:
+        """The spec of the study's process; read here and not at birth, so that joining tables imports no physics.
+
+        Raises:
+            StudyError: if the job has no process, or not a valid one.
+        """
+        if self.process is None or "kind" not in self.process:
+            raise StudyError(f"{self.stage}.{self.label}: the job has no process with a 'kind'; expected the study's.")
+        try:
+            return load("process", self.process["kind"]).model_validate(self.process)
+        except ValidationError as error:
+            raise StudyError(f"process: {complaints(error)}") from None
 
     def stream(self, *path: object) -> int:
         """Seed of this job's random stream, or of the sub-stream named by `path` (a shard, a replica)."""

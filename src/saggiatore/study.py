@@ -10,7 +10,7 @@ from saggiatore.registry import REGISTRY, ProcessSpec, load
 from saggiatore.spec import Label, Spec
 from saggiatore.steps.distill import FormulasSection
 from saggiatore.steps.draws import DrawsSection
-from saggiatore.steps.events_shard import EventsSection
+from saggiatore.steps.events import EventsSection
 from saggiatore.steps.figures import FiguresSection
 from saggiatore.steps.information import InformationSection
 from saggiatore.steps.models import ModelsSection

@@ -9,7 +9,7 @@ from saggiatore.errors import EmptyRegionError, EventError, SchemaError, StudyEr
 from saggiatore.job import Job
 from saggiatore.physics.asymmetry import Asymmetry, AsymmetrySpec
 from saggiatore.steps import events, events_shard, sampler
-from saggiatore.steps.events_shard import EventsSection
+from saggiatore.steps.events import EventsSection
 from saggiatore.steps.sampler import SamplerSection
 from saggiatore.tables import read_header, read_table
 

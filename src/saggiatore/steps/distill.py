@@ -28,7 +28,9 @@ class FormulasSection(Spec):
     select: EventsLabel = Field(description="held-out events on which the formula is chosen")
     engine: EngineSpec = Field(description="symbolic-regression engine")
     selection: SelectionSpec = Field(SelectionSpec(), description="how the formula is chosen")
-    parameter: ParameterName | None = Field(None, description="theory parameter of the score, if the events have several")
+    parameter: ParameterName | None = Field(
+        None, description="theory parameter of the score, if the events have several"
+    )
 
 
 def run(job: Job[FormulasSection], *, code: str, teacher: Path, hall_of_fame: Path) -> None:

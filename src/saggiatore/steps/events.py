@@ -3,11 +3,38 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from pydantic import Field, model_validator
+
 from saggiatore.errors import SchemaError
 from saggiatore.job import Job
 from saggiatore.provenance import provenance
-from saggiatore.steps.events_shard import EventsSection
+from saggiatore.spec import ParameterName, SamplerLabel, Spec
 from saggiatore.tables import TableSchema, iterate_table, read_header, write_batches
+
+
+class EventsSection(Spec):
+    """How many events are drawn, and at which theory parameters."""
+
+    sampler: SamplerLabel
+    n_events: int = Field(ge=1, description="events of all shards together")
+    n_shards: int = Field(1, ge=1, description="jobs that share the work, each with its own random stream")
+    theta: dict[ParameterName, float | tuple[float, float]] = Field(
+        {}, description="value, or [low, high] for uniform draws, of the parameters that are not zero"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> "EventsSection":
+        if self.n_shards > self.n_events:
+            raise ValueError(f"n_shards is {self.n_shards}, expected no more than the {self.n_events} events.")
+        for name, value in self.theta.items():
+            if isinstance(value, tuple) and not value[0] < value[1]:
+                raise ValueError(f"theta.{name} is {list(value)}, expected [low, high] with low < high.")
+        return self
+
+    def share(self, shard: int) -> int:
+        """Events of the shard: an equal share, one more in the first ones where it does not divide."""
+        share, rest = divmod(self.n_events, self.n_shards)
+        return share + (shard < rest)
 
 
 def run(job: Job[EventsSection], *, code: str, shards: list[Path], out: Path) -> None:

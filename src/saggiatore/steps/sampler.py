@@ -1,5 +1,6 @@
 """Adapt a sampler to the process, once, and measure the fiducial cross section."""
 
+import json
 from pathlib import Path
 
 import jax
@@ -32,15 +33,14 @@ def run(job: Job[SamplerSection], *, code: str, grid: Path, integral: Path) -> N
         EventError: if the rate is not finite or negative.
     """
     section = job.section
-    assert job.process is not None  # the workflow gives it to every stage that simulates
-    process = job.process.build()
+    process = job.process_spec().build()
     key = jax.random.key(job.stream("adapt"))
     sampler = section.sampler.adapt(process, jnp.zeros(n_theta(process)), key=key)
     key = jax.random.key(job.stream("measure"))
     row = measure(process, sampler, section.n_integral, section.overweight, key=key)
     if row is None:
         raise EmptyRegionError(
-            f"none of {section.n_integral} points passes the cuts of {job.process.model_dump_json()}; expected a "
+            f"none of {section.n_integral} points passes the cuts of {json.dumps(job.process)}; expected a "
             "region that events can reach. Widen the cuts of the process."
         )
     header = provenance(job.model_dump(mode="json"), code)
