@@ -31,6 +31,13 @@ def test_a_paired_error_sees_smaller_differences():
     assert choose(spec, COMPLEXITIES, apart, ONES) == 2
 
 
+def test_negligible_differences_are_none():
+    """An exact relation has no noise: any difference would exceed its error."""
+    exact = [np.full(N, 1e-3), np.full(N, 1e-5), np.full(N, 1e-7), np.full(N, 1e-12)]
+    assert choose(SelectionSpec(), COMPLEXITIES, exact, ONES) == 3
+    assert choose(SelectionSpec(), COMPLEXITIES, exact, ONES, second_moment=1.0) == 1
+
+
 def test_the_best_and_the_limit_on_complexity():
     assert choose(SelectionSpec(rule="best"), COMPLEXITIES, squares(0.5, 0.02, 0.0, 0.005), ONES) == 2
     assert choose(SelectionSpec(rule="best", max_complexity=8), COMPLEXITIES, squares(0.5, 0.02, 0.0, 0.0), ONES) == 1

@@ -30,6 +30,7 @@ class SelectionSpec(Spec):
         "one_standard_error",
         description="smallest complexity within one standard error of the best's MSE, or of the paired difference",
     )
+    tolerance: float = Field(1e-4, ge=0, description="differences of MSE that are none, as a fraction of E[t^2]")
     max_complexity: int = Field(30, ge=1, description="nodes that the chosen formula may have")
 
 
@@ -40,8 +41,14 @@ def weighted_mean(values: np.ndarray, weight: np.ndarray) -> Estimate:
     return Estimate(float(mean), float(np.sqrt(np.sum((share * (values - mean)) ** 2))))
 
 
-def choose(spec: SelectionSpec, complexities: Sequence[int], squares: Sequence[np.ndarray], weight: np.ndarray) -> int:
-    """Number of the chosen member; `squares` holds its squared residual of each held-out event.
+def choose(
+    spec: SelectionSpec,
+    complexities: Sequence[int],
+    squares: Sequence[np.ndarray],
+    weight: np.ndarray,
+    second_moment: float = 0.0,
+) -> int:
+    """Number of the chosen member; `squares` holds its squared residual of each held-out event, `second_moment` E[t^2].
 
     Raises:
         EngineError: if no member has at most `max_complexity` nodes.
@@ -54,25 +61,26 @@ def choose(spec: SelectionSpec, complexities: Sequence[int], squares: Sequence[n
         )
     errors = {place: weighted_mean(squares[place], weight) for place in allowed}
     best = min(allowed, key=lambda place: (errors[place].value, complexities[place]))
-    good = [place for place in allowed if _RULES[spec.rule](squares[place], squares[best], weight)]
+    negligible = spec.tolerance * second_moment
+    good = [place for place in allowed if _RULES[spec.rule](squares[place], squares[best], weight, negligible)]
     return min(good, key=lambda place: (complexities[place], errors[place].value))
 
 
-def _within_error(square: np.ndarray, best: np.ndarray, weight: np.ndarray) -> bool:
+def _within_error(square: np.ndarray, best: np.ndarray, weight: np.ndarray, negligible: float) -> bool:
     reference = weighted_mean(best, weight)
-    return weighted_mean(square, weight).value <= reference.value + reference.error
+    return weighted_mean(square, weight).value <= reference.value + reference.error + negligible
 
 
-def _within_paired_error(square: np.ndarray, best: np.ndarray, weight: np.ndarray) -> bool:
+def _within_paired_error(square: np.ndarray, best: np.ndarray, weight: np.ndarray, negligible: float) -> bool:
     gap = weighted_mean(square - best, weight)
-    return gap.value <= gap.error
+    return gap.value <= gap.error + negligible
 
 
-def _is_best(square: np.ndarray, best: np.ndarray, weight: np.ndarray) -> bool:
-    return weighted_mean(square, weight).value <= weighted_mean(best, weight).value
+def _is_best(square: np.ndarray, best: np.ndarray, weight: np.ndarray, negligible: float) -> bool:
+    return weighted_mean(square, weight).value <= weighted_mean(best, weight).value + negligible
 
 
-_RULES: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray], bool]] = {
+_RULES: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray, float], bool]] = {
     "one_standard_error": _within_error,
     "paired_standard_error": _within_paired_error,
     "best": _is_best,

@@ -75,7 +75,9 @@ def run(
     fitted = _refits(candidates, events)
     held_out = _events(select, parameter, features)
     squares = [held_out.squares(member) for _, member in fitted]
-    chosen = choose(job.section.selection, [found.complexity for found, _ in fitted], squares, held_out.weight)
+    complexities = [found.complexity for found, _ in fitted]
+    second_moment = weighted_mean(held_out.score**2, held_out.weight).value
+    chosen = choose(job.section.selection, complexities, squares, held_out.weight, second_moment)
     made = provenance(job.model_dump(mode="json"), code)
     formulas = [_formula(member, parameter, features, table, made) for _, member in fitted]
     write_table(refits, REFITS, _columns(fitted, formulas, squares, held_out.weight, chosen), made)
