@@ -13,9 +13,9 @@ rule draws:
         "results/{study}/logs/draws.{label}.log",
     benchmark:
         "results/{study}/benchmarks/draws.{label}.tsv"
-    threads: 2
     conda:
         "../envs/infer.yaml"
+    threads: 2
     params:
         code=lambda wc: plan.code_of("draws", wc.study, "draws", wc.label),
     shell:

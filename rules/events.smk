@@ -8,9 +8,9 @@ rule sampler:
         "results/{study}/logs/sampler.{label}.log",
     benchmark:
         "results/{study}/benchmarks/sampler.{label}.tsv"
-    threads: 2
     conda:
         "../envs/simulate.yaml"
+    threads: 2
     params:
         code=lambda wc: plan.code_of("sampler", wc.study, "sampler", wc.label),
     shell:
@@ -22,7 +22,9 @@ rule events_shard:
     input:
         spec="results/{study}/spec/events.{label}.json",
         grid=lambda wc: plan.inputs(wc.study, "events", wc.label, "sampler"),
-        integral=lambda wc: plan.twin(wc.study, "events", wc.label, "sampler", "integral"),
+        integral=lambda wc: plan.twin(
+            wc.study, "events", wc.label, "sampler", "integral"
+        ),
     output:
         temp("results/{study}/events/{label}/shard-{shard}.parquet"),
     log:

@@ -8,9 +8,9 @@ rule distill:
         "results/{study}/logs/distill.{label}.log",
     benchmark:
         "results/{study}/benchmarks/distill.{label}.tsv"
-    threads: 2
     conda:
         "../envs/distill.yaml"
+    threads: 2
     params:
         code=lambda wc: plan.code_of("distill", wc.study, "formulas", wc.label),
     shell:

@@ -12,9 +12,9 @@ rule information:
         "results/{study}/logs/information.{label}.log",
     benchmark:
         "results/{study}/benchmarks/information.{label}.tsv"
-    threads: 2
     conda:
         "../envs/infer.yaml"
+    threads: 2
     params:
         code=lambda wc: plan.code_of("information", wc.study, "information", wc.label),
     shell:

@@ -9,9 +9,9 @@ rule models:
         "results/{study}/logs/models.{label}.log",
     benchmark:
         "results/{study}/benchmarks/models.{label}.tsv"
-    threads: 2
     conda:
         "../envs/learn.yaml"
+    threads: 2
     params:
         code=lambda wc: plan.code_of("models", wc.study, "models", wc.label),
         checkpoint="results/{study}/models/.{label}.checkpoint",

@@ -101,7 +101,7 @@ def _job(job_class: type, path: Path) -> object:
         raise StudyError(f"{path}: {complaints(error)}") from None
 
 
-def _add_flag(parser: argparse.ArgumentParser, name: str, hint: object, default: object) -> None:
+def _add_flag(parser: argparse.ArgumentParser, name: str, hint: typing.Any, default: object) -> None:
     flag = "--" + name.replace("_", "-")
     required = default is inspect.Parameter.empty
     if isinstance(hint, types.UnionType):  # Path | None: the flag may stand without a value
@@ -112,7 +112,7 @@ def _add_flag(parser: argparse.ArgumentParser, name: str, hint: object, default:
     elif typing.get_origin(hint) is list:
         parser.add_argument(flag, nargs="*", type=typing.get_args(hint)[0], default=[], required=required)
     else:
-        parser.add_argument(flag, type=hint, required=required, default=None if required else default)  # type: ignore[arg-type]
+        parser.add_argument(flag, type=hint, required=required, default=None if required else default)
 
 
 if __name__ == "__main__":

@@ -116,16 +116,16 @@ def _choose(schema: dict, node: dict, value: Any, place: str) -> tuple[dict, str
         names = node["discriminator"]["names"]
         kind = value.get("kind") if isinstance(value, dict) else None
         if kind is None:
-            return node, f"{place}: got {value!r}, expected a mapping with the key 'kind'. There are: {', '.join(names)}."
+            return node, f"{place}: got {value!r}, expected a mapping with 'kind', one of: {', '.join(names)}."
         for option in (_resolve(schema, option) for option in node["oneOf"]):
             if option["properties"]["kind"].get("const") == kind:
                 return option, ""
         return node, f"{place}.kind: nothing is called '{kind}'; {closest(str(kind), names)}"
     if "anyOf" in node:
         options = [_resolve(schema, option) for option in node["anyOf"]]
-        types = {"object": dict, "array": list, "string": str, "null": type(None)}
+        types: dict[str, type] = {"object": dict, "array": list, "string": str, "null": type(None)}
         for option in options:
-            if isinstance(value, types.get(option.get("type", ""), ())):
+            if option.get("type") in types and isinstance(value, types[option["type"]]):
                 return {**option, **{k: v for k, v in node.items() if k.startswith("x-")}}, ""
     return node, ""
 

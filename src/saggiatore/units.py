@@ -1,4 +1,4 @@
-"""Units. Inside: GeV, pb, radians, natural units; a quantity in a study carries its unit and is converted once, here."""
+"""Units. Inside: GeV, pb, radians; a quantity in a study carries its unit and is converted once, here."""
 
 import re
 from functools import partial

@@ -15,9 +15,14 @@ def test_a_failure_keeps_the_old_file_and_leaves_nothing_else(tmp_path):
     path = tmp_path / "deep" / "file.txt"
     with atomic(path) as temporary:
         temporary.write_text("first")
-    with pytest.raises(RuntimeError), atomic(path) as temporary:
-        temporary.write_text("half")
-        raise RuntimeError
+
+    def write_half():
+        with atomic(path) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write_half()
     assert path.read_text() == "first"
     assert list(path.parent.iterdir()) == [path]
 

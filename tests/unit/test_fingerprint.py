@@ -53,7 +53,7 @@ def test_closure_follows_absolute_and_relative_imports(package):
 
 def test_comments_docstrings_and_layout_do_not_count(package):
     before = value("saggiatore.inner.step")
-    change(package / "inner/kernel.py", '    """Doc."""\n    return x + 1', '    """Other."""\n\n    # why\n    return (x + 1)')
+    change(package / "inner/kernel.py", '"""Doc."""\n    return x + 1', '"""Other."""\n\n    # why\n    return (x + 1)')
     assert value("saggiatore.inner.step") == before
 
 

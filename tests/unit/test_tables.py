@@ -46,13 +46,13 @@ def test_the_same_content_gives_the_same_bytes(tmp_path):
 
 def test_a_wrong_unit_is_refused(tmp_path):
     write(tmp_path / "toy.parquet", np.ones(3))
-    with pytest.raises(SchemaError, match="'pt' is in 'GeV', expected 'pb'. Re-run"):
+    with pytest.raises(SchemaError, match=r"'pt' is in 'GeV', expected 'pb'\. Re-run"):
         read_table(tmp_path / "toy.parquet", "toy", [Column("pt", "pb", "")])
 
 
 def test_a_missing_column_is_refused(tmp_path):
     write(tmp_path / "toy.parquet", np.ones(3))
-    with pytest.raises(SchemaError, match="no column 'eta'.*it has pt, n"):
+    with pytest.raises(SchemaError, match=r"no column 'eta'.*it has pt, n"):
         read_table(tmp_path / "toy.parquet", "toy", [Column("eta", "1", "")])
 
 

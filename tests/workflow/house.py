@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+
 ROOT = Path(__file__).parents[2]
 HOUSE = ("Snakefile", "rules", "envs", "config", "profiles", "src", "LICENSE", "CITATION.cff", "requirements.txt")
 

@@ -10,7 +10,9 @@ pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("house")]
 
 BELOW_NETWORK = {"models.network", "draws.network", "teachers.network", "distill.formula", "formulas.formula"}
 BELOW_NETWORK |= {"information.main", "numbers", "bundle"}
-FIGURES = {f"figures.{name}" for name in "observables history score pulls hall_of_fame formula information".split()}
+FIGURES = {
+    f"figures.{name}" for name in ("observables", "history", "score", "pulls", "hall_of_fame", "formula", "information")
+}
 FLOW = {"models.flow"}
 EVENTS = {"sampler.map"} | {f"events.{name}" for name in ("train", "select", "test", "theta")}
 EVERYTHING = EVENTS | FLOW | BELOW_NETWORK | FIGURES
@@ -74,8 +76,8 @@ def test_the_process_reruns_everything(built):
 
 
 def test_an_unrelated_registered_name_reruns_nothing(built):
-    line = '"process": {\n'
-    with edited(built / "src" / "saggiatore" / "registry.py", line, line + '        "other": "saggiatore.other:Spec",\n'):
+    line, more = '"process": {\n', '        "other": "saggiatore.other:Spec",\n'
+    with edited(built / "src" / "saggiatore" / "registry.py", line, line + more):
         assert planned(built) == set()
 
 

@@ -152,7 +152,7 @@ class _Clock:
         return self.rang
 
     def is_over(self, bar: tqdm, done: int) -> bool:
-        bar.update(min(done, bar.total) - bar.n)
+        bar.update(min(done, bar.total or done) - bar.n)
         return self.is_late(done)
 
 
