@@ -128,11 +128,12 @@ def _evaluated(
     """Rows of the scores table, batch by batch; all events go into the sums, the first n_rows into the table."""
     target, n_left = joint_score_column(section.parameter), section.n_rows
     batches = iterate_table(test, "events", 16384, require=(target, WEIGHT))
-    for events in tqdm(batches, f"scores of {test}", unit="batch", mininterval=1):
+    for batch in tqdm(batches, f"scores of {test}", unit="batch", mininterval=1):
+        events = {str(name): batch[name].to_numpy() for name in batch.columns}
         values = np.stack([statistic.values(events) for statistic in statistics], axis=1)
-        truth = events[target.name].to_numpy()
-        bootstrap.add(fisher.score_terms(values, truth, events[WEIGHT.name].to_numpy()))
-        table = {name: events[name].to_numpy() for name in schema.names if name in events}
+        truth = events[target.name]
+        bootstrap.add(fisher.score_terms(values, truth, events[WEIGHT.name]))
+        table = {name: events[name] for name in schema.names if name in events}
         table |= {"joint_score": truth} | {f"score_{s.name}": values[:, i] for i, s in enumerate(statistics)}
         if n_left > 0:
             yield {name: column[:n_left] for name, column in table.items()}
