@@ -40,7 +40,7 @@ def read(name):
 def test_standard_model(name, widths, column):
     momenta, data, pdg = read(name)
     square = channel_matrix_element(pdg, widths).function
-    found = jax.vmap(lambda p: square(p, jnp.zeros(5)))(momenta)
+    found = jax.jit(jax.vmap(lambda p: square(p, jnp.zeros(5))))(momenta)
     np.testing.assert_allclose(found, data[column], rtol=1e-9)
 
 
@@ -50,7 +50,7 @@ def test_outgoing_legs_come_in_any_order(order):
     numbers = pdg.split(",")
     places = [0, 1, *order]
     square = channel_matrix_element(",".join(numbers[place] for place in places), True).function
-    found = jax.vmap(lambda p: square(p, jnp.zeros(5)))(momenta[:, places])
+    found = jax.jit(jax.vmap(lambda p: square(p, jnp.zeros(5))))(momenta[:, places])
     np.testing.assert_allclose(found, data["me2"], rtol=1e-9)
 
 
@@ -60,9 +60,11 @@ def polynomial(request):
     momenta, data, pdg = read(request.param)
     square = channel_matrix_element(pdg, True).function
     zero = jnp.zeros(5)
-    value = jax.vmap(lambda p: square(p, zero))(momenta)
-    gradient = jax.vmap(lambda p: jax.jacfwd(lambda c: square(p, c))(zero))(momenta) * SIGNS
-    hessian = jax.vmap(lambda p: jax.hessian(lambda c: square(p, c))(zero))(momenta) * np.outer(SIGNS, SIGNS) / 2
+    value = jax.jit(jax.vmap(lambda p: square(p, zero)))(momenta)
+    gradient = jax.jit(jax.vmap(lambda p: jax.jacfwd(lambda c: square(p, c))(zero)))(momenta) * SIGNS
+    hessian = (
+        jax.jit(jax.vmap(lambda p: jax.hessian(lambda c: square(p, c))(zero)))(momenta) * np.outer(SIGNS, SIGNS) / 2
+    )
     return data, np.asarray(value), np.asarray(gradient), np.asarray(hessian)
 
 

@@ -159,7 +159,7 @@ class Empty(Asymmetry):
 
 
 def test_an_empty_region_names_its_cuts(tmp_path, monkeypatch):
-    process = Empty(beam_energy=45.6, max_abs_cos=1.0, parameters=("a_fb",))
+    process = Empty(45.6, 1.0, parameters=("a_fb",), channels=((11, -11, 13, -13),))
     monkeypatch.setattr(AsymmetrySpec, "build", lambda spec: process)
     with pytest.raises(EmptyRegionError, match=r"passes the cuts.*abs_cos_theta_mu"):
         sampler.run(sampler_job(), code="c", grid=tmp_path / "grid", integral=tmp_path / "integral")

@@ -13,7 +13,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from pydantic import Field
 
-from saggiatore.physics.process import AbstractProcess, Observable
+from saggiatore.physics.process import AbstractProcess, Channel, Observable
 from saggiatore.spec import Spec
 from saggiatore.types import Flag, Momenta, Scalar, Theta, UnitPoint
 from saggiatore.units import Energy
@@ -47,7 +47,12 @@ class AsymmetrySpec(Spec):
 
     def build(self) -> "Asymmetry":
         """The process."""
-        return Asymmetry(beam_energy=self.beam_energy, max_abs_cos=self.cuts.abs_cos_theta_mu, parameters=_PARAMETERS)
+        return Asymmetry(
+            beam_energy=self.beam_energy,
+            max_abs_cos=self.cuts.abs_cos_theta_mu,
+            parameters=_PARAMETERS,
+            channels=((11, -11, 13, -13),),
+        )
 
 
 class Asymmetry(AbstractProcess):
@@ -69,6 +74,7 @@ class Asymmetry(AbstractProcess):
     beam_energy: float = eqx.field(static=True)  # GeV
     max_abs_cos: float = eqx.field(static=True)
     parameters: tuple[str, ...] = eqx.field(static=True)
+    channels: tuple[tuple[int, ...], ...] = eqx.field(static=True)
 
     def __check_init__(self) -> None:
         if not self.beam_energy > 0:
@@ -94,3 +100,7 @@ class Asymmetry(AbstractProcess):
         """p(cos theta | A) / (2 pi), times 1 pb."""
         cos = cos_theta_mu(momenta)
         return _TOTAL * (0.375 * (1 + cos**2) + theta[0] * cos) / (2 * jnp.pi)
+
+    def channel_rate(self, momenta: Momenta, channel: Channel, theta: Theta) -> Scalar:
+        """The rate: there is one channel."""
+        return self.rate(momenta, theta)

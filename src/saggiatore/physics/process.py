@@ -2,8 +2,9 @@ r"""A hard scattering whose rate can be differentiated in its parameters.
 
 A process maps a point u of the unit hypercube to momenta, and states its rate at given momenta. Everything that holds
 for all processes is written here, once: the weight w(u|theta) = d sigma/du and the joint score
-t(u|theta) = d/dtheta log p(u|theta) = d/dtheta log w(u|theta) - d/dtheta log sigma(theta),
-see Brehmer et al., arXiv:1805.00013 (eqs. 8-10).
+t(u, k|theta) = d/dtheta log p(u, k|theta) = d/dtheta log w_k(u|theta) - d/dtheta log sigma(theta),
+where k is the flavour channel of the event, latent as the momenta are, and w the sum of the w_k; see Brehmer et al.,
+arXiv:1805.00013 (eqs. 8-10).
 """
 
 import abc
@@ -14,7 +15,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from saggiatore.types import Flag, Momenta, Scalar, Theta, UnitPoint
+from saggiatore.types import Array, Flag, Int, Momenta, Scalar, Theta, UnitPoint
+
+Channel = Int[Array, ""]  # place in a process's `channels`
 
 
 class Observable(NamedTuple):
@@ -41,6 +44,7 @@ class AbstractProcess(eqx.Module):
     observables: eqx.AbstractClassVar[Mapping[str, Observable]]
     legs: eqx.AbstractClassVar[tuple[str, ...]]  # names of the legs of `momenta`, incoming first
     parameters: eqx.AbstractVar[tuple[str, ...]]
+    channels: eqx.AbstractVar[tuple[tuple[int, ...], ...]]  # flavour channels: PDG numbers of the legs
 
     @abc.abstractmethod
     def momenta(self, u: UnitPoint) -> tuple[Momenta, Scalar]:
@@ -56,6 +60,10 @@ class AbstractProcess(eqx.Module):
     @abc.abstractmethod
     def rate(self, momenta: Momenta, theta: Theta) -> Scalar:
         """Parton densities x flux x |M|^2 at `theta`, in pb per unit of phase space, without cuts."""
+
+    @abc.abstractmethod
+    def channel_rate(self, momenta: Momenta, channel: Channel, theta: Theta) -> Scalar:
+        """The rate of one flavour channel; `rate` is the sum over all, in fewer steps."""
 
 
 def n_theta(process: AbstractProcess) -> int:
@@ -75,9 +83,21 @@ def log_rate_gradient(process: AbstractProcess, momenta: Momenta, theta: Theta) 
     return jax.jacfwd(lambda t: jnp.log(process.rate(momenta, t)))(theta)
 
 
-def joint_score(process: AbstractProcess, momenta: Momenta, theta: Theta, log_sigma_gradient: Theta) -> Theta:
-    r"""Joint score $t = \partial_\theta \log w - \partial_\theta \log\sigma(\theta)$ of one event inside the cuts."""
-    return log_rate_gradient(process, momenta, theta) - log_sigma_gradient
+def draw_channel(process: AbstractProcess, momenta: Momenta, theta: Theta, chance: Scalar) -> Channel:
+    """Flavour channel of an event, in proportion to the channels' rates, from a uniform number in [0, 1)."""
+    rates = jax.vmap(lambda channel: process.channel_rate(momenta, channel, theta))(jnp.arange(len(process.channels)))
+    cumulative = jnp.cumsum(rates)
+    return jnp.argmax(cumulative > chance * cumulative[-1])
+
+
+def joint_score(
+    process: AbstractProcess, momenta: Momenta, channel: Channel, theta: Theta, log_sigma_gradient: Theta
+) -> Theta:
+    r"""Joint score $t = \partial_\theta \log w_k - \partial_\theta \log\sigma(\theta)$ of one event inside the cuts.
+
+    Its mean over channels at fixed momenta is `log_rate_gradient` minus the same normalisation.
+    """
+    return jax.jacfwd(lambda t: jnp.log(process.channel_rate(momenta, channel, t)))(theta) - log_sigma_gradient
 
 
 def measure(process: AbstractProcess, momenta: Momenta) -> dict[str, Scalar]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from saggiatore.errors import EventError
 from saggiatore.physics import electroweak as ew
-from saggiatore.physics.helicity import EQUAL, OPPOSITE, Contractions, contractions
+from saggiatore.physics.helicity import EQUAL, OPPOSITE, contractions
 from saggiatore.physics.kinematics import beams_along_z
 from saggiatore.physics.matrix_element import MatrixElement
 from saggiatore.physics.wbf_amplitude import (
@@ -30,6 +30,7 @@ QUARKS = (1, 2, 3, 4)
 FLAVOURS = QUARKS + tuple(-flavour for flavour in QUARKS)
 N_PAIRS = 5
 
+ChiralityAmplitudes = Complex[Array, "chirality chirality pair"]
 PairCouplings = np.ndarray  # (chirality of line 1, chirality of line 2, pair): left, then right
 
 
@@ -84,41 +85,53 @@ def _emits_w_plus(flavour: int) -> bool:
     return ew.is_up_type(flavour) == (flavour > 0)
 
 
-def _amplitudes(
-    kinematics: Contractions, couplings: PairCouplings, coefficients: Coefficients, widths: bool
-) -> Complex[Array, "chirality chirality"]:
-    """Reduced amplitudes of one assignment for each chirality of the two currents."""
-    real, imag = vertex_amplitudes(kinematics, coefficients)
-    vertex = real + 1j * imag
-    vertex = vertex[jnp.array([[EQUAL, OPPOSITE], [OPPOSITE, EQUAL]])]
-    flipped = jnp.stack([vertex[0], vertex[1].conj()])  # line 1 right-handed
-    return jnp.einsum("jkp,p,jkp->jk", couplings, pair_propagators(kinematics, widths), flipped)
+def chirality_amplitudes(
+    momenta: Momenta, coefficients: Coefficients, widths: bool
+) -> tuple[ChiralityAmplitudes, ChiralityAmplitudes]:
+    """Reduced amplitudes without couplings of the t and of the u assignment, for each chirality of the currents.
 
-
-def matrix_element_squared(
-    channel: Channel, momenta: Momenta, coefficients: Coefficients, widths: bool = False
-) -> Scalar:
-    """|M|^2 averaged over initial, summed over final spins and colours, with 1/n! of identical legs, GeV^-2.
-
-    `momenta` are those of partons 1 (along +z) and 2 and of legs 3, 4; `widths` keeps the widths of W and Z in the
-    exchanged propagators, as MadGraph's standalone code does.
+    `momenta` are those of partons 1 (along +z) and 2 and of legs 3, 4.
     """
-    t_momenta, u_momenta = assignments(momenta)
-    t = _amplitudes(contractions(t_momenta), channel.t, coefficients, widths)
-    u = _amplitudes(contractions(u_momenta), channel.u, coefficients, widths)
-    squares = _square(t).sum() + _square(u).sum()
-    interference = 2 * (jnp.diag(t) * jnp.diag(u).conj()).real.sum()
-    return channel.identical_factor * SPIN_AVERAGE * (squares + COLOUR_INTERFERENCE * interference)
+
+    def one(quarks: Momenta) -> ChiralityAmplitudes:
+        kinematics = contractions(quarks)
+        real, imag = vertex_amplitudes(kinematics, coefficients)
+        vertex = (real + 1j * imag)[jnp.array([[EQUAL, OPPOSITE], [OPPOSITE, EQUAL]])]
+        flipped = jnp.stack([vertex[0], vertex[1].conj()])  # line 1 right-handed
+        return flipped * pair_propagators(kinematics, widths)
+
+    t, u = assignments(momenta)
+    return one(t), one(u)
 
 
-def _square(amplitude: Complex[Array, "..."]) -> Float[Array, "..."]:
-    return amplitude.real**2 + amplitude.imag**2
+def channel_square(
+    couplings_t: Float[Array, "2 2 pair"],
+    couplings_u: Float[Array, "2 2 pair"],
+    amplitudes: tuple[ChiralityAmplitudes, ChiralityAmplitudes],
+) -> Scalar:
+    """|M|^2 of one channel, averaged over initial, summed over final spins and colours, without 1/n!; GeV^-2."""
+    total = jnp.zeros(())
+    for j, k in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        t = _contract(couplings_t[j, k], amplitudes[0][j, k])
+        u = _contract(couplings_u[j, k], amplitudes[1][j, k])
+        interference = 2 * COLOUR_INTERFERENCE * (t[0] * u[0] + t[1] * u[1]) if j == k else 0.0
+        total += t[0] ** 2 + t[1] ** 2 + u[0] ** 2 + u[1] ** 2 + interference
+    return SPIN_AVERAGE * total
+
+
+def _contract(couplings: Float[Array, " pair"], amplitudes: Complex[Array, " pair"]) -> tuple[Scalar, Scalar]:
+    """Real and imaginary part of the coherent sum over boson pairs; in scalars, which vectorise over channels."""
+    zero = jnp.zeros(())
+    real = sum((couplings[pair] * amplitudes.real[pair] for pair in range(N_PAIRS)), zero)
+    imag = sum((couplings[pair] * amplitudes.imag[pair] for pair in range(N_PAIRS)), zero)
+    return real, imag
 
 
 def channel_matrix_element(pdg: str, widths: bool) -> MatrixElement:
     """|M|^2 of the channel with the legs ``pdg`` (PDG numbers with commas between them), in the order of `pdg`.
 
-    By default widths act in s-channel propagators only, of which there are none; `widths` keeps them in all.
+    1/n! of identical legs is in it. By default widths act in s-channel propagators only, of which there are none;
+    `widths` keeps them in all, as MadGraph's standalone code does.
 
     Raises:
         EventError: if no t- or u-channel fusion has these legs.
@@ -127,7 +140,8 @@ def channel_matrix_element(pdg: str, widths: bool) -> MatrixElement:
     masses = tuple(ew.M_H if place == places[4] else 0.0 for place in range(5))
 
     def function(momenta: Momenta, coefficients: Coefficients) -> Scalar:
-        return matrix_element_squared(found, beams_along_z(momenta[jnp.array(places)]), coefficients, widths)
+        amplitudes = chirality_amplitudes(beams_along_z(momenta[jnp.array(places)]), coefficients, widths)
+        return found.identical_factor * channel_square(jnp.array(found.t), jnp.array(found.u), amplitudes)
 
     return MatrixElement(masses, COEFFICIENTS, function)
 
