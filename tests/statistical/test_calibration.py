@@ -62,7 +62,7 @@ def truth() -> Bumps:
 def fitted(truth):
     """NUTS on 20,000 events: weights (draw, hidden unit), and the posterior of the score."""
     events = simulate(truth, 20_000, seed=6)
-    chains = LastLayerSpec(n_draws=500).build().draw(truth, lambda: iter([events]), key=jax.random.key(7))
+    chains = LastLayerSpec().build().draw(truth, lambda: iter([events]), key=jax.random.key(7))
     weights = np.stack([chains.parameters[f"weight_{i}"].draws.reshape(-1) for i in range(N_HIDDEN)], axis=1)
     noise_scale = np.exp(chains.parameters["log_noise_scale"].draws).mean()
     score = LastLayerScore(

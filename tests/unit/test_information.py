@@ -220,7 +220,7 @@ def test_draws_and_teachers_of_a_network(tmp_path):
     draw_to(tmp_path / "long")
     table = read_table(tmp_path / "long" / "draws.parquet", "draws")
     assert table.schema.names[:3] == ("chain", "draw", "weight_0")
-    assert len(table.data) == 4000
+    assert len(table.data) == 8000
     calibration = read_table(tmp_path / "long" / "calibration.parquet", "calibration").data
     assert list(calibration["level"]) == [0.5, 0.68, 0.9, 0.95, 0.99]
     assert np.all(np.diff(calibration["factor"]) > 0)

@@ -56,8 +56,8 @@ class LastLayerSpec(Spec):
 
     kind: Literal["last_layer"] = "last_layer"
     n_chains: int = Field(4, ge=2, description="Markov chains, run side by side from dispersed starting points")
-    n_warmup: int = Field(300, ge=50, description="transitions of each chain that adapt step size and mass matrix")
-    n_draws: int = Field(1000, ge=50, description="draws of each chain after warm-up")
+    n_warmup: int = Field(500, ge=50, description="transitions of each chain that adapt step size and mass matrix")
+    n_draws: int = Field(2000, ge=50, description="draws of each chain after warm-up")
     max_tree_depth: int = Field(8, ge=1, le=12, description="at most 2^depth leapfrog steps a transition")
     target_accept: float = Field(0.8, gt=0.5, lt=1, description="mean acceptance that the step size is adapted to")
     prior_scale: float = Field(1.0, gt=0, description="median of tau: prior width of the prediction in units of rms(t)")
