@@ -31,7 +31,7 @@ venv: .venv/.complete
 	@touch $@
 
 test: venv
-	@python -m pytest
+	@python -m pytest -n 2 --dist loadgroup
 
 lock:
 	uv pip compile --universal --fork-strategy fewest --generate-hashes --no-emit-index-url --no-emit-find-links \
