@@ -50,11 +50,13 @@ def test_published_forms_come_within_15_percent(form):
 
 
 def write_inputs(folder: Path) -> None:
-    """A teacher table with the joint score itself as the score, and three sets of events."""
+    """Two sets of events, and a teacher: a smooth function near to the marginal score, with a saturation of its own."""
     data = events()
     score = (Column("score", "1", "score"), Column("weight", "1", "weight"))
     first = data.head(3000)
-    teacher = {name: first[name] for name in FEATURES} | {"score": first["joint_score"], "weight": np.ones(3000)}
+    x_1, x_2, eta, phi = (first[name] for name in FEATURES)
+    smooth = -0.6 * x_1 * (1 + 0.03 * x_1) * (x_2 + 4.4 / eta**2) * np.sin(phi) / (1 + 0.02 * x_2)
+    teacher = {name: first[name] for name in FEATURES} | {"score": smooth, "weight": np.ones(3000)}
     write_table(folder / "teacher.parquet", TableSchema("teacher", 1, (*COLUMNS, *score)), teacher, {})
     truth = (Column("weight", "pb", "weight"), Column("joint_score_c_wwt", "1", "joint score"))
     for name, part in (("train", data.iloc[:3000]), ("select", data.iloc[3000:5500])):
@@ -65,7 +67,7 @@ def write_inputs(folder: Path) -> None:
 
 def job(folder: Path, seed: int) -> Path:
     engine = {"kind": "operon", "population_size": 200, "n_generations": 10, "rows": 1000, "fit_rows": 1000}
-    engine |= {"max_fits": 300, "max_complexity": 16}
+    engine |= {"max_fits": 600, "max_complexity": 16}
     section = {"teacher": "network", "train": "train", "select": "select", "engine": engine}
     path = folder / "formulas.formula.json"
     content = {"study": "test", "stage": "formulas", "label": "formula", "seed": seed, "section": section}
@@ -85,14 +87,14 @@ def distil(folder: Path, seed: int) -> Formula:
 
 
 def test_a_formula_of_wbf_keeps_the_information(tmp_path):
-    """A tenth of the budget of `quick`: x_p1 x_p2 sin(delta_phi) is found and keeps 0.90 of the information.
+    """A fraction of the budget of `quick`: x_p1 x_p2 sin(delta_phi) is found and keeps 0.90 of the information.
 
     n = 2500 test events, which neither the engine, nor the refit, nor the selection saw; PySR's eight nodes keep 0.925.
     """
     write_inputs(tmp_path)
     formula = distil(tmp_path, seed=1)
     product = parse("x_p1*x_p2*sin(delta_phi)")
-    assert any(term.coeff(product) != 0 for term in [formula.expression.expand()])
+    assert formula.expression.expand().coeff(product) != 0
     test = events().iloc[5500:]
     t = test["joint_score"].to_numpy()
     value = evaluate(formula.expression, {**test[list(FEATURES)].to_dict("series"), **formula.constants}, np).to_numpy()
