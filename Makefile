@@ -31,7 +31,8 @@ venv: .venv/.complete
 	@touch $@
 
 test: venv
-	@python -m pytest -n 2 --dist loadgroup
+	@python -m pytest -n 2 --dist loadfile -m "not workflow"
+	@python -m pytest -m workflow
 
 lock:
 	uv pip compile --universal --fork-strategy fewest --generate-hashes --no-emit-index-url --no-emit-find-links \

@@ -92,7 +92,7 @@ def test_one_target_can_be_asked_for(built):
 def test_the_cluster_profile_plans_as_typed(built):
     if not (built / "cluster").exists():
         (built / "cluster").symlink_to("profiles/cluster")
-    assert "job count" in snakemake(built, "--profile", "cluster", "-n")
+    assert "Job stats" in snakemake(built, "--profile", "cluster", "-n")
 
 
 def test_a_refused_job_says_why_and_writes_nothing(built, tmp_path):

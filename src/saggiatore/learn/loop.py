@@ -118,7 +118,6 @@ def train(
     trainer = Trainer(task, rest, optimiser, train_events, validation_events)
     state = State(leaves, leaves, optimiser.init(leaves))
     identity = _digest((model, events), f"{identity}/{seed}/{spec.model_dump_json(exclude={'checkpoint_every'})}")
-    history: History
     state, history = load_checkpoint(checkpoint, state, identity) or (state, {name: [] for name in HISTORY.names})
     with tqdm(total=spec.n_epochs, initial=len(history["epoch"]), unit="epoch", mininterval=1, desc="training") as bar:
         while not _is_over(history, spec):

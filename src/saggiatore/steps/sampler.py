@@ -1,6 +1,5 @@
 """Adapt a sampler to the process, once, and measure the fiducial cross section."""
 
-import json
 from pathlib import Path
 
 import jax
@@ -33,14 +32,15 @@ def run(job: Job[SamplerSection], *, code: str, grid: Path, integral: Path) -> N
         EventError: if the rate is not finite or negative.
     """
     section = job.section
-    process = job.process_spec().build()
+    spec = job.process_spec()
+    process = spec.build()
     key = jax.random.key(job.stream("adapt"))
     sampler = section.sampler.adapt(process, jnp.zeros(n_theta(process)), key=key)
     key = jax.random.key(job.stream("measure"))
     row = measure(process, sampler, section.n_integral, section.overweight, key=key)
     if row is None:
         raise EmptyRegionError(
-            f"none of {section.n_integral} points passes the cuts of {json.dumps(job.process)}; expected a "
+            f"none of {section.n_integral} points passes the cuts of {spec.model_dump_json()}; expected a "
             "region that events can reach. Widen the cuts of the process."
         )
     header = provenance(job.model_dump(mode="json"), code)
