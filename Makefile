@@ -25,8 +25,9 @@ venv: .venv/.complete
 	@$(PYTHON) -m venv --clear .venv
 	@$(PIP) install --quiet --require-hashes -r requirements-installer.txt
 	@# uv installs in seconds; it does not read pip's configuration, so a site with a mirror of its own falls back to pip
-	@$(BIN)/uv pip install --python $(BIN)/python --require-hashes -r requirements.txt \
-		|| $(PIP) install --no-compile --require-hashes -r requirements.txt
+	@# bytecode once, here: where PYTHONDONTWRITEBYTECODE is set every job would compile jax again, for five seconds
+	@$(BIN)/uv pip install --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.txt \
+		|| $(PIP) install --require-hashes -r requirements.txt
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 

@@ -2,7 +2,7 @@
 
 The polynomials in the coefficients were fitted to |M|^2 at coefficients of 0 and +-10 TeV^-2 with all momenta fixed:
 they carry the rounding of differences. An entry is compared to 1e-9 of itself (a mixed term, of its Cauchy-Schwarz
-bound) plus `ROUNDING` of the largest |M|^2 that went into it over the step (squared). Most entries agree to 1e-13 of themselves.
+bound) plus `ROUNDING` of the largest |M|^2 that went into it over the step (squared). Most entries agree to 1e-13.
 """
 
 import itertools

@@ -1,0 +1,210 @@
+"""Laws that every registered process obeys, as the first study that uses it configures it."""
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import yaml
+
+from saggiatore.physics.kinematics import rotate_about_z
+from saggiatore.physics.process import (
+    AbstractProcess,
+    draw_channel,
+    joint_score,
+    log_rate_gradient,
+    measure,
+    n_theta,
+    weight,
+)
+from saggiatore.registry import REGISTRY, load
+from saggiatore.types import Array
+
+STUDIES = Path(__file__).parents[2] / "config" / "studies"
+N_POINTS = 4096
+
+
+class Compiled(NamedTuple):
+    """A process and its functions over `N_POINTS` events, each compiled once."""
+
+    process: AbstractProcess
+    momenta: Array
+    inside: Array
+    rate: Callable  # of momenta, theta
+    score: Callable  # of momenta, theta: gradient of the log rate
+    weight: Callable  # of u, theta
+
+
+def section(kind):
+    """The section `process` of the first study, by name, that uses a kind of process."""
+    for path in sorted(STUDIES.glob("*.yaml")):
+        found = yaml.safe_load(path.read_text())["process"]
+        if found["kind"] == kind:
+            return found
+    raise AssertionError(f"no study in {STUDIES} uses the process '{kind}'")
+
+
+def points(process, number):
+    return jax.random.uniform(jax.random.key(number), (N_POINTS, process.dim))
+
+
+@pytest.fixture(scope="module", params=sorted(REGISTRY["process"]))
+def compiled(request):
+    process = load("process", request.param).model_validate(section(request.param)).build()
+    momenta, log_jacobian = jax.jit(jax.vmap(process.momenta))(points(process, 1))
+    inside = jax.jit(jax.vmap(process.accepts))(momenta) & jnp.isfinite(log_jacobian)
+    return Compiled(
+        process,
+        momenta,
+        inside,
+        jax.jit(jax.vmap(process.rate, (0, None))),
+        jax.jit(jax.vmap(lambda p, t: log_rate_gradient(process, p, t), (0, None))),
+        jax.jit(jax.vmap(lambda u, t: weight(process, u, t), (0, None))),
+    )
+
+
+@pytest.fixture(scope="module")
+def theta(compiled):
+    return 0.3 * jnp.arange(1.0, n_theta(compiled.process) + 1) / n_theta(compiled.process)
+
+
+def test_most_points_are_events(compiled):
+    assert compiled.inside.mean() > 0.25
+
+
+def test_momenta_are_conserved(compiled):
+    momenta = compiled.momenta[compiled.inside]
+    lost = momenta[:, :2].sum(axis=1) - momenta[:, 2:].sum(axis=1)
+    assert jnp.all(jnp.abs(lost) < 1e-12 * momenta[:, :, 0].sum(axis=1)[:, None])
+
+
+def test_momenta_are_on_shell(compiled):
+    """The mass squared of a leg is the same in all events, and not negative, within rounding of E^2."""
+    momenta = np.asarray(compiled.momenta[compiled.inside])
+    squares = momenta[:, :, 0] ** 2 - (momenta[:, :, 1:] ** 2).sum(axis=2)
+    masses = np.median(squares, axis=0)
+    assert (momenta[:, :, 0] > 0).all()
+    assert (masses > -1e-6).all()
+    assert (np.abs(squares - masses) < 1e-13 * momenta[:, :, 0] ** 2 + 1e-9).all()
+
+
+def test_corners_of_the_hypercube_are_finite(compiled, theta):
+    process = compiled.process
+    corners = np.array(list(itertools.product((1e-12, 1 - 1e-12), repeat=process.dim)))
+    u = jnp.array(np.resize(corners, (N_POINTS, process.dim)))
+    momenta, log_jacobian = jax.jit(jax.vmap(process.momenta))(u)
+    assert jnp.all(jnp.isfinite(momenta))
+    assert not jnp.any(jnp.isnan(log_jacobian) | (log_jacobian == jnp.inf))
+    weights = compiled.weight(u, theta)
+    assert jnp.all(jnp.isfinite(weights) & (weights >= 0))
+
+
+def test_rate_is_positive_inside_the_cuts(compiled, theta):
+    rate = compiled.rate(compiled.momenta, theta)[compiled.inside]
+    assert jnp.all(jnp.isfinite(rate) & (rate > 0))
+
+
+def test_rate_does_not_depend_on_the_azimuth(compiled, theta):
+    rotated = jax.vmap(rotate_about_z)(compiled.momenta, jnp.linspace(0, 6, N_POINTS))
+    rates = [np.asarray(compiled.rate(momenta, theta))[compiled.inside] for momenta in (rotated, compiled.momenta)]
+    np.testing.assert_allclose(*rates, rtol=1e-9)
+
+
+def test_rate_is_quadratic_in_theta(compiled, theta):
+    """Third differences vanish along a direction."""
+    r = [np.asarray(compiled.rate(compiled.momenta, k * theta))[compiled.inside] for k in range(4)]
+    assert (np.abs(r[3] - 3 * r[2] + 3 * r[1] - r[0]) < 1e-11 * (r[0] + r[3])).all()
+    assert (np.abs(r[3] - r[0]) > 1e-9 * r[0]).mean() > 0.9
+
+
+def test_score_is_the_slope_of_the_log_rate(compiled, theta):
+    """Against central differences, whose error is of the order of step^2."""
+    step = 1e-4
+    score = np.asarray(compiled.score(compiled.momenta, theta))[compiled.inside]
+    for i, shift in enumerate(step * jnp.eye(n_theta(compiled.process))):
+        up, down = (jnp.log(compiled.rate(compiled.momenta, theta + sign * shift)) for sign in (1, -1))
+        slope = np.asarray(up - down)[compiled.inside] / (2 * step)
+        np.testing.assert_allclose(score[:, i], slope, rtol=1e-5, atol=1e-6)
+
+
+def test_channels_sum_to_the_rate(compiled, theta):
+    """Rates of the flavour channels, none negative, add up; so do the joint scores, weighted with them."""
+    process = compiled.process
+    channels = jnp.arange(len(process.channels))
+    momenta = compiled.momenta[compiled.inside][:64]
+
+    @jax.jit
+    def all_channels(p):
+        rates = jax.vmap(lambda k: process.channel_rate(p, k, theta))(channels)
+        zero = jnp.zeros(n_theta(process))
+        return rates, jax.vmap(lambda k: joint_score(process, p, k, theta, zero))(channels)
+
+    rates, scores = jax.lax.map(all_channels, momenta)
+    assert jnp.all(rates >= 0)
+    expected = compiled.rate(compiled.momenta, theta)[compiled.inside][:64]
+    np.testing.assert_allclose(rates.sum(axis=1), expected, rtol=1e-12)
+    share = rates / rates.sum(axis=1, keepdims=True)
+    mean = jnp.where(share[:, :, None] > 0, share[:, :, None] * scores, 0.0).sum(axis=1)
+    expected = compiled.score(compiled.momenta, theta)[compiled.inside][:64]
+    np.testing.assert_allclose(mean, expected, rtol=1e-9, atol=1e-12)
+
+
+def test_channels_are_drawn_by_their_rates(compiled, theta):
+    """Equidistant lots draw each channel as often as its share says, to one lot; legs are those of the process."""
+    process = compiled.process
+    momenta = compiled.momenta[compiled.inside][0]
+    lots = (jnp.arange(N_POINTS) + 0.5) / N_POINTS
+    drawn = jax.jit(jax.vmap(lambda lot: draw_channel(process, momenta, theta, lot)))(lots)
+    rates = jnp.stack([process.channel_rate(momenta, jnp.asarray(k), theta) for k in range(len(process.channels))])
+    counts = np.bincount(drawn, minlength=len(rates))
+    assert (np.abs(counts - N_POINTS * rates / rates.sum()) <= 1 + 1e-6).all()
+    assert {len(legs) for legs in process.channels} == {len(process.legs)}
+
+
+def test_information_equality(compiled, theta):
+    """E[t t] = -E[d t/d theta] at `theta`, t the score with its normalisation; 32 blocks, 5 standard errors.
+
+    The normalisation of each block, sigma and its derivatives, comes from the points of the next block; derivatives
+    with respect to theta are central differences.
+    """
+    n_blocks, step = 32, 1e-3
+    shifts = step * jnp.eye(n_theta(compiled.process))
+    blocks = [points(compiled.process, 100 + number) for number in range(n_blocks)]
+
+    def log_sigma(u, at):
+        return jnp.log(compiled.weight(u, at).mean())
+
+    def gradient(function, at):
+        return jnp.stack([(function(at + shift) - function(at - shift)) / (2 * step) for shift in shifts], axis=-1)
+
+    def both_sides(u, other):
+        w = compiled.weight(u, theta)
+        momenta = jax.jit(jax.vmap(compiled.process.momenta))(u)[0]
+
+        def score(at):
+            return compiled.score(momenta, at) - gradient(lambda t: log_sigma(other, t), at)
+
+        t = score(theta)
+        terms = jnp.stack([t[:, :, None] * t[:, None, :], gradient(score, theta)])
+        return jnp.where((w > 0)[:, None, None], terms * (w / w.sum())[:, None, None], 0.0).sum(axis=1)
+
+    sides = jnp.stack([both_sides(u, blocks[(i + 1) % n_blocks]) for i, u in enumerate(blocks)])
+    gaps = sides.sum(axis=1)
+    error = gaps.std(axis=0, ddof=1) / n_blocks**0.5
+    information = jnp.diagonal(sides[:, 0].mean(axis=0))
+    assert jnp.all(information > 0)
+    assert jnp.all(jnp.diagonal(error) < information / 5)
+    assert jnp.all(jnp.abs(gaps.mean(axis=0)) < 5 * error)
+
+
+def test_observables_are_finite_and_have_a_parity(compiled):
+    process = compiled.process
+    values = jax.jit(jax.vmap(lambda p: measure(process, p)))(compiled.momenta)
+    assert set(values) == set(process.observables)
+    for name, value in values.items():
+        assert jnp.all(jnp.isfinite(value[compiled.inside])), name
+        assert process.observables[name].parity in (-1, 1)
