@@ -69,6 +69,6 @@ def test_it_is_the_mean_of_the_joint_score(scores, name):
 
 
 def test_it_explains_most_of_the_joint_score(scores):
-    """The part of the joint score that four observables do not show is small: physics.md measures 4 % of the variance."""
+    """The part of the joint score that four observables do not show is small: about 4 % of the variance."""
     rest = np.average((scores.joint - scores.marginal) ** 2, weights=scores.weight)
     assert rest < 0.12 * np.average(scores.joint**2, weights=scores.weight)

@@ -32,6 +32,7 @@ class Compiled(NamedTuple):
     """A process and its functions over `N_POINTS` events, each compiled once."""
 
     process: AbstractProcess
+    to_momenta: Callable  # of u
     momenta: Array
     inside: Array
     rate: Callable  # of momenta, theta
@@ -55,10 +56,12 @@ def points(process, number):
 @pytest.fixture(scope="module", params=sorted(REGISTRY["process"]))
 def compiled(request):
     process = load("process", request.param).model_validate(section(request.param)).build()
-    momenta, log_jacobian = jax.jit(jax.vmap(process.momenta))(points(process, 1))
+    to_momenta = jax.jit(jax.vmap(process.momenta))
+    momenta, log_jacobian = to_momenta(points(process, 1))
     inside = jax.jit(jax.vmap(process.accepts))(momenta) & jnp.isfinite(log_jacobian)
     return Compiled(
         process,
+        to_momenta,
         momenta,
         inside,
         jax.jit(jax.vmap(process.rate, (0, None))),
@@ -96,7 +99,7 @@ def test_corners_of_the_hypercube_are_finite(compiled, theta):
     process = compiled.process
     corners = np.array(list(itertools.product((1e-12, 1 - 1e-12), repeat=process.dim)))
     u = jnp.array(np.resize(corners, (N_POINTS, process.dim)))
-    momenta, log_jacobian = jax.jit(jax.vmap(process.momenta))(u)
+    momenta, log_jacobian = compiled.to_momenta(u)
     assert jnp.all(jnp.isfinite(momenta))
     assert not jnp.any(jnp.isnan(log_jacobian) | (log_jacobian == jnp.inf))
     weights = compiled.weight(u, theta)
@@ -159,19 +162,19 @@ def test_channels_are_drawn_by_their_rates(compiled, theta):
     momenta = compiled.momenta[compiled.inside][0]
     lots = (jnp.arange(N_POINTS) + 0.5) / N_POINTS
     drawn = jax.jit(jax.vmap(lambda lot: draw_channel(process, momenta, theta, lot)))(lots)
-    rates = jnp.stack([process.channel_rate(momenta, jnp.asarray(k), theta) for k in range(len(process.channels))])
+    rates = jax.jit(jax.vmap(lambda k: process.channel_rate(momenta, k, theta)))(jnp.arange(len(process.channels)))
     counts = np.bincount(drawn, minlength=len(rates))
     assert (np.abs(counts - N_POINTS * rates / rates.sum()) <= 1 + 1e-6).all()
     assert {len(legs) for legs in process.channels} == {len(process.legs)}
 
 
 def test_information_equality(compiled, theta):
-    """E[t t] = -E[d t/d theta] at `theta`, t the score with its normalisation; 32 blocks, 5 standard errors.
+    """E[t t] = -E[d t/d theta] at `theta`, t the score with its normalisation; 16 blocks, 5 standard errors.
 
     The normalisation of each block, sigma and its derivatives, comes from the points of the next block; derivatives
     with respect to theta are central differences.
     """
-    n_blocks, step = 32, 1e-3
+    n_blocks, step = 16, 1e-3
     shifts = step * jnp.eye(n_theta(compiled.process))
     blocks = [points(compiled.process, 100 + number) for number in range(n_blocks)]
 
@@ -183,7 +186,7 @@ def test_information_equality(compiled, theta):
 
     def both_sides(u, other):
         w = compiled.weight(u, theta)
-        momenta = jax.jit(jax.vmap(compiled.process.momenta))(u)[0]
+        momenta, _ = compiled.to_momenta(u)
 
         def score(at):
             return compiled.score(momenta, at) - gradient(lambda t: log_sigma(other, t), at)
