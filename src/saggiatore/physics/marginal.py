@@ -32,7 +32,8 @@ def marginal_score(
 ) -> Theta:
     """Score of p(x | theta) at `point`, which must lie inside the cuts; `n_nodes` in each of the two dimensions.
 
-    For the study `quick`, 16 nodes err by 3e-5 of the score's standard deviation, 12 by 9e-5.
+    For the study `quick`, 16 nodes err by 3e-5 of the score's standard deviation, 12 by 9e-5. The
+    result is NaN where no node meets a positive rate, at the edge of what the energy of the collision allows.
     """
     return jax.jacfwd(lambda t: jnp.log(_marginal_rate(process, point, t, n_nodes)))(theta) - log_sigma_gradient
 
