@@ -4,8 +4,7 @@ import sys
 
 sys.path.insert(0, f"{workflow.basedir}/src")
 
-from saggiatore.errors import SaggiatoreError
-from saggiatore.workflow import Plan, artefact
+from saggiatore.workflow import Plan
 
 
 configfile: "config/config.yaml"

@@ -1,1 +1,1 @@
-"""The training loop and the metrics of a training."""
+"""The training loop and its checkpoints."""
