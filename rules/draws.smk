@@ -15,7 +15,6 @@ rule draws:
         "results/{study}/benchmarks/draws.{label}.tsv"
     conda:
         "../envs/infer.yaml"
-    threads: 2
     params:
         code=lambda wc: plan.code_of("draws", wc.study, "draws", wc.label),
     shell:

@@ -10,7 +10,6 @@ rule sampler:
         "results/{study}/benchmarks/sampler.{label}.tsv"
     conda:
         "../envs/simulate.yaml"
-    threads: 2
     params:
         code=lambda wc: plan.code_of("sampler", wc.study, "sampler", wc.label),
     shell:

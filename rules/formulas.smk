@@ -10,7 +10,6 @@ rule distill:
         "results/{study}/benchmarks/distill.{label}.tsv"
     conda:
         "../envs/distill.yaml"
-    threads: 2
     params:
         code=lambda wc: plan.code_of("distill", wc.study, "formulas", wc.label),
     shell:

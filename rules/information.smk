@@ -14,7 +14,6 @@ rule information:
         "results/{study}/benchmarks/information.{label}.tsv"
     conda:
         "../envs/infer.yaml"
-    threads: 2
     params:
         code=lambda wc: plan.code_of("information", wc.study, "information", wc.label),
     shell:

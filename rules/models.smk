@@ -11,7 +11,6 @@ rule models:
         "results/{study}/benchmarks/models.{label}.tsv"
     conda:
         "../envs/learn.yaml"
-    threads: 2
     params:
         code=lambda wc: plan.code_of("models", wc.study, "models", wc.label),
         checkpoint="results/{study}/models/.{label}.checkpoint",

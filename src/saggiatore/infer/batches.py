@@ -23,7 +23,7 @@ class Batch(NamedTuple):
     weight: Float[np.ndarray, " event"]
 
 
-def score_batches(path: Path, features: Sequence[Column], parameter: str, rows: int = 16384) -> Iterator[Batch]:
+def score_batches(path: Path, features: Sequence[Column], parameter: str, rows: int = 4096) -> Iterator[Batch]:
     """Batches of the events at `path`, with a progress bar.
 
     Raises:

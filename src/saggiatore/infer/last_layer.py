@@ -35,6 +35,7 @@ from numpyro.infer import MCMC, NUTS
 from numpyro.infer.util import log_density
 from pydantic import Field
 
+from saggiatore.compilation import RUN_ONCE
 from saggiatore.errors import ModelError
 from saggiatore.infer.base import AbstractMethod, AbstractPosteriorScore, Chains, Parameter, ScoreEstimate
 from saggiatore.infer.batches import Batch
@@ -154,7 +155,7 @@ def coordinates(
     return mean + z[: -len(_HYPER)] / jnp.sqrt(curvature), hyper, -0.5 * jnp.sum(jnp.log(curvature))
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(jax.jit, static_argnums=0, compiler_options=RUN_ONCE)
 def run_nuts(
     spec: LastLayerSpec, basis: Basis, key: PRNGKeyArray
 ) -> tuple[Float[Array, "chain draw weight"], Float[Array, "chain draw hyper"], Int[Array, ""]]:

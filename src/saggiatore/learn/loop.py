@@ -62,6 +62,7 @@ class Trainer(eqx.Module):
     task: AbstractTask
     rest: AbstractModel  # the model without its trained leaves
     optimiser: optax.GradientTransformation
+    schedule: optax.Schedule = eqx.field(static=True)
     train: Event
     validation: Event
 
@@ -74,9 +75,13 @@ class Trainer(eqx.Module):
 
     @eqx.filter_jit
     def epoch(
-        self, state: State, order: Int[Array, "batch event"], key: PRNGKeyArray, lowest: Scalar
-    ) -> tuple[State, Float[Array, " 2"]]:
-        """One pass over the batches, then the validation loss; the leaves are the best ones if it is below `lowest`."""
+        self, state: State, order: Int[Array, "batch event"], number: Scalar, lowest: Scalar, key: PRNGKeyArray
+    ) -> tuple[State, Float[Array, " 3"]]:
+        """Epoch `number`: one pass over the batches. The leaves are the best ones if their loss is below `lowest`.
+
+        Returns the state, and the training loss, the validation loss and the learning rate.
+        """
+        key = jax.random.fold_in(key, number)
 
         def step(carry: tuple, batch: Int[Array, " event"]) -> tuple:
             leaves, memory, n = carry
@@ -90,7 +95,8 @@ class Trainer(eqx.Module):
         # the same noise after every epoch: validation losses differ by what was learned
         validation_loss = self.mean_loss(leaves, self.validation, jax.random.key(0))
         best = jax.tree.map(lambda new, old: jnp.where(validation_loss < lowest, new, old), leaves, state.best)
-        return State(leaves, best, memory), jnp.stack([jnp.mean(losses), validation_loss])
+        rate = jnp.asarray(self.schedule((number + 1) * len(order)))
+        return State(leaves, best, memory), jnp.stack([jnp.mean(losses), validation_loss, rate])
 
 
 def train(
@@ -115,19 +121,19 @@ def train(
     n_batches = len(train_events.weight) // spec.batch_size
     schedule, optimiser = _optimiser(spec, n_batches * spec.n_epochs)
     leaves, rest = eqx.partition(model, trainable(model))
-    trainer = Trainer(task, rest, optimiser, train_events, validation_events)
+    trainer = Trainer(task, rest, optimiser, schedule, train_events, validation_events)
     state = State(leaves, leaves, optimiser.init(leaves))
+    key = jax.random.key(seed)
     identity = _digest((model, events), f"{identity}/{seed}/{spec.model_dump_json(exclude={'checkpoint_every'})}")
     state, history = load_checkpoint(checkpoint, state, identity) or (state, {name: [] for name in HISTORY.names})
     with tqdm(total=spec.n_epochs, initial=len(history["epoch"]), unit="epoch", mininterval=1, desc="training") as bar:
         while not _is_over(history, spec):
             epoch = len(history["epoch"])
             order = np.random.default_rng((seed, 1, epoch)).permutation(len(train_events.weight))
-            batches = jnp.asarray(order[: n_batches * spec.batch_size]).reshape(n_batches, spec.batch_size)
-            key = jax.random.fold_in(jax.random.key(seed), epoch)
+            batches = jnp.asarray(order[: n_batches * spec.batch_size].reshape(n_batches, spec.batch_size))
             lowest = jnp.asarray(min(history["validation_loss"], default=np.inf))
-            state, losses = trainer.epoch(state, batches, key, lowest)
-            _record(history, losses, float(schedule((epoch + 1) * n_batches)))
+            state, found = trainer.epoch(state, batches, jnp.asarray(epoch), lowest, key)
+            _record(history, np.asarray(found))
             bar.set_postfix(train=history["train_loss"][-1], validation=history["validation_loss"][-1], refresh=False)
             bar.update()
             if checkpoint is not None and (epoch + 1) % spec.checkpoint_every == 0:
@@ -149,7 +155,7 @@ def _split(events: Event, spec: TrainingSpec, seed: int) -> tuple[Event, Event]:
 
 
 def _take(events: Event, rows: Int[np.ndarray, " row"]) -> Event:
-    chosen: Event = jax.tree.map(lambda column: jnp.asarray(column)[rows], events)
+    chosen: Event = jax.tree.map(lambda column: jnp.asarray(np.asarray(column)[rows]), events)
     return chosen
 
 
@@ -177,9 +183,9 @@ def _is_over(history: History, spec: TrainingSpec) -> bool:
     return len(losses) >= spec.n_epochs or n_since_best >= spec.patience
 
 
-def _record(history: History, losses: Float[Array, " 2"], learning_rate: float) -> None:
+def _record(history: History, found: Float[np.ndarray, " 3"]) -> None:
     epoch = len(history["epoch"]) + 1
-    train_loss, validation_loss = (float(loss) for loss in losses)
+    train_loss, validation_loss, learning_rate = found.tolist()
     if not np.isfinite([train_loss, validation_loss]).all():
         raise TrainingError(
             f"epoch {epoch}: training loss {train_loss}, validation loss {validation_loss}, expected finite numbers; "

@@ -6,9 +6,12 @@ from typing import NamedTuple, Self
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from saggiatore.errors import StudyError
 from saggiatore.types import Array, Context, Features, Float, PRNGKeyArray, Scalar
+
+_BATCH = 4096
 
 
 class Event(NamedTuple):
@@ -87,15 +90,24 @@ def trainable(model: AbstractModel) -> object:
     )
 
 
-@eqx.filter_jit
 def scores(model: AbstractModel, features: Float[Array, "event feature"]) -> Float[Array, "event parameter"]:
-    """Scores of many events, in batches of 4096, so that memory does not grow with their number."""
+    """Scores of many events, in batches, so that memory does not grow with their number.
+
+    The last batch repeats events up to a power of two, so that few shapes are compiled whatever the number of events.
+    """
     n_events = len(features)
-    size = min(n_events, 4096)
-    rows = jnp.arange(-(-n_events // size) * size) % n_events  # whole batches: a remainder would be compiled on its own
-    batches = features[rows].reshape(-1, size, features.shape[1])
-    found = jax.lax.map(jax.vmap(lambda x: jnp.atleast_1d(model.score(x))), batches)
-    return found.reshape(len(rows), -1)[:n_events]
+    parts = []
+    for first in range(0, n_events, _BATCH):
+        n_left = min(_BATCH, n_events - first)
+        size = 1 << (n_left - 1).bit_length()
+        rows = first + np.arange(size) % n_left
+        parts.append(_scores(model, features[rows])[:n_left])
+    return jnp.concatenate(parts)
+
+
+@eqx.filter_jit
+def _scores(model: AbstractModel, features: Float[Array, "event feature"]) -> Float[Array, "event parameter"]:
+    return jax.vmap(lambda x: jnp.atleast_1d(model.score(x)))(features)
 
 
 def positions(names: tuple[str, ...], features: tuple[str, ...], *, option: str) -> tuple[int, ...]:

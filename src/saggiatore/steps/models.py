@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from pydantic import Field
 
+from saggiatore.compilation import RUN_ONCE
 from saggiatore.errors import StudyError
 from saggiatore.job import Job
 from saggiatore.learn.loop import HISTORY, TrainingSpec, train
@@ -40,7 +41,8 @@ def run(job: Job[ModelsSection], *, code: str, events: Path, checkpoint: Path, m
     """Train a model; go on from `checkpoint` where there is one of this very training, and remove it at the end."""
     section = job.section
     task = section.task.build(section.context)  # type: ignore[attr-defined]
-    build = eqx.filter_jit(section.model.build)  # type: ignore[attr-defined]
+    # equinox passes on jax.jit's options, its overloads do not say so
+    build = eqx.filter_jit(section.model.build, compiler_options=RUN_ONCE)  # type: ignore[attr-defined,call-overload]
     net = build(section.features, section.context, key=jax.random.key(job.stream("build")))
     if not isinstance(net, task.needs):
         raise StudyError(
