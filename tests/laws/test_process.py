@@ -19,6 +19,7 @@ from saggiatore.physics.process import (
     log_rate_gradient,
     measure,
     n_theta,
+    parton_score,
     weight,
 )
 from saggiatore.registry import REGISTRY, load
@@ -135,7 +136,7 @@ def test_score_is_the_slope_of_the_log_rate(compiled, theta):
 
 
 def test_channels_sum_to_the_rate(compiled, theta):
-    """Rates of the flavour channels, none negative, add up; so do the joint scores, weighted with them."""
+    """Rates of the flavour channels, none negative, add up; the parton score is the moments of their joint scores."""
     process = compiled.process
     channels = jnp.arange(len(process.channels))
     momenta = compiled.momenta[compiled.inside][:64]
@@ -144,16 +145,19 @@ def test_channels_sum_to_the_rate(compiled, theta):
     def all_channels(p):
         rates = jax.vmap(lambda k: process.channel_rate(p, k, theta))(channels)
         zero = jnp.zeros(n_theta(process))
-        return rates, jax.vmap(lambda k: joint_score(process, p, k, theta, zero))(channels)
+        scores = jax.vmap(lambda k: joint_score(process, p, k, theta, zero))(channels)
+        return rates, scores, *parton_score(process, p, theta, zero)
 
-    rates, scores = jax.lax.map(all_channels, momenta)
+    rates, scores, mean, variance = jax.lax.map(all_channels, momenta)
     assert jnp.all(rates >= 0)
     expected = compiled.rate(compiled.momenta, theta)[compiled.inside][:64]
     np.testing.assert_allclose(rates.sum(axis=1), expected, rtol=1e-12)
-    share = rates / rates.sum(axis=1, keepdims=True)
-    mean = jnp.where(share[:, :, None] > 0, share[:, :, None] * scores, 0.0).sum(axis=1)
+    share = (rates / rates.sum(axis=1, keepdims=True))[:, :, None]
     expected = compiled.score(compiled.momenta, theta)[compiled.inside][:64]
     np.testing.assert_allclose(mean, expected, rtol=1e-9, atol=1e-12)
+    first, second = (jnp.where(share > 0, share * scores**n, 0.0).sum(axis=1) for n in (1, 2))
+    np.testing.assert_allclose(first, expected, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(variance, second - first**2, rtol=1e-7, atol=1e-10)
 
 
 def test_channels_are_drawn_by_their_rates(compiled, theta):

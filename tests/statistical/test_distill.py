@@ -16,6 +16,7 @@ from saggiatore.tables import Column, TableSchema, read_table, write_table
 EVENTS = Path(__file__).parents[1] / "golden" / "wbf_score" / "events.parquet"
 FEATURES = ("x_p1", "x_p2", "delta_eta", "delta_phi")
 COLUMNS = tuple(Column(name, "rad" if name == "delta_phi" else "1", name) for name in FEATURES)
+TRUTH = ("joint_score_c_wwt", "parton_score_c_wwt", "flavour_variance_c_wwt")
 VAR_T = 0.173  # of the prototype's column
 FORMS = {
     "a*delta_phi": 0.129,
@@ -58,10 +59,14 @@ def write_inputs(folder: Path) -> None:
     smooth = -0.6 * x_1 * (1 + 0.03 * x_1) * (x_2 + 4.4 / eta**2) * np.sin(phi) / (1 + 0.02 * x_2)
     teacher = {name: first[name] for name in FEATURES} | {"score": smooth, "weight": np.ones(3000)}
     write_table(folder / "teacher.parquet", TableSchema("teacher", 1, (*COLUMNS, *score)), teacher, {})
-    truth = (Column("weight", "pb", "weight"), Column("joint_score_c_wwt", "1", "joint score"))
+    truth = tuple(Column(name, unit, name) for name, unit in (("weight", "pb"), *((name, "1") for name in TRUTH)))
     for name, part in (("train", data.iloc[:3000]), ("select", data.iloc[3000:5500])):
         columns = {feature: part[feature] for feature in FEATURES}
-        columns |= {"weight": np.full(len(part), 1e-5), "joint_score_c_wwt": part["joint_score"]}
+        columns |= {"weight": np.full(len(part), 1e-5), TRUTH[0]: part["joint_score"]}
+        columns |= {
+            TRUTH[1]: part["joint_score"],
+            TRUTH[2]: np.zeros(len(part)),
+        }  # the reference has drawn flavours alone
         write_table(folder / f"{name}.parquet", TableSchema("events", 1, (*truth, *COLUMNS)), columns, {})
 
 

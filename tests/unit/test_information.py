@@ -35,7 +35,9 @@ def sums() -> np.ndarray:
     statistics = np.stack([np.sign(c), c, score(c), -7 * c], axis=1)
     bootstrap = Bootstrap(400, 2 + 2 * 4, seed=2)
     for part in np.array_split(np.arange(N_EVENTS), 7):
-        bootstrap.add(fisher.score_terms(statistics[part], score(c[part]), np.full(len(part), 1e-3)))
+        bootstrap.add(
+            fisher.score_terms(statistics[part], score(c[part]), np.zeros(len(part)), np.full(len(part), 1e-3))
+        )
     return bootstrap.sums
 
 
@@ -119,6 +121,8 @@ EVENTS = TableSchema(
         Column("weight", "pb", "weight"),
         Column("theta_a_fb", "1", "asymmetry"),
         Column("joint_score_a_fb", "1", "joint score"),
+        Column("parton_score_a_fb", "1", "its mean over flavours"),
+        Column("flavour_variance_a_fb", "1", "its variance over flavours"),
         Column("cos_theta_mu", "1", "polar angle", r"$\cos\theta_\mu$"),
         Column("leg0_e", "GeV", "energy"),
     ),
@@ -132,6 +136,8 @@ def write_events(path, n_events: int, seed: int) -> None:
         "weight": constant,
         "theta_a_fb": 0 * constant,
         "joint_score_a_fb": score(c),
+        "parton_score_a_fb": score(c),
+        "flavour_variance_a_fb": 0 * constant,
         "cos_theta_mu": c,
         "leg0_e": constant,
     }

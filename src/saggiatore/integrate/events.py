@@ -17,7 +17,7 @@ from saggiatore.errors import EmptyRegionError, EventError
 from saggiatore.integrate.base import BATCH, AbstractSampler, over_events, proposed_weight, uniform_batch
 from saggiatore.integrate.integral import CrossSection
 from saggiatore.integrate.unweight import Spectrum, accept, excess
-from saggiatore.physics.process import AbstractProcess, draw_channel, joint_score, measure
+from saggiatore.physics.process import AbstractProcess, draw_channel, joint_score, measure, parton_score
 from saggiatore.tables import Column, TableSchema
 from saggiatore.types import Array, Float, PRNGKeyArray, Scalar, Theta, UnitPoint
 
@@ -57,6 +57,8 @@ def events_schema(process: AbstractProcess) -> TableSchema:
         columns += [
             Column(f"theta_{name}", "1", f"theory parameter {name} that the event was drawn at"),
             Column(f"joint_score_{name}", "1", f"d log p(x, z | theta) / d {name} at the event's theta"),
+            Column(f"parton_score_{name}", "1", "mean of the joint score over flavours at the event's momenta"),
+            Column(f"flavour_variance_{name}", "1", "variance of the joint score over flavours at its momenta"),
         ]
     for name, observable in process.observables.items():
         columns.append(Column(name, observable.unit, observable.meaning, observable.label))
@@ -175,12 +177,15 @@ def _describe(draw: Draw, n_total: Array, u: Array, theta: Array, ratio: Array, 
     def describe(u: UnitPoint, theta: Theta, ratio: Scalar, lot: Scalar) -> dict[str, Array]:
         momenta, _ = process.momenta(u)
         channel = draw_channel(process, momenta, theta, lot)
-        score = joint_score(process, momenta, channel, theta, draw.cross_section.log_gradient(theta))
+        log_sigma_gradient = draw.cross_section.log_gradient(theta)
+        score = joint_score(process, momenta, channel, theta, log_sigma_gradient)
+        mean, variance = parton_score(process, momenta, theta, log_sigma_gradient)
         pdg = jnp.array(process.channels)[channel]
         share = draw.cross_section(theta) * draw.kept_fraction / n_total
         row = {"weight": share * excess(ratio), **measure(process, momenta)}
         for i, name in enumerate(process.parameters):
             row |= {f"theta_{name}": theta[i], f"joint_score_{name}": score[i]}
+            row |= {f"parton_score_{name}": mean[i], f"flavour_variance_{name}": variance[i]}
         for i in range(len(process.legs)):
             row |= {f"leg{i}_pdg": pdg[i], **{f"leg{i}_{part}": momenta[i, k] for k, part in enumerate(_COMPONENTS)}}
         return row

@@ -26,12 +26,17 @@ def fisher_information(
 
 def score_terms(
     statistics: Float[np.ndarray, "event statistic"],
-    joint_score: Float[np.ndarray, " event"],
+    parton_score: Float[np.ndarray, " event"],
+    flavour_variance: Float[np.ndarray, " event"],
     weights: Float[np.ndarray, " event"],
 ) -> Float[np.ndarray, "event term"]:
-    """What each event adds to the sums: w, w t^2, then w s t of every statistic, then w s^2 of every statistic."""
-    w, t = weights[:, None], joint_score[:, None]
-    return np.concatenate([w, w * t**2, w * statistics * t, w * statistics**2], axis=1)
+    """What each event adds to the sums: w, w t^2, then w s t of every statistic, then w s^2 of every statistic.
+
+    The joint score t enters through its mean and variance over flavours at the event's momenta: the same expectation
+    as with the drawn flavour's, without its noise.
+    """
+    w, t, variance = weights[:, None], parton_score[:, None], flavour_variance[:, None]
+    return np.concatenate([w, w * (t**2 + variance), w * statistics * t, w * statistics**2], axis=1)
 
 
 def mean_squared_score(sums: Float[np.ndarray, "replica term"]) -> Float[np.ndarray, " replica"]:

@@ -20,6 +20,7 @@ from saggiatore.job import Job
 from saggiatore.provenance import provenance
 from saggiatore.steps.distill import FormulasSection
 from saggiatore.tables import Column, Table, TableSchema, read_header, read_table, write_table
+from saggiatore.tasks.base import flavour_variance_column, parton_score_column
 
 log = logging.getLogger(__name__)
 
@@ -42,10 +43,11 @@ _WEIGHT = Column("weight", "pb", "Monte Carlo weight")
 
 @dataclass(frozen=True)
 class Events:
-    """Features by name, joint score and weight of some events."""
+    """Features by name, and the joint score's mean and variance over flavours, and weight, of some events."""
 
     columns: Mapping[str, np.ndarray]
     score: np.ndarray
+    flavour_variance: np.ndarray
     weight: np.ndarray
 
     def values(self, member: Refit) -> np.ndarray:
@@ -54,13 +56,17 @@ class Events:
         return np.broadcast_to(found, self.score.shape)
 
     def squares(self, member: Refit) -> np.ndarray:
-        """Squared distance from the joint score, of each event."""
-        return (self.values(member) - self.score) ** 2
+        """Squared distance from the joint score, of each event, averaged over flavours."""
+        return (self.values(member) - self.score) ** 2 + self.flavour_variance
+
+    def squared_scores(self) -> np.ndarray:
+        """Squared joint score of each event, averaged over flavours."""
+        return self.score**2 + self.flavour_variance
 
     def information(self, member: Refit) -> float:
         """Share of the joint information, E[f t]^2 / (E[f^2] E[t^2])."""
         value, share = self.values(member), self.weight / self.weight.sum()
-        return float((share @ (value * self.score)) ** 2 / ((share @ value**2) * (share @ self.score**2)))
+        return float((share @ (value * self.score)) ** 2 / ((share @ value**2) * (share @ self.squared_scores())))
 
 
 def run(
@@ -76,7 +82,7 @@ def run(
     held_out = _events(select, parameter, features)
     squares = [held_out.squares(member) for _, member in fitted]
     complexities = [found.complexity for found, _ in fitted]
-    second_moment = weighted_mean(held_out.score**2, held_out.weight).value
+    second_moment = weighted_mean(held_out.squared_scores(), held_out.weight).value
     chosen = choose(job.section.selection, complexities, squares, held_out.weight, second_moment)
     made = provenance(job.model_dump(mode="json"), code)
     formulas = [_formula(member, parameter, features, table, made) for _, member in fitted]
@@ -97,11 +103,11 @@ def _parameter(train: Path, stated: str | None) -> str:
 
 
 def _events(path: Path, parameter: str, features: tuple[Feature, ...]) -> Events:
-    truth = Column(f"{_TRUTH}{parameter}", "1", "joint score")
+    truth = (parton_score_column(parameter), flavour_variance_column(parameter), _WEIGHT)
     needed = [Column(feature.name, feature.unit, "feature") for feature in features]
-    table = read_table(path, "events", require=[truth, _WEIGHT, *needed])
+    table = read_table(path, "events", require=[*truth, *needed])
     columns = {feature.name: table.data[feature.name].to_numpy() for feature in features}
-    return Events(columns, table.data[truth.name].to_numpy(), table.data[_WEIGHT.name].to_numpy())
+    return Events(columns, *(table.data[column.name].to_numpy() for column in truth))
 
 
 def _refits(candidates: list[Candidate], train: Events) -> list[tuple[Candidate, Refit]]:
@@ -109,7 +115,9 @@ def _refits(candidates: list[Candidate], train: Events) -> list[tuple[Candidate,
     fitted = []
     for candidate in tqdm(candidates, "refit", unit="formula", mininterval=1):
         try:
-            fitted.append((candidate, refit(candidate.form, train.columns, train.score, train.weight)))
+            member = refit(candidate.form, train.columns, train.score, train.weight)
+            mse = weighted_mean(train.squares(member), train.weight).value
+            fitted.append((candidate, replace(member, mse=mse)))
         except ConvergenceError as error:
             log.warning("left out: %s", error)
     if not fitted:
@@ -133,7 +141,7 @@ def _formula(
 
 
 def _quality(member: Refit, squares: np.ndarray, held_out: Events) -> dict[str, float]:
-    mse, e_t2 = weighted_mean(squares, held_out.weight), weighted_mean(held_out.score**2, held_out.weight)
+    mse, e_t2 = weighted_mean(squares, held_out.weight), weighted_mean(held_out.squared_scores(), held_out.weight)
     return {
         "mse_train": member.mse,
         "mse_select": mse.value,

@@ -20,7 +20,7 @@ from saggiatore.models.store import load_model
 from saggiatore.provenance import provenance
 from saggiatore.spec import EventsLabel, FormulaLabel, Label, ModelLabel, ObservableName, ParameterName, Spec
 from saggiatore.tables import Column, TableSchema, iterate_table, read_header, write_batches, write_table
-from saggiatore.tasks.base import joint_score_column
+from saggiatore.tasks.base import flavour_variance_column, joint_score_column, parton_score_column
 
 INFORMATION = TableSchema(
     "information",
@@ -89,7 +89,7 @@ def run(
 def observable_columns(events: Path) -> list[Column]:
     """Columns of an event table that are observables: neither weight, nor parameters, nor scores, nor momenta."""
     schema, _ = read_header(events, "events")
-    others = ("theta_", "joint_score_", "leg")
+    others = ("theta_", "joint_score_", "parton_score_", "flavour_variance_", "leg")
     return [column for column in schema.columns if column.name != WEIGHT.name and not column.name.startswith(others)]
 
 
@@ -126,18 +126,22 @@ def _evaluated(
     section: InformationSection, test: Path, schema: TableSchema, statistics: list[Statistic], bootstrap: Bootstrap
 ) -> Iterator[dict[str, np.ndarray]]:
     """Rows of the scores table, batch by batch; all events go into the sums, the first n_rows into the table."""
-    target, n_left = joint_score_column(section.parameter), section.n_rows
-    batches = iterate_table(test, "events", 16384, require=(target, WEIGHT))
+    joint, *moments = (
+        column(section.parameter) for column in (joint_score_column, parton_score_column, flavour_variance_column)
+    )
+    n_left = section.n_rows
+    batches = iterate_table(test, "events", 16384, require=(joint, *moments, WEIGHT))
     for batch in tqdm(batches, f"scores of {test}", unit="batch", mininterval=1):
         events = {str(name): batch[name].to_numpy() for name in batch.columns}
         values = np.stack([statistic.values(events) for statistic in statistics], axis=1)
-        truth = events[target.name]
-        bootstrap.add(fisher.score_terms(values, truth, events[WEIGHT.name]))
+        bootstrap.add(fisher.score_terms(values, *(events[column.name] for column in (*moments, WEIGHT))))
         table = {name: events[name] for name in schema.names if name in events}
-        table |= {"joint_score": truth} | {f"score_{s.name}": values[:, i] for i, s in enumerate(statistics)}
+        table |= {"joint_score": events[joint.name]} | {
+            f"score_{s.name}": values[:, i] for i, s in enumerate(statistics)
+        }
         if n_left > 0:
             yield {name: column[:n_left] for name, column in table.items()}
-        n_left -= len(truth)
+        n_left -= len(values)
 
 
 def _models(section: InformationSection, paths: list[Path]) -> Iterator[Statistic]:
@@ -148,7 +152,7 @@ def _models(section: InformationSection, paths: list[Path]) -> Iterator[Statisti
 
 
 def _fitted(section: InformationSection, train: Path) -> Iterator[Statistic]:
-    """Forms, histograms and signs, fitted to the joint score of training events."""
+    """Forms, histograms and signs, fitted to the joint score of training events, averaged over flavours."""
     events, score, weight = _first(train, section)
     unknown = sorted({*section.histograms, *section.signs} - events.keys())
     if unknown:
@@ -161,8 +165,8 @@ def _fitted(section: InformationSection, train: Path) -> Iterator[Statistic]:
 
 
 def _first(train: Path, section: InformationSection) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
-    """Observables, joint score and weight of the first `n_fit` events."""
-    target, n_left, parts = joint_score_column(section.parameter), section.n_fit, []
+    """Observables, parton score and weight of the first `n_fit` events."""
+    target, n_left, parts = parton_score_column(section.parameter), section.n_fit, []
     for batch in iterate_table(train, "events", require=(target, WEIGHT)):
         parts.append(batch.iloc[:n_left])
         n_left -= len(parts[-1])
