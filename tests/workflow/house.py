@@ -12,18 +12,28 @@ HOUSE = ("Snakefile", "rules", "envs", "config", "profiles", "src", "LICENSE", "
 
 def snakemake(folder, *arguments, check=True):
     """Run Snakemake in `folder` with that folder's package; return what it printed."""
+    started = start_snakemake(folder, *arguments)
+    text, _ = started.communicate()
+    assert not check or started.returncode == 0, text
+    return text
+
+
+def start_snakemake(folder, *arguments):
+    """Start Snakemake in `folder` with that folder's package."""
     binary = Path(sys.executable).parent
     environment = os.environ | {
         "PYTHONPATH": str(folder / "src"),
         "PATH": f"{binary}:{os.environ['PATH']}",
-        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONDONTWRITEBYTECODE": "",  # empty is unset: dozens of jobs read the same modules
     }
-    found = subprocess.run(
-        [binary / "snakemake", *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    return subprocess.Popen(
+        [binary / "snakemake", *arguments],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
-    text = found.stdout + found.stderr
-    assert not check or found.returncode == 0, text
-    return text
 
 
 def copy_house(folder):

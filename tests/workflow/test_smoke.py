@@ -5,9 +5,17 @@ import math
 import os
 import subprocess
 import sys
+import time
 
+import jax
+import numpy as np
+import psutil
 import pytest
-from house import snakemake
+from house import snakemake, start_snakemake
+
+from saggiatore.infer.laplace import last_features
+from saggiatore.models.store import load_model
+from saggiatore.tables import read_table
 
 pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("house")]
 
@@ -83,6 +91,49 @@ def test_an_artefact_is_byte_identical_when_rebuilt(built):
     snakemake(built, "--cores", "2", *targets, "--forcerun", "sampler", "events_shard", "models", "figures")
     assert [path.read_bytes() for path in paths] == before
     snakemake(built, "--cores", "2", "--config", "studies=[smoke]")
+
+
+def test_a_killed_training_leaves_nothing_and_resumes_to_the_same_bytes(built):
+    """Killed right behind its first checkpoint: no artefact, a failed run, and a rerun that ends as if nothing was."""
+    folder = built / "results" / "smoke" / "models"
+    before, checkpoint = (folder / "network.eqx").read_bytes(), folder / ".network.checkpoint"
+    assert not checkpoint.exists()
+    run = start_snakemake(built, "--cores", "1", "results/smoke/models/network.eqx", "--forcerun", "models")
+    deadline = time.monotonic() + 300
+    while not checkpoint.exists() and time.monotonic() < deadline:
+        time.sleep(0.001)
+    training = [
+        process
+        for process in psutil.Process(run.pid).children(recursive=True)
+        if process.cmdline()[1:4] == ["-m", "saggiatore", "models"]
+    ]
+    assert len(training) == 1
+    training[0].kill()
+    text, _ = run.communicate()
+    assert run.returncode != 0, text
+    assert not (folder / "network.eqx").exists()
+    assert checkpoint.exists()
+    snakemake(built, "--cores", "2", "--config", "studies=[smoke]", "--rerun-incomplete")
+    assert (folder / "network.eqx").read_bytes() == before
+    assert not checkpoint.exists()
+
+
+def test_apply_with_draws_gives_their_mean_and_spread(built, tmp_path):
+    """Against the last layer's features times every draw of its weights."""
+    results, out = built / "results" / "smoke", tmp_path / "scores.parquet"
+    model, draws, events = (
+        results / name for name in ("models/network.eqx", "draws/network.parquet", "events/test.parquet")
+    )
+    sources = {"--model": model, "--draws": draws, "--events": events, "--out": out}
+    found = saggiatore(built, "apply", *(str(part) for pair in sources.items() for part in pair))
+    assert found.returncode == 0, found.stderr
+    table, posterior = read_table(draws, "draws"), read_table(out, "applied").data.head(500)
+    features = read_table(events, "events").data[["cos_theta_mu"]].to_numpy()[:500]
+    network, _ = load_model(model)
+    hidden = np.asarray(jax.vmap(lambda x: last_features(network, x))(features))
+    scores = hidden @ table.array([name for name in table.schema.names if name.startswith("weight_")]).T
+    np.testing.assert_allclose(posterior["score_a_fb"], scores.mean(axis=1), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(posterior["score_a_fb_std"], scores.std(axis=1), rtol=1e-3, atol=1e-6)
 
 
 def test_one_target_can_be_asked_for(built):

@@ -69,8 +69,8 @@ class PullsFigure(AbstractFigure):
         axes.errorbar(rows["level"], rows["coverage_normal"], rows["coverage_normal_error"], **normal)
         calibrated: Style = {"fmt": "o", "ms": 4, "color": FORMULA, "lw": 1, "label": "calibrated in training"}
         axes.errorbar(rows["level"], rows["coverage"], rows["coverage_error"], **calibrated)
-        axes.set_xlim(0, 1)
-        axes.set_ylim(0, 1)
+        axes.set_xlim(0, 1.04)  # the last level is near to 1, its marker whole
+        axes.set_ylim(0, 1.04)
         axes.set_xlabel(axis_label(table.column("level")))
         axes.set_ylabel("fraction of truths inside")
         axes.legend(loc="upper left")
