@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from saggiatore.physics.flavours import flavours
 from saggiatore.physics.marginal import MarginalPoint, marginal_score
-from saggiatore.physics.process import draw_channel, joint_score, weight
+from saggiatore.physics.process import weight
 from saggiatore.physics.wbf_higgs import WbfHiggsSpec
 from saggiatore.types import Array
 
@@ -40,7 +41,8 @@ def scores():
         u, lot = row[:7], row[7]
         w = weight(process, u, zero)
         momenta, _ = process.momenta(u)
-        joint = joint_score(process, momenta, draw_channel(process, momenta, zero, lot), zero, zero)[0]
+        channels = flavours(process, momenta, zero, zero)
+        joint = channels.score[channels.draw(lot), 0]
         point = MarginalPoint(*(process.observables[name].function(momenta) for name in MarginalPoint._fields))
         mirror = jnp.array([1.0, -1.0])
         both = jax.vmap(

@@ -11,15 +11,13 @@ import numpy as np
 import pytest
 import yaml
 
+from saggiatore.physics.flavours import flavours
 from saggiatore.physics.kinematics import rotate_about_z
 from saggiatore.physics.process import (
     AbstractProcess,
-    draw_channel,
-    joint_score,
     log_rate_gradient,
     measure,
     n_theta,
-    parton_score,
     weight,
 )
 from saggiatore.registry import REGISTRY, load
@@ -136,28 +134,39 @@ def test_score_is_the_slope_of_the_log_rate(compiled, theta):
 
 
 def test_channels_sum_to_the_rate(compiled, theta):
-    """Rates of the flavour channels, none negative, add up; the parton score is the moments of their joint scores."""
+    """Rates of the flavour channels, none negative, add up, and the mean of their scores is the slope of the sum."""
     process = compiled.process
-    channels = jnp.arange(len(process.channels))
     momenta = compiled.momenta[compiled.inside][:64]
+    shift = jnp.full(n_theta(process), 0.1)  # stands for the slope of the cross section
 
     @jax.jit
     def all_channels(p):
-        rates = jax.vmap(lambda k: process.channel_rate(p, k, theta))(channels)
-        zero = jnp.zeros(n_theta(process))
-        scores = jax.vmap(lambda k: joint_score(process, p, k, theta, zero))(channels)
-        return rates, scores, *parton_score(process, p, theta, zero)
+        rates = jax.vmap(lambda k: process.channel_rate(p, k, theta))(jnp.arange(len(process.channels)))
+        found = flavours(process, p, theta, shift)
+        return rates, found, found.mean(), found.variance()
 
-    rates, scores, mean, variance = jax.lax.map(all_channels, momenta)
+    rates, found, mean, variance = jax.lax.map(all_channels, momenta)
     assert jnp.all(rates >= 0)
-    expected = compiled.rate(compiled.momenta, theta)[compiled.inside][:64]
-    np.testing.assert_allclose(rates.sum(axis=1), expected, rtol=1e-12)
-    share = (rates / rates.sum(axis=1, keepdims=True))[:, :, None]
-    expected = compiled.score(compiled.momenta, theta)[compiled.inside][:64]
-    np.testing.assert_allclose(mean, expected, rtol=1e-9, atol=1e-12)
-    first, second = (jnp.where(share > 0, share * scores**n, 0.0).sum(axis=1) for n in (1, 2))
-    np.testing.assert_allclose(first, expected, rtol=1e-9, atol=1e-12)
-    np.testing.assert_allclose(variance, second - first**2, rtol=1e-7, atol=1e-10)
+    total = compiled.rate(compiled.momenta, theta)[compiled.inside][:64]
+    np.testing.assert_allclose(rates.sum(axis=1), total, rtol=1e-12)
+    np.testing.assert_allclose(found.share, rates / total[:, None], rtol=1e-9, atol=1e-15)
+    slope = compiled.score(compiled.momenta, theta)[compiled.inside][:64]
+    np.testing.assert_allclose(mean, slope - shift, rtol=1e-9, atol=1e-12)
+    second = (found.share[:, :, None] * found.score**2).sum(axis=1)
+    np.testing.assert_allclose(variance, second - mean**2, rtol=1e-7, atol=1e-10)
+
+
+def test_channel_scores_are_slopes(compiled, theta):
+    """Against central differences of each channel's rate, whose error is of the order of step^2."""
+    process, step = compiled.process, 1e-4
+    momenta = compiled.momenta[compiled.inside][0]
+    channels, zero = jnp.arange(len(process.channels)), jnp.zeros(n_theta(process))
+    rates = jax.jit(jax.vmap(lambda k, t: process.channel_rate(momenta, k, t), (0, None)))
+    found = jax.jit(lambda t: flavours(process, momenta, t, zero).score)(theta)
+    has_rate = np.asarray(rates(channels, theta)) > 0
+    for i, shift in enumerate(step * jnp.eye(n_theta(process))):
+        up, down = (np.log(np.asarray(rates(channels, theta + sign * shift))[has_rate]) for sign in (1, -1))
+        np.testing.assert_allclose(found[has_rate, i], (up - down) / (2 * step), rtol=1e-5, atol=1e-6)
 
 
 def test_channels_are_drawn_by_their_rates(compiled, theta):
@@ -165,10 +174,10 @@ def test_channels_are_drawn_by_their_rates(compiled, theta):
     process = compiled.process
     momenta = compiled.momenta[compiled.inside][0]
     lots = (jnp.arange(N_POINTS) + 0.5) / N_POINTS
-    drawn = jax.jit(jax.vmap(lambda lot: draw_channel(process, momenta, theta, lot)))(lots)
-    rates = jax.jit(jax.vmap(lambda k: process.channel_rate(momenta, k, theta)))(jnp.arange(len(process.channels)))
-    counts = np.bincount(drawn, minlength=len(rates))
-    assert (np.abs(counts - N_POINTS * rates / rates.sum()) <= 1 + 1e-6).all()
+    found = jax.jit(lambda: flavours(process, momenta, theta, jnp.zeros(n_theta(process))))()
+    drawn = jax.jit(jax.vmap(found.draw))(lots)
+    counts = np.bincount(drawn, minlength=len(found.share))
+    assert (np.abs(counts - N_POINTS * np.asarray(found.share)) <= 1 + 1e-6).all()
     assert {len(legs) for legs in process.channels} == {len(process.legs)}
 
 

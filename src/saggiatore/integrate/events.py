@@ -17,7 +17,8 @@ from saggiatore.errors import EmptyRegionError, EventError
 from saggiatore.integrate.base import BATCH, AbstractSampler, over_events, proposed_weight, uniform_batch
 from saggiatore.integrate.integral import CrossSection
 from saggiatore.integrate.unweight import Spectrum, accept, excess
-from saggiatore.physics.process import AbstractProcess, draw_channel, joint_score, measure, parton_score
+from saggiatore.physics.flavours import flavours
+from saggiatore.physics.process import AbstractProcess, measure
 from saggiatore.tables import Column, TableSchema
 from saggiatore.types import Array, Float, PRNGKeyArray, Scalar, Theta, UnitPoint
 
@@ -176,10 +177,9 @@ def _describe(draw: Draw, n_total: Array, u: Array, theta: Array, ratio: Array, 
 
     def describe(u: UnitPoint, theta: Theta, ratio: Scalar, lot: Scalar) -> dict[str, Array]:
         momenta, _ = process.momenta(u)
-        channel = draw_channel(process, momenta, theta, lot)
-        log_sigma_gradient = draw.cross_section.log_gradient(theta)
-        score = joint_score(process, momenta, channel, theta, log_sigma_gradient)
-        mean, variance = parton_score(process, momenta, theta, log_sigma_gradient)
+        channels = flavours(process, momenta, theta, draw.cross_section.log_gradient(theta))
+        channel = channels.draw(lot)
+        score, mean, variance = channels.score[channel], channels.mean(), channels.variance()
         pdg = jnp.array(process.channels)[channel]
         share = draw.cross_section(theta) * draw.kept_fraction / n_total
         row = {"weight": share * excess(ratio), **measure(process, momenta)}

@@ -15,7 +15,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from saggiatore.types import Array, Flag, Float, Int, Momenta, Scalar, Theta, UnitPoint
+from saggiatore.types import Array, Flag, Int, Momenta, Scalar, Theta, UnitPoint
 
 Channel = Int[Array, ""]  # place in a process's `channels`
 
@@ -81,44 +81,6 @@ def weight(process: AbstractProcess, u: UnitPoint, theta: Theta) -> Scalar:
 def log_rate_gradient(process: AbstractProcess, momenta: Momenta, theta: Theta) -> Theta:
     r"""$\partial_\theta \log w$ at fixed momenta, by forward-mode differentiation of the rate."""
     return jax.jacfwd(lambda t: jnp.log(process.rate(momenta, t)))(theta)
-
-
-def draw_channel(process: AbstractProcess, momenta: Momenta, theta: Theta, chance: Scalar) -> Channel:
-    """Flavour channel of an event, in proportion to the channels' rates, from a uniform number in [0, 1)."""
-    rates = jax.vmap(lambda channel: process.channel_rate(momenta, channel, theta))(jnp.arange(len(process.channels)))
-    cumulative = jnp.cumsum(rates)
-    return jnp.argmax(cumulative > chance * cumulative[-1])
-
-
-def joint_score(
-    process: AbstractProcess, momenta: Momenta, channel: Channel, theta: Theta, log_sigma_gradient: Theta
-) -> Theta:
-    r"""Joint score $t = \partial_\theta \log w_k - \partial_\theta \log\sigma(\theta)$ of one event inside the cuts.
-
-    Its mean over channels at fixed momenta is `log_rate_gradient` minus the same normalisation.
-    """
-    return jax.jacfwd(lambda t: jnp.log(process.channel_rate(momenta, channel, t)))(theta) - log_sigma_gradient
-
-
-def parton_score(
-    process: AbstractProcess, momenta: Momenta, theta: Theta, log_sigma_gradient: Theta
-) -> tuple[Theta, Theta]:
-    r"""Mean of the joint score over the flavour channels at fixed momenta, and its variance over them.
-
-    The mean is the score of the parton momenta, $\partial_\theta \log w - \partial_\theta \log\sigma$, flavours summed.
-    An event's joint score is an unbiased but noisy stand-in for it: a channel whose amplitudes nearly cancel is drawn
-    rarely and then carries a large score, so that the second moment of the drawn scores hangs on single events.
-    With mean and variance every moment up to the second is averaged over channels exactly (Rao and Blackwell).
-    """
-
-    def rates(t: Theta) -> Float[Array, " channel"]:
-        return jax.vmap(lambda k: process.channel_rate(momenta, k, t))(jnp.arange(len(process.channels)))
-
-    rate, slope = rates(theta), jax.jacfwd(rates)(theta)
-    share = (rate / jnp.sum(rate))[:, None]
-    score = jnp.where(share > 0, slope / jnp.where(rate > 0, rate, 1.0)[:, None], 0.0)
-    mean = jnp.sum(share * score, axis=0)
-    return mean - log_sigma_gradient, jnp.sum(share * (score - mean) ** 2, axis=0)
 
 
 def measure(process: AbstractProcess, momenta: Momenta) -> dict[str, Scalar]:
