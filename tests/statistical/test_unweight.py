@@ -56,6 +56,20 @@ def test_the_joint_score_is_the_closed_form():
     np.testing.assert_allclose(found["joint_score_a_fb"], c / (0.375 * (1 + c**2) + a * c), rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.parametrize("bounds", [(0.5, 0.5), (-0.7, 0.7)])
+def test_weighted_events_have_the_same_moments(bounds):
+    """40k events keep their weights, which sum to the cross section; mean angles within 5 standard errors."""
+    drawn = draw(*bounds, overweight=None)
+    assert drawn.is_weighted
+    found = events(*bounds, overweight=None)
+    weight, c, a = (found[name] for name in ("weight", "cos_theta_mu", "theta_a_fb"))
+    assert weight.std() > 0.1 * weight.mean()
+    error = weight.std() / N_EVENTS**0.5 * N_EVENTS
+    assert abs(weight.sum() - 1) < 5 * error
+    excess = c - 2 * a / 3  # E[c] = 2A/3
+    assert abs(weight @ excess) < 5 * np.sqrt(np.sum((weight * excess) ** 2))
+
+
 @pytest.mark.parametrize("overweight", [0.0, 1e-3, 0.05])
 def test_weights_sum_to_the_cross_section(overweight):
     """40k events; what lies above the maximum keeps its excess, so that the sum is 1 pb within five standard errors."""

@@ -32,7 +32,7 @@ HISTORY = TableSchema(
         Column("validation_loss", "1", "validation loss"),
     ),
 )
-PULLS = TableSchema("pulls", 1, (Column("pull", "1", "pull", "pull"),))
+PULLS = TableSchema("pulls", 1, (Column("pull", "1", "pull", "pull"), Column("weight", "pb", "weight")))
 CALIBRATION_COLUMNS = (
     "level",
     "coverage",
@@ -170,7 +170,7 @@ def _columns() -> list[tuple[TableSchema, dict]]:
             HISTORY,
             {"epoch": epoch, "train_loss": 1 / epoch, "validation_loss": 1 / epoch + 0.001 * (epoch - 15.0) ** 2},
         ),
-        (PULLS, {"pull": np.random.default_rng(2).normal(size=500)}),
+        (PULLS, {"pull": np.random.default_rng(2).normal(size=500), "weight": np.full(500, 0.1)}),
         (CALIBRATION, calibration),
         (DIAGNOSTICS, {"parameter": ["a", "b"], "rhat": [1.0, 1.01], "ess": [900.0, 400.0], "n_divergent": [0, 0]}),
         (

@@ -41,8 +41,9 @@ class PullsFigure(AbstractFigure):
     def _pulls(self, axes: Axes, table: Table) -> None:
         pulls = table.data["pull"].to_numpy()
         axis = hist.axis.Regular(50, -5, 5)
-        counts, error = sums(pulls, np.ones_like(pulls), axis)
-        per_event = 1 / (len(pulls) * axis.widths)
+        weights = table.data["weight"].to_numpy()
+        counts, error = sums(pulls, weights, axis)
+        per_event = 1 / (weights.sum() * axis.widths)
         axes.stairs(counts * per_event, axis.edges, color=NETWORK, fill=True, alpha=0.25)
         marks: Style = {"fmt": ".", "ms": 3, "lw": 0.8, "color": NETWORK, "label": "held-out events"}
         axes.errorbar(axis.centers, counts * per_event, error * per_event, **marks)

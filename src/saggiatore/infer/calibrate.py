@@ -31,6 +31,7 @@ PULLS = TableSchema(
         Column("std_stat", "1", "standard deviation of the score over the posterior", r"$\sigma_{\rm stat}$"),
         Column("std_noise", "1", "standard deviation of the joint score at fixed features", r"$\sigma_{\rm noise}$"),
         Column("pull", "1", "(joint_score - mean) / sqrt(std_stat^2 + std_noise^2)", "pull"),
+        Column("weight", "pb", "Monte Carlo weight"),
     ),
 )
 CALIBRATION = TableSchema(
@@ -101,6 +102,7 @@ def pulls_columns(events: Evaluated, n_rows: int) -> dict[str, np.ndarray]:
         "std_stat": np.sqrt(events.var_stat),
         "std_noise": np.sqrt(events.var_noise),
         "pull": events.pull,
+        "weight": events.weight,
     }
     return {name: values[:n_rows] for name, values in columns.items()}
 

@@ -1,12 +1,15 @@
-r"""Unweighted events with their joint score, batch by batch.
+r"""Events with their joint score, batch by batch.
 
 An event is drawn from p(theta) p(u, k|theta): theta from the study's ranges, then u by accept-reject in proportion to
 w(u|theta) / sigma(theta), then the flavour channel k in proportion to its share of w. The joint score and the
-observables are computed for accepted events only.
+observables are computed for accepted events only. Weighted events skip accept-reject: each point inside the cuts keeps
+w / sigma as its weight. The sampler goes further into the tails than the rate does, so that expectation values of
+quantities that grow there need fewer of them.
 """
 
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -37,12 +40,17 @@ class Draw(eqx.Module):
     cross_section: CrossSection
     low: Theta
     high: Theta
-    max_ratio: Scalar  # maximum of w(u|theta) / sigma(theta)
-    kept_fraction: Scalar  # of the rate, below the maximum
+    max_ratio: Scalar  # maximum of w(u|theta) / sigma(theta); its mean inside the cuts for weighted events
+    kept_fraction: Scalar  # of the rate, below the maximum; 1 for weighted events
+    is_weighted: bool = eqx.field(static=True, default=False)
+
+    def weighted(self, inside_fraction: Scalar) -> "Draw":
+        """The same without accept-reject, given the fraction of all points that pass the cuts."""
+        return replace(self, max_ratio=1 / jnp.asarray(inside_fraction), kept_fraction=jnp.ones(()), is_weighted=True)
 
 
 class Trials(eqx.Module):
-    """One batch of proposals; `ratio` is the weight over the maximum."""
+    """One batch of proposals; `ratio` is the weight over `Draw.max_ratio`."""
 
     u: Float[Array, "event dim"]
     theta: Float[Array, "event theta"]
@@ -69,8 +77,8 @@ def events_schema(process: AbstractProcess) -> TableSchema:
     return TableSchema("events", 1, tuple(columns))
 
 
-def survey(draw: Draw, overweight: float, *, key: PRNGKeyArray) -> Draw:
-    """`draw` with its maximum measured on weights over the whole range of theta.
+def survey(draw: Draw, overweight: float | None, *, key: PRNGKeyArray) -> Draw:
+    """`draw` with its maximum measured on weights over the whole range of theta; weighted if `overweight` is None.
 
     Raises:
         EventError: if the cross section is not positive somewhere in the range.
@@ -82,6 +90,8 @@ def survey(draw: Draw, overweight: float, *, key: PRNGKeyArray) -> Draw:
         spectrum = spectrum.add(_checked(try_batch(trial, key, jnp.asarray(number))).ratio)
     if not float(spectrum.rate.sum()) > 0:
         raise EmptyRegionError("no point of the survey passes the cuts. Widen the cuts, or check the theta range.")
+    if overweight is None:
+        return draw.weighted(spectrum.number.sum() / (_SURVEY * BATCH))
     maximum = spectrum.max_weight(overweight)
     kept = spectrum.kept_fraction(maximum)
     return eqx.tree_at(lambda d: (d.max_ratio, d.kept_fraction), draw, (jnp.asarray(maximum), jnp.asarray(kept)))
@@ -111,7 +121,7 @@ def generate(draw: Draw, n_events: int, n_total: int, *, key: PRNGKeyArray) -> I
                 bar.update(n_now)
                 if n_done == n_events:
                     text = f"{n_over} of {n_events} events lie above the maximum weight and keep the excess"
-                    bar.write(text, file=sys.stderr)
+                    bar.write("" if draw.is_weighted else text, file=sys.stderr)
                     return
 
 
@@ -135,7 +145,7 @@ def try_batch(draw: Draw, key: PRNGKeyArray, number: Array) -> Trials:
         theta = draw.low + (draw.high - draw.low) * place
         u, weight = proposed_weight(draw.process, draw.sampler, v, theta)
         ratio = weight / (draw.cross_section(theta) * draw.max_ratio)
-        return u, theta, ratio, chance[1], accept(ratio, chance[0])
+        return u, theta, ratio, chance[1], ratio > 0 if draw.is_weighted else accept(ratio, chance[0])
 
     return Trials(*over_events(trial, points))
 
@@ -182,7 +192,7 @@ def _describe(draw: Draw, n_total: Array, u: Array, theta: Array, ratio: Array, 
         score, mean, variance = channels.score[channel], channels.mean(), channels.variance()
         pdg = jnp.array(process.channels)[channel]
         share = draw.cross_section(theta) * draw.kept_fraction / n_total
-        row = {"weight": share * excess(ratio), **measure(process, momenta)}
+        row = {"weight": share * (ratio if draw.is_weighted else excess(ratio)), **measure(process, momenta)}
         for i, name in enumerate(process.parameters):
             row |= {f"theta_{name}": theta[i], f"joint_score_{name}": score[i]}
             row |= {f"parton_score_{name}": mean[i], f"flavour_variance_{name}": variance[i]}

@@ -18,6 +18,11 @@ class EventsSection(Spec):
     sampler: SamplerLabel
     n_events: int = Field(ge=1, description="events of all shards together")
     n_shards: int = Field(1, ge=1, description="jobs that share the work, each with its own random stream")
+    unweighted: bool = Field(
+        True,
+        description="by accept-reject; false keeps every point inside the cuts with its weight, which measures tails "
+        "with fewer events: for testing rather than for learning",
+    )
     theta: dict[ParameterName, float | tuple[float, float]] = Field(
         {}, description="value, or [low, high] for uniform draws, of the parameters that are not zero"
     )

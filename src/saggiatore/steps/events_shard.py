@@ -1,4 +1,4 @@
-"""Draw one shard of unweighted events, with their joint score."""
+"""Draw one shard of events, with their joint score."""
 
 from pathlib import Path
 
@@ -53,9 +53,10 @@ def _prepare(job: Job[EventsSection], process: AbstractProcess, grid: Table, int
         max_ratio=jnp.asarray(row["max_weight"] / row["cross_section"]),
         kept_fraction=jnp.asarray(row["kept_fraction"]),
     )
+    is_unweighted = job.section.unweighted
     if not (low.any() or high.any()):
-        return draw
-    return survey(draw, upstream["overweight"], key=jax.random.key(job.stream("survey")))
+        return draw if is_unweighted else draw.weighted(row["cut_efficiency"])
+    return survey(draw, upstream["overweight"] if is_unweighted else None, key=jax.random.key(job.stream("survey")))
 
 
 def _theta_range(section: EventsSection, process: AbstractProcess) -> tuple[Theta, Theta]:
