@@ -21,6 +21,7 @@ LAYERS = [
     {"job"},
     {"physics"},
     {"integrate"},
+    {"formats"},
     {"models"},
     {"tasks"},
     {"learn"},

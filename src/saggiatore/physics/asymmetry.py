@@ -13,6 +13,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from pydantic import Field
 
+from saggiatore.physics.colour import Flow
 from saggiatore.physics.process import AbstractProcess, Channel, Observable
 from saggiatore.spec import Spec
 from saggiatore.types import Flag, Momenta, Scalar, Theta, UnitPoint
@@ -63,6 +64,7 @@ class Asymmetry(AbstractProcess):
 
     dim: ClassVar[int] = 2
     legs: ClassVar[tuple[str, ...]] = ("electron along +z", "positron", "negative muon", "positive muon")
+    colour_flows: ClassVar[tuple[Flow, ...]] = ((),)
     observables: ClassVar[Mapping[str, Observable]] = MappingProxyType(
         {
             "cos_theta_mu": Observable(

@@ -15,7 +15,8 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from saggiatore.types import Array, Flag, Int, Momenta, Scalar, Theta, UnitPoint
+from saggiatore.physics.colour import Flow
+from saggiatore.types import Array, Flag, Float, Int, Momenta, Scalar, Theta, UnitPoint
 
 Channel = Int[Array, ""]  # place in a process's `channels`
 
@@ -46,6 +47,8 @@ class AbstractProcess(eqx.Module):
     parameters: eqx.AbstractVar[tuple[str, ...]]
     channels: eqx.AbstractVar[tuple[tuple[int, ...], ...]]  # flavour channels: PDG numbers of the legs
 
+    colour_flows: eqx.AbstractClassVar[tuple[Flow, ...]]
+
     @abc.abstractmethod
     def momenta(self, u: UnitPoint) -> tuple[Momenta, Scalar]:
         """Map a point of the unit hypercube to all momenta (incoming first, GeV) and log|dPhi/du|.
@@ -64,6 +67,10 @@ class AbstractProcess(eqx.Module):
     @abc.abstractmethod
     def channel_rate(self, momenta: Momenta, channel: Channel, theta: Theta) -> Scalar:
         """The rate of one flavour channel; `rate` is the sum over all, in fewer steps."""
+
+    def colour_rates(self, momenta: Momenta, channel: Channel, theta: Theta) -> Float[Array, " flow"]:
+        """How likely each of `colour_flows` is, up to a factor: leading colour, without interference of flows."""
+        return jnp.ones(len(self.colour_flows))
 
 
 def n_theta(process: AbstractProcess) -> int:

@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 
 from saggiatore.physics import electroweak as ew
 from saggiatore.physics import parton_density
+from saggiatore.physics.colour import Flow
 from saggiatore.physics.helicity import contractions
 from saggiatore.physics.kinematics import pseudorapidity, transverse_momentum
 from saggiatore.physics.matrix_element import MatrixElement
@@ -123,6 +124,7 @@ class WbfHiggs(AbstractProcess):
         "backward jet",
         "Higgs boson",
     )
+    colour_flows: ClassVar[tuple[Flow, ...]] = (((0, 2), (1, 3)), ((0, 3), (1, 2)))
     observables: ClassVar[Mapping[str, Observable]] = JET_OBSERVABLES
 
     sqrt_s: float = eqx.field(static=True)  # GeV
@@ -170,6 +172,12 @@ class WbfHiggs(AbstractProcess):
         amplitudes = chirality_amplitudes(momenta, theta @ self.directions, widths=False)
         square = channel_square(self.couplings_t[channel], self.couplings_u[channel], amplitudes)
         return self._flux(x_1, x_2) * luminosity * square
+
+    def colour_rates(self, momenta: Momenta, channel: Channel, theta: Theta) -> Float[Array, " flow"]:
+        """Squares of the two ways to join the quark lines; their interference is of subleading colour."""
+        amplitudes = chirality_amplitudes(momenta, theta @ self.directions, widths=False)
+        t, u = self.couplings_t[channel], self.couplings_u[channel]
+        return jnp.stack([channel_square(*pair, amplitudes) for pair in ((t, 0 * u), (0 * t, u))])
 
     def _fractions(self, momenta: Momenta) -> tuple[Scalar, Scalar]:
         return 2 * momenta[0, 0] / self.sqrt_s, 2 * momenta[1, 0] / self.sqrt_s

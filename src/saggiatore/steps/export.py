@@ -1,0 +1,131 @@
+"""Command `export`: an event table as a Les Houches, ROOT or CSV file, for everyone else's tools."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+
+from saggiatore.errors import StudyError
+from saggiatore.formats.flat import write_csv, write_root
+from saggiatore.formats.lhe import Event, Run, write_lhe
+from saggiatore.integrate.reweight import reweight
+from saggiatore.physics.colour import line_numbers
+from saggiatore.physics.electroweak import ALPHA
+from saggiatore.physics.process import AbstractProcess
+from saggiatore.registry import load
+from saggiatore.tables import iterate_table, read_header
+from saggiatore.types import Float, Int
+
+ROWS = 4096
+_PARTS = ("e", "px", "py", "pz")
+_PROTON = 2212
+
+
+def run(*, events: Path, out: Path, points: str = "") -> None:
+    """Write `events` (an event table of this project) to `out`: .lhe, .lhe.gz, .root or .csv.
+
+    `points` are parameter points such as "c_wwt=1; c_wwt=-1": a Les Houches file then carries the weight of each event
+    there as an <rwgt> entry, point_1, point_2, ...
+
+    Raises:
+        StudyError: if the suffix is none of these, or a point names no parameter.
+        SchemaError: if the table is no event table.
+    """
+    if out.name.endswith((".lhe", ".lhe.gz")):
+        _export_lhe(events, out, points)
+        return
+    writers = {".root": write_root, ".csv": write_csv}
+    if out.suffix not in writers:
+        raise StudyError(f"--out {out}: the name should end in .lhe, .lhe.gz, .root or .csv.")
+    if points:
+        raise StudyError(f"--points {points}: only Les Houches files carry weights at further points; leave it out.")
+    schema, _ = read_header(events, "events")
+    writers[out.suffix](out, schema, iterate_table(events, "events"))
+
+
+def _export_lhe(events: Path, out: Path, points: str) -> None:
+    _, origin = read_header(events, "events")
+    made = origin["spec"]
+    spec = load("process", made["process"]["kind"]).model_validate(made["process"])
+    process = spec.build()
+    thetas = parameter_points(points, process.parameters)
+    n_events, total, square = 0, 0.0, 0.0
+    for batch in iterate_table(events, "events"):
+        weights = batch["weight"].to_numpy()
+        n_events, total, square = n_events + len(weights), total + weights.sum(), square + (weights**2).sum()
+    beams, energy = _beams(spec, events)
+    write_lhe(
+        out,
+        Run(
+            beams=beams,
+            beam_energy=energy,
+            cross_section=float(total),
+            cross_section_error=float(max(square - total**2 / n_events, 0.0) ** 0.5),
+            scale=float(getattr(spec, "factorisation_scale", energy)),
+            alpha_em=ALPHA,
+            points={f"point_{number}": text for number, text in enumerate(thetas, start=1)},
+            comment=f"Saggiatore: study {made['study']}, events {made['label']}, code {origin['code']}",
+        ),
+        _events(process, events, np.array(list(thetas.values())).reshape(-1, len(process.parameters)), n_events),
+    )
+
+
+def _beams(spec: object, events: Path) -> tuple[tuple[int, int], float]:
+    """PDG numbers of the beams and the energy of each, GeV: protons, or the first event's incoming legs."""
+    sqrt_s = getattr(spec, "sqrt_s", None)
+    if sqrt_s is not None:
+        return (_PROTON, _PROTON), sqrt_s / 2
+    first = next(iterate_table(events, "events", rows=1)).iloc[0]
+    return (int(first["leg0_pdg"]), int(first["leg1_pdg"])), float(first["leg0_e"])
+
+
+def parameter_points(points: str, parameters: tuple[str, ...]) -> dict[str, Float[np.ndarray, " theta"]]:
+    """Theta at each point of a text such as "a=1; a=-1,b=2"; parameters that are not named are zero.
+
+    Raises:
+        StudyError: if a point names no parameter, or a value is no finite number.
+    """
+    found = {}
+    for text in filter(None, (point.strip() for point in points.split(";"))):
+        theta = dict.fromkeys(parameters, 0.0)
+        for item in text.split(","):
+            name, _, value = (part.strip() for part in item.partition("="))
+            if name not in theta:
+                raise StudyError(f"--points: no parameter is called '{name}'; there are {', '.join(parameters)}.")
+            try:
+                theta[name] = float(value)
+            except ValueError:
+                raise StudyError(f"--points: '{item}' is not name=number, such as {name}=1.") from None
+        found[text] = np.array(list(theta.values()))
+        if not np.isfinite(found[text]).all():
+            raise StudyError(f"--points: '{text}' has a value that is not finite.")
+    return found
+
+
+def _events(
+    process: AbstractProcess, events: Path, points: Float[np.ndarray, "point theta"], n_events: int
+) -> Iterator[Event]:
+    """Events of the table, their weights times their number."""
+    channels = {legs: number for number, legs in enumerate(process.channels)}
+    lots = np.random.default_rng(0)  # colour flows are a convention for showers: the same table gives the same file
+    for batch in iterate_table(events, "events", ROWS):
+        momenta, pdg = _legs(batch, len(process.legs))
+        theta = batch[[f"theta_{name}" for name in process.parameters]].to_numpy(float)
+        numbers = np.array([channels[tuple(legs)] for legs in pdg.tolist()])
+        rows = np.arange(ROWS) % len(batch)  # one compiled shape
+        padded = [jnp.asarray(column[rows]) for column in (momenta, numbers, theta)]
+        found = reweight(process, padded[0], padded[1], padded[2], jnp.asarray(points))
+        ratios, flows = (np.asarray(part)[: len(batch)] for part in found)
+        below = np.cumsum(flows, axis=1) / flows.sum(axis=1, keepdims=True)
+        drawn = (below > lots.random((len(batch), 1))).argmax(axis=1)
+        for row, weight in enumerate((batch["weight"].to_numpy() * n_events).tolist()):
+            colour = line_numbers(process.colour_flows[drawn[row]], pdg[row])
+            yield Event(weight, pdg[row], momenta[row], colour, weight * ratios[row])
+
+
+def _legs(batch: pd.DataFrame, n_legs: int) -> tuple[Float[np.ndarray, "event leg 4"], Int[np.ndarray, "event leg"]]:
+    names = [f"leg{leg}_{part}" for leg in range(n_legs) for part in _PARTS]
+    pdg = batch[[f"leg{leg}_pdg" for leg in range(n_legs)]].to_numpy(int)
+    return batch[names].to_numpy(float).reshape(-1, n_legs, 4), pdg
