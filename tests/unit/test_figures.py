@@ -10,7 +10,7 @@ from PIL import Image
 from synthetic import write_study
 
 from saggiatore.errors import SchemaError, StudyError
-from saggiatore.figures.base import central_range, profile
+from saggiatore.figures.base import central_range, profile, score_range
 from saggiatore.figures.style import axis_label, style
 from saggiatore.job import Job
 from saggiatore.registry import REGISTRY
@@ -160,12 +160,21 @@ def test_a_profile_finds_mean_spread_and_error():
 def test_a_range_cuts_long_tails_only():
     rng = np.random.default_rng(4)
     flat = rng.uniform(-np.pi, np.pi, 10_000)
-    assert central_range(flat) == (flat.min(), flat.max())
+    assert central_range(flat, np.ones(10_000)) == (flat.min(), flat.max())
     tailed = rng.standard_t(2, 10_000)
-    low, high = central_range(tailed)
+    low, high = central_range(tailed, np.ones(10_000))
     inside = np.mean((tailed > low) & (tailed < high))
     assert 0.985 < inside < 0.995
-    assert central_range(np.ones(5)) == (0.5, 1.5)
+    assert central_range(np.ones(5), np.ones(5)) == (0.5, 1.5)
+
+
+def test_a_range_follows_the_weights():
+    """Half of the points carry next to no weight: they move no axis."""
+    rng = np.random.default_rng(5)
+    bulk, far = rng.normal(size=5000), rng.normal(50, 10, size=5000)
+    values, weights = np.concatenate([bulk, far]), np.repeat([1.0, 1e-6], 5000)
+    assert central_range(values, weights)[1] < 4
+    assert score_range(values, weights)[1] < 4
 
 
 def test_figures_need_no_jax():

@@ -35,20 +35,24 @@ class AbstractFigure(abc.ABC):
         """What is shown. ``{information.network}`` stands for that entry of numbers.json: no number is typed."""
 
 
-def central_range(values: np.ndarray, tail: float = 0.005) -> tuple[float, float]:
-    """Range of an axis: everything, except that a long tail is cut where `tail` of the events lie beyond."""
+def central_range(values: np.ndarray, weights: np.ndarray, tail: float = 0.005) -> tuple[float, float]:
+    """Range of an axis: everything, except that a long tail is cut where `tail` of the weight lies beyond."""
     low, high = float(values.min()), float(values.max())
-    inner_low, inner_high = (float(edge) for edge in np.quantile(values, (tail, 1 - tail)))
+    inner_low, inner_high = _quantiles(values, weights, (tail, 1 - tail))
     margin = 0.05 * (inner_high - inner_low)
     low = low if inner_low - low < margin else inner_low
     high = high if high - inner_high < margin else inner_high
     return (low, high) if high > low else (low - 0.5, high + 0.5)
 
 
-def score_range(values: np.ndarray, tail: float = 0.002) -> tuple[float, float]:
-    """Range symmetric about zero that leaves `tail` of the events out."""
-    edge = float(np.quantile(np.abs(values), 1 - tail))
+def score_range(values: np.ndarray, weights: np.ndarray, tail: float = 0.002) -> tuple[float, float]:
+    """Range symmetric about zero that leaves `tail` of the weight out."""
+    (edge,) = _quantiles(np.abs(values), weights, (1 - tail,))
     return (-edge, edge) if edge > 0 else (-1.0, 1.0)
+
+
+def _quantiles(values: np.ndarray, weights: np.ndarray, levels: tuple[float, ...]) -> list[float]:
+    return np.quantile(values, levels, weights=weights, method="inverted_cdf").tolist()
 
 
 @dataclass(frozen=True)

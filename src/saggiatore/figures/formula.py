@@ -66,7 +66,7 @@ class FormulaFigure(AbstractFigure):
 
     def _profiles(self, axes: Axes, table: Table, column: Column) -> None:
         values, weights = values_of(table, column.name), values_of(table, "weight")
-        axis = hist.axis.Regular(self.n_bins, *central_range(values))
+        axis = hist.axis.Regular(self.n_bins, *central_range(values, weights))
         network, formula = (
             profile(values, values_of(table, f"score_{name}"), weights, axis) for name in (self.network, self.formula)
         )
@@ -86,7 +86,8 @@ class FormulaFigure(AbstractFigure):
 
     def _plane(self, axes: Axes, table: Table) -> None:
         learned, formula = (values_of(table, f"score_{name}") for name in (self.network, self.formula))
-        density(axes, learned, formula, values_of(table, "weight"), score_range(learned), 80)
+        weights = values_of(table, "weight")
+        density(axes, learned, formula, weights, score_range(learned, weights), 80)
         axes.axline((0, 0), slope=1, color=TRUTH, lw=0.8, ls="--")
         axes.set_xlabel(f"score of {readable(self.network)}")
         axes.set_ylabel(f"score of {readable(self.formula)}")

@@ -66,7 +66,7 @@ class ObservablesFigure(AbstractFigure):
 
     def _panel(self, upper: Axes, lower: Axes, table: Table, column: Column) -> None:
         values, weights = values_of(table, column.name), values_of(table, "weight")
-        axis = hist.axis.Regular(self.n_bins, *central_range(values))
+        axis = hist.axis.Regular(self.n_bins, *central_range(values, weights))
         density = 1 / (weights.sum() * axis.widths)
         per = "" if column.unit == "1" else f" [{unit_label(column.unit)}$^{{-1}}$]"
         height, error = sums(values, weights, axis)

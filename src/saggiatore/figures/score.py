@@ -14,6 +14,8 @@ from saggiatore.figures.base import AbstractFigure, Inputs, profile, score_range
 from saggiatore.figures.style import DENSITY, FORMULA, TRUTH, axis_label, new_figure, readable
 from saggiatore.spec import Label, ScoresLabel, Spec
 
+_FAINTEST = 1e-6  # of the fullest bin, what still gets a colour of its own
+
 
 class ScoreFigureSpec(Spec):
     """Learned against joint score; `of` is the name of a score in the table."""
@@ -38,7 +40,7 @@ class ScoreFigure(AbstractFigure):
         table = inputs.tables["scores"]
         learned, joint = values_of(table, f"score_{self.of}"), values_of(table, "joint_score")
         weights = values_of(table, "weight")
-        low, high = score_range(np.concatenate([learned, joint]))
+        low, high = score_range(np.concatenate([learned, joint]), np.concatenate([weights, weights]))
         figure = new_figure(5.8, 4.8)
         axes = figure.subplots()
         density(axes, learned, joint, weights, (low, high), self.n_bins)
@@ -70,11 +72,13 @@ def density(
     histogram = hist.Hist(
         hist.axis.Regular(n_bins, *span), hist.axis.Regular(n_bins, *span), storage=hist.storage.Double()
     )
-    histogram.fill(across, up, weight=weights / weights.mean())
-    counts = np.ma.masked_equal(histogram.values().T, 0)
+    histogram.fill(across, up, weight=weights / weights.sum())
+    share = np.ma.masked_equal(histogram.values().T, 0)
     edges = histogram.axes[0].edges
-    mesh = axes.pcolormesh(edges, edges, counts, norm=LogNorm(), cmap=DENSITY, rasterized=True)
-    bar = axes.figure.colorbar(mesh, ax=axes, label="events per bin", pad=0.01)
+    # weighted events go far beyond what an experiment sees; their colours would leave none for the bulk
+    norm = LogNorm(max(float(share.min()), _FAINTEST * float(share.max())), float(share.max()), clip=False)
+    mesh = axes.pcolormesh(edges, edges, share, norm=norm, cmap=DENSITY, rasterized=True)
+    bar = axes.figure.colorbar(mesh, ax=axes, label="fraction of events in the bin", pad=0.01)
     bar.ax.tick_params(which="both", direction="in")
     axes.set_xlim(*span)
     axes.set_ylim(*span)
