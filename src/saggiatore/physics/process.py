@@ -36,14 +36,16 @@ class Observable(NamedTuple):
 class AbstractProcess(eqx.Module):
     """A hard scattering whose rate can be differentiated in its parameters.
 
-    The rate of every process so far is a polynomial of degree two at most in `theta`; `integrate` relies on it when
-    events are drawn at several values of `theta`, and a law test checks it.
+    In the parameters that it names in `quadratic` the rate is jointly a polynomial of degree two at most, whatever the
+    others are: there the cross section is known for all theta, elsewhere to second order about theta = 0 only.
+    `integrate` relies on it when events are drawn at several values of `theta`, and a law test checks it.
     """
 
     dim: eqx.AbstractClassVar[int]
     observables: eqx.AbstractClassVar[Mapping[str, Observable]]
     legs: eqx.AbstractClassVar[tuple[str, ...]]  # names of the legs of `momenta`, incoming first
     parameters: eqx.AbstractVar[tuple[str, ...]]
+    quadratic: eqx.AbstractVar[tuple[str, ...]]  # of `parameters`
     channels: eqx.AbstractVar[tuple[tuple[int, ...], ...]]  # flavour channels: PDG numbers of the legs
 
     @abc.abstractmethod
@@ -69,6 +71,11 @@ class AbstractProcess(eqx.Module):
 def n_theta(process: AbstractProcess) -> int:
     """Number of theory parameters."""
     return len(process.parameters)
+
+
+def is_quadratic(process: AbstractProcess) -> bool:
+    """Whether the rate is a polynomial of degree two at most in all of theta."""
+    return set(process.quadratic) == set(process.parameters)
 
 
 def weight(process: AbstractProcess, u: UnitPoint, theta: Theta) -> Scalar:
