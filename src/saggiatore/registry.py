@@ -15,6 +15,7 @@ REGISTRY: dict[str, dict[str, str]] = {
         "asymmetry": "saggiatore.physics.asymmetry:AsymmetrySpec",
         "drell_yan": "saggiatore.physics.drell_yan:DrellYanSpec",
         "wbf_higgs": "saggiatore.physics.wbf_higgs:WbfHiggsSpec",
+        "zh": "saggiatore.physics.zh:ZhSpec",
     },
     "sampler": {
         "vegas": "saggiatore.integrate.vegas:VegasSpec",

@@ -6,7 +6,7 @@ by annihilation, which the cut on the distance of the jets removes, is left out.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 
 from saggiatore.physics import electroweak as ew
 from saggiatore.physics import parton_density
+from saggiatore.physics.dimension_six import Direction, in_hisz
 from saggiatore.physics.helicity import contractions
 from saggiatore.physics.kinematics import pseudorapidity, transverse_momentum
 from saggiatore.physics.matrix_element import MatrixElement
@@ -21,7 +22,7 @@ from saggiatore.physics.observables import JET_OBSERVABLES, delta_eta, m_jj
 from saggiatore.physics.parton_density import ScaledDensity, positive_xf
 from saggiatore.physics.phase_space import JetRegion, event, jet_variables, log_density, rapidity_range
 from saggiatore.physics.process import AbstractProcess, Channel, Observable
-from saggiatore.physics.wbf_amplitude import COEFFICIENTS, assignments, pair_propagators, vertex_amplitudes
+from saggiatore.physics.wbf_amplitude import assignments, pair_propagators, vertex_amplitudes
 from saggiatore.physics.wbf_channel import (
     channel_matrix_element,
     channel_square,
@@ -31,19 +32,10 @@ from saggiatore.physics.wbf_channel import (
 from saggiatore.physics.wbf_flavour_sum import Amplitudes, Generation, flavour_sum
 from saggiatore.spec import Label, Spec
 from saggiatore.types import Array, Flag, Float, Momenta, Scalar, Theta, UnitPoint
-from saggiatore.units import GEV2_PB, Energy, InverseTeV2
+from saggiatore.units import GEV2_PB, Energy
 
-# coefficients of -(c/Lambda^2)(phi^+ phi) V V, the normalisation of arXiv:2109.10414, in those of HISZ
-_IN_HISZ = {
-    **{name: (name, 1.0) for name in COEFFICIENTS},
-    **{f"c_{name}": (f"f_{name}", 4 / ew.G**2) for name in ("ww", "wwt")},
-    **{f"c_{name}": (f"f_{name}", 4 / ew.G_PRIME**2) for name in ("bb", "bbt")},
-}
 _GENERATIONS = ((2, 1, -2, -1), (4, 3, -4, -3))  # up, down, anti-up, anti-down
 _PT_SCALE = 60.0  # GeV; of the order of M_W, any value gives the same cross section
-
-_Coefficient = Literal["f_w", "f_ww", "f_bb", "f_wwt", "f_bbt", "c_ww", "c_wwt", "c_bb", "c_bbt"]  # keys of _IN_HISZ
-Direction = Annotated[dict[_Coefficient, InverseTeV2], Field(min_length=1)]
 
 
 class WbfCuts(Spec):
@@ -100,7 +92,7 @@ class WbfHiggsSpec(Spec):
             sqrt_s=self.sqrt_s,
             cuts=self.cuts,
             density=density,
-            directions=jnp.array([_in_hisz(direction) for direction in self.parameters.values()]),
+            directions=jnp.array([in_hisz(direction) for direction in self.parameters.values()]),
             parameters=tuple(self.parameters),
             quadratic=tuple(self.parameters),  # an amplitude has one dimension-six insertion at most
             channels=tuple((*entry.flavours, 25) for entry in channels),
@@ -178,14 +170,6 @@ class WbfHiggs(AbstractProcess):
 
     def _flux(self, x_1: Scalar, x_2: Scalar) -> Scalar:
         return GEV2_PB / (2 * x_1 * x_2 * self.sqrt_s**2)
-
-
-def _in_hisz(direction: Mapping[_Coefficient, float]) -> list[float]:
-    row = dict.fromkeys(COEFFICIENTS, 0.0)
-    for name, value in direction.items():
-        target, factor = _IN_HISZ[name]
-        row[target] += factor * value
-    return list(row.values())
 
 
 def _proton(density: ScaledDensity, x: Scalar) -> tuple[Generation, ...]:
