@@ -45,10 +45,10 @@ class ZhSpec(Spec):
             )
         heaviest = ew.M_Z if self.decay is None else self.decay.max_m_ll
         needed = (heaviest**2 + self.cuts.pt_z**2) ** 0.5 + (ew.M_H**2 + self.cuts.pt_z**2) ** 0.5
-        if needed >= self.sqrt_s:
+        if needed >= min(self.cuts.max_m_zh or self.sqrt_s, self.sqrt_s):
             raise ValueError(
-                f"Z and Higgs boson need {needed:g} GeV, sqrt_s is {self.sqrt_s:g} GeV; raise it, or lower pt_z or "
-                "max_m_ll."
+                f"Z and Higgs boson need {needed:g} GeV, more than sqrt_s or max_m_zh allow; raise those, or lower "
+                "pt_z or max_m_ll."
             )
         return self
 

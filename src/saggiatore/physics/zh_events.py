@@ -19,7 +19,7 @@ from saggiatore.physics.process import AbstractProcess, Channel, Observable
 from saggiatore.physics.wbf_amplitude import Coefficients
 from saggiatore.physics.zh_amplitude import emission, square
 from saggiatore.physics.zh_channel import helicities
-from saggiatore.physics.zh_observables import DECAY_OBSERVABLES, PRODUCTION_OBSERVABLES, m_ll, pt_z
+from saggiatore.physics.zh_observables import DECAY_OBSERVABLES, PRODUCTION_OBSERVABLES, m_ll, m_zh, pt_z
 from saggiatore.spec import Spec
 from saggiatore.types import Array, Flag, Float, Momenta, Scalar, Theta, UnitPoint
 from saggiatore.units import Energy
@@ -29,6 +29,9 @@ class ZhCuts(Spec):
     """Fiducial region of production."""
 
     pt_z: Energy = Field(0, ge=0, description="least transverse momentum of the Z boson")
+    max_m_zh: Energy | None = Field(
+        None, gt=0, description="greatest invariant mass of Z and Higgs boson, where an effective theory ends"
+    )
 
 
 class ZhDecay(Spec):
@@ -67,10 +70,11 @@ class Flight(eqx.Module):
         return boost_along_z(jnp.concatenate([annihilation.partons(self.s_hat), visible, higgs[None]]), self.rapidity)
 
 
-def fly(mass: Scalar, sqrt_s: float, min_pt: float, u: UnitPoint) -> Flight:
-    """Map four numbers to a Z boson of at least `min_pt` and a Higgs boson, flat in log s-hat, rapidity and cos."""
+def fly(mass: Scalar, sqrt_s: float, cuts: ZhCuts, u: UnitPoint) -> Flight:
+    """Map four numbers to Z and Higgs boson inside the cuts of production, flat in log s-hat, rapidity and cos."""
+    min_pt, highest = cuts.pt_z, min(cuts.max_m_zh or sqrt_s, sqrt_s)
     threshold = (jnp.sqrt(mass**2 + min_pt**2) + jnp.sqrt(ew.M_H**2 + min_pt**2)) ** 2
-    log_range = jnp.log(sqrt_s**2 / threshold)
+    log_range = jnp.log(highest**2 / threshold)
     s_hat = threshold * jnp.exp(log_range * u[0])
     rapidity, log_rapidity = annihilation.rapidity(sqrt_s, s_hat, u[1])
     square = (s_hat - (mass + ew.M_H) ** 2) * (s_hat - (mass - ew.M_H) ** 2) / (4 * s_hat)
@@ -126,6 +130,11 @@ class ZhSettings(eqx.Module):
         weights = jnp.zeros((2, 2)).at[place.is_reversed, place.quark_type].set(flux)
         return square(emission(weights), helicities(momenta, self.coefficients(theta)))
 
+    def accepts(self, momenta: Momenta) -> Flag:
+        """The cuts of production; the mapping covers no more, up to rounding."""
+        inside = pt_z(momenta) >= self.cuts.pt_z
+        return inside if self.cuts.max_m_zh is None else inside & (m_zh(momenta) <= self.cuts.max_m_zh)
+
     def coefficients(self, theta: Theta) -> Coefficients:
         """Coefficients at `theta`."""
         return theta @ self.directions
@@ -147,14 +156,14 @@ class ZhOnShell(AbstractProcess):
     channels: tuple[tuple[int, ...], ...] = eqx.field(static=True)
 
     def momenta(self, u: UnitPoint) -> tuple[Momenta, Scalar]:
-        """Events inside the cut on pT."""
-        flight = fly(jnp.asarray(ew.M_Z), self.settings.sqrt_s, self.settings.cuts.pt_z, u)
+        """Events inside the cuts."""
+        flight = fly(jnp.asarray(ew.M_Z), self.settings.sqrt_s, self.settings.cuts, u)
         z = annihilation.with_energy(flight.energy, flight.vector)
         return flight.event(z[None]), flight.log_jacobian
 
     def accepts(self, momenta: Momenta) -> Flag:
-        """The cut on pT; the mapping covers no more, up to rounding."""
-        return pt_z(momenta) >= self.settings.cuts.pt_z
+        """See `ZhSettings`."""
+        return self.settings.accepts(momenta)
 
     def rate(self, momenta: Momenta, theta: Theta) -> Scalar:
         """See `ZhSettings`."""
@@ -168,7 +177,8 @@ class ZhOnShell(AbstractProcess):
 class ZhLeptons(AbstractProcess):
     """A lepton pair and a Higgs boson; theta are multiples of the study's directions, zero the Standard Model.
 
-    Parity is the reflection of `zh_observables`: it changes the sign of the CP-odd coefficients.
+    Parity is the reflection of `zh_observables`: it changes the sign of the CP-odd coefficients, save for what the
+    widths of the exchanged bosons add.
     """
 
     dim: ClassVar[int] = 7
@@ -189,9 +199,9 @@ class ZhLeptons(AbstractProcess):
     channels: tuple[tuple[int, ...], ...] = eqx.field(static=True)
 
     def momenta(self, u: UnitPoint) -> tuple[Momenta, Scalar]:
-        """Events inside the cuts on the pT of the Z boson and on the mass of the leptons."""
+        """Events inside the cuts on production and on the mass of the leptons."""
         mass_squared, log_mass = self.pair_mass(u[4])
-        flight = fly(jnp.sqrt(mass_squared), self.settings.sqrt_s, self.settings.cuts.pt_z, u[:4])
+        flight = fly(jnp.sqrt(mass_squared), self.settings.sqrt_s, self.settings.cuts, u[:4])
         leptons = decay_products(flight, 2 * u[5] - 1, 2 * jnp.pi * (u[6] - 0.5))
         log_decay = log_mass - jnp.log(2 * jnp.pi) + jnp.log(4 * jnp.pi / (32 * jnp.pi**2))
         return flight.event(leptons), flight.log_jacobian + log_decay
@@ -199,8 +209,7 @@ class ZhLeptons(AbstractProcess):
     def accepts(self, momenta: Momenta) -> Flag:
         """All cuts; the mapping covers no more than those on the Z boson, up to rounding."""
         mass = m_ll(momenta)
-        inside = pt_z(momenta) >= self.settings.cuts.pt_z
-        inside &= (mass >= self.decay.m_ll) & (mass <= self.decay.max_m_ll)
+        inside = self.settings.accepts(momenta) & (mass >= self.decay.m_ll) & (mass <= self.decay.max_m_ll)
         for lepton in (momenta[2], momenta[3]):
             inside &= transverse_momentum(lepton) >= self.decay.pt_l
             if self.decay.abs_eta_l is not None:
