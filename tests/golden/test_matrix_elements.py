@@ -136,10 +136,17 @@ def test_quadratic_terms(polynomial, i, j):
 
 
 def test_rounding_limits_few_entries(polynomial):
-    """The allowance for rounding must not do the work: 98 % of the entries with W agree to 1e-9 of themselves."""
+    """The allowance for rounding must not do the work: 98 % of the entries with W agree to 1e-9 of themselves.
+
+    Interference of even with odd operators is left out: in Z h it is zero but for the width.
+    """
     data, _, gradient, hessian = polynomial
-    with_w = [i for i, name in enumerate(OPERATORS) if not name.startswith("FBB")]
-    pairs = list(itertools.combinations_with_replacement(with_w, 2))
+    with_w = [i for i, name in enumerate(OPERATORS) if "W" in name]
+    pairs = [
+        (i, j)
+        for i, j in itertools.combinations_with_replacement(with_w, 2)
+        if OPERATORS[i].endswith("T") == OPERATORS[j].endswith("T")
+    ]
     found = [gradient[:, i] for i in with_w] + [hessian[:, i, j] for i, j in pairs]
     names = [f"lin_{OPERATORS[i]}" for i in with_w] + [f"quad_{OPERATORS[i]}_{OPERATORS[j]}" for i, j in pairs]
     expected = data[names].to_numpy().T

@@ -4,7 +4,7 @@ Included: annihilation of u, d, s and c quarks at leading order through a Z boso
 `wbf_amplitude`, through a photon; with the decay $Z \to \mu^- \mu^+$ all spin correlations, the width of the Z, and
 pairs from a virtual photon by the same vertices. Left out: bottom quarks, gluon fusion $g g \to Z h$ (15 % of the rate
 at 13 TeV), the decay of the Higgs boson, operators that couple fermions to Z h directly, and all radiation. At most one
-dimension-six insertion an amplitude. Where CP-odd coefficients show, see arXiv:1409.5449 and arXiv:1912.07628.
+dimension-six insertion an amplitude. Where CP-odd coefficients show, see arXiv:1309.4819 and arXiv:1912.07628.
 """
 
 from typing import Literal
