@@ -60,7 +60,7 @@ def eta_plus(momenta: Momenta) -> Scalar:
 LEPTON_PAIR_OBSERVABLES: Mapping[str, Observable] = MappingProxyType(
     {
         "m_ll": Observable(m_ll, "GeV", r"$m_{\ell\ell}$", "invariant mass of the leptons"),
-        "x_ll": Observable(x_ll, "1", r"$m_{\ell\ell}/\mathrm{TeV}$", "invariant mass of the leptons over 1 TeV"),
+        "x_ll": Observable(x_ll, "1", r"$x_{\ell\ell}$", "invariant mass of the leptons over 1 TeV"),
         "y_ll": Observable(y_ll, "1", r"$y_{\ell\ell}$", "rapidity of the lepton pair", parity=-1),
         "cos_theta_star": Observable(
             cos_theta_star,

@@ -78,7 +78,7 @@ def _at_rest(momenta: Momenta) -> Float[Array, "leg 4"]:
 
 _PRODUCTION = {
     "pt_z": Observable(pt_z, "GeV", r"$p_{T,Z}$", "transverse momentum of the Z boson, and of the Higgs boson"),
-    "x_z": Observable(x_z, "1", r"$p_{T,Z}/m_Z$", "transverse momentum of the Z boson over its mass"),
+    "x_z": Observable(x_z, "1", r"$x_Z$", "transverse momentum of the Z boson over its mass"),
     "m_zh": Observable(m_zh, "GeV", r"$m_{Zh}$", "invariant mass of Z and Higgs boson"),
     "y_zh": Observable(y_zh, "1", r"$y_{Zh}$", "rapidity of Z and Higgs boson together"),
     "cos_theta_star": Observable(
