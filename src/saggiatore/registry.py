@@ -13,7 +13,9 @@ from saggiatore.spec import Spec
 REGISTRY: dict[str, dict[str, str]] = {
     "process": {
         "asymmetry": "saggiatore.physics.asymmetry:AsymmetrySpec",
+        "drell_yan": "saggiatore.physics.drell_yan:DrellYanSpec",
         "wbf_higgs": "saggiatore.physics.wbf_higgs:WbfHiggsSpec",
+        "zh": "saggiatore.physics.zh:ZhSpec",
     },
     "sampler": {
         "vegas": "saggiatore.integrate.vegas:VegasSpec",

@@ -116,11 +116,23 @@ def test_rate_does_not_depend_on_the_azimuth(compiled, theta):
     np.testing.assert_allclose(*rates, rtol=1e-9)
 
 
-def test_rate_is_quadratic_in_theta(compiled, theta):
-    """Third differences vanish along a direction."""
-    r = [np.asarray(compiled.rate(compiled.momenta, k * theta))[compiled.inside] for k in range(4)]
+def test_rate_is_quadratic_where_the_process_says_so(compiled, theta):
+    """Third differences vanish along a direction of the parameters in `quadratic`, wherever the others are."""
+    process = compiled.process
+    assert set(process.quadratic) <= set(process.parameters)
+    is_quadratic = jnp.array([name in process.quadratic for name in process.parameters])
+    r = [
+        np.asarray(compiled.rate(compiled.momenta, jnp.where(is_quadratic, k * theta, theta)))[compiled.inside]
+        for k in range(4)
+    ]
     assert (np.abs(r[3] - 3 * r[2] + 3 * r[1] - r[0]) < 1e-11 * (r[0] + r[3])).all()
-    assert (np.abs(r[3] - r[0]) > 1e-9 * r[0]).mean() > 0.9
+
+
+def test_rate_depends_on_each_parameter(compiled, theta):
+    reference = np.asarray(compiled.rate(compiled.momenta, jnp.zeros_like(theta)))[compiled.inside]
+    for step in jnp.diag(3 * theta):
+        moved = np.asarray(compiled.rate(compiled.momenta, step))[compiled.inside]
+        assert (np.abs(moved - reference) > 1e-9 * reference).mean() > 0.9
 
 
 def test_score_is_the_slope_of_the_log_rate(compiled, theta):

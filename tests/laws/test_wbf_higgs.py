@@ -23,8 +23,8 @@ SPEC = {
     "cuts": {"pt_j": "20 GeV", "abs_eta_j": 5, "delta_eta_jj": 2, "m_jj": "400 GeV"},
     "parameters": {"even": {"f_w": "1 TeV^-2", "f_bb": "3 TeV^-2"}, "odd": {"c_wwt": "1 TeV^-2", "f_bbt": "-2 TeV^-2"}},
 }
-POINT = jnp.array([1.0, -2.0, 3.0, 4.0, -5.0])  # f_w, f_ww, f_bb, f_wwt, f_bbt, TeV^-2
-ODD = jnp.array([1.0, 1.0, 1.0, -1.0, -1.0])
+POINT = jnp.array([1.0, 2.0, -2.0, 3.0, 4.0, -5.0])  # f_w, f_b, f_ww, f_bb, f_wwt, f_bbt, TeV^-2
+ODD = jnp.array([1.0, 1.0, 1.0, 1.0, -1.0, -1.0])
 REFLECTION = jnp.array([1.0, 1.0, -1.0, 1.0])  # py -> -py
 
 
@@ -195,7 +195,7 @@ def test_electroweak_parameters_are_madgraphs():
 
 
 def test_directions_are_in_the_hisz_basis(process):
-    expected = np.array([[1, 0, 3, 0, 0], [0, 0, 0, 4 / ew.G**2, -2]])
+    expected = np.array([[1, 0, 0, 3, 0, 0], [0, 0, 0, 0, 4 / ew.G**2, -2]])
     np.testing.assert_allclose(process.directions, expected)
 
 

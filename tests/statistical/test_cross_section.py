@@ -11,10 +11,11 @@ import pytest
 from scipy import stats
 
 from saggiatore.integrate.events import Draw, generate
-from saggiatore.integrate.integral import CrossSection, _nodes, integral_schema, measure
+from saggiatore.integrate.integral import CrossSection, _by_derivatives, _by_nodes, _nodes, integral_schema, measure
 from saggiatore.integrate.vegas import VegasSpec
 from saggiatore.physics.asymmetry import AsymmetrySpec
 from saggiatore.physics.wbf_higgs import WbfHiggsSpec
+from saggiatore.physics.zh import ZhSpec
 from saggiatore.tables import read_table, write_table
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "wbf_t_r13.parquet"
@@ -98,6 +99,23 @@ def test_nodes_give_the_weight_at_any_theta():
 
     assert not nodes[0].any()
     np.testing.assert_allclose(solve @ [polynomial(*node) for node in nodes], coefficients, rtol=1e-12)
+
+
+def test_derivatives_are_those_of_the_polynomial():
+    """Where the rate is a parabola, nodes and derivatives are the same numbers; two parameters, event by event."""
+    process = ZhSpec(
+        sqrt_s="13 TeV",
+        parton_density="NNPDF23_lo_as_0130_qed",
+        factorisation_scale="125 GeV",
+        parameters={"c_wwt": {"c_wwt": "1 TeV^-2"}, "f_b": {"f_b": "1 TeV^-2"}},
+    ).build()
+    sampler = VegasSpec().build(process.dim)
+    v = jax.random.uniform(jax.random.key(14), (256, process.dim))
+    found, expected = (
+        np.asarray(jax.jit(jax.vmap(lambda point, f=f: f(process, sampler, point)))(v))
+        for f in (_by_derivatives, _by_nodes)
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12 * np.abs(expected).max())
 
 
 def test_the_oracle_is_one_picobarn():

@@ -158,6 +158,28 @@ class Empty(Asymmetry):
         return momenta[0, 0] < 0
 
 
+def test_a_parameter_that_is_not_quadratic_cannot_be_moved(tmp_path):
+    """The cross section is known to second order about zero only; at zero, events are drawn."""
+    process = {
+        "kind": "drell_yan",
+        "sqrt_s": "13 TeV",
+        "parton_density": "NNPDF31_lo_as_0118",
+        "factorisation_scale": "100 GeV",
+        "cuts": {"m_ll": "60 GeV", "max_m_ll": "120 GeV"},
+        "parameters": {"mixing": {"sin2_theta_w": 0.01}},
+    }
+    paths = {"grid": tmp_path / "grid.parquet", "integral": tmp_path / "integral.parquet"}
+    sampler.run(sampler_job(process), code="c", **paths)
+    for theta in (0.5, [-0.5, 0.5]):
+        job = events_job(process=process, theta={"mixing": theta})
+        with pytest.raises(StudyError, match=r"theta moves \['mixing'\].*no polynomial"):
+            events_shard.run(job, code="c", shard=0, out=tmp_path / "out", **paths)
+    events_shard.run(
+        events_job(process=process, theta={"mixing": 0.0}), code="c", shard=0, out=tmp_path / "out", **paths
+    )
+    assert len(read_table(tmp_path / "out", "events").data) == 26
+
+
 def test_an_empty_region_names_its_cuts(tmp_path, monkeypatch):
     process = Empty(45.6, 1.0, parameters=("a_fb",), channels=((11, -11, 13, -13),))
     monkeypatch.setattr(AsymmetrySpec, "build", lambda spec: process)

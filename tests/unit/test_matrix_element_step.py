@@ -47,6 +47,19 @@ def test_an_antiquark_may_come_first(tmp_path, antiquark):
     np.testing.assert_allclose(found.me2, data.me2_zero_width, rtol=1e-9)
 
 
+def test_units_follow_the_process(tmp_path):
+    """|M|^2 of four legs has no unit; a score has that of one over its coefficient."""
+    flags = ("--pdg", "2,-2,13,-13", "--coefficients", "z_prime_coupling=0.5,z_prime_mass=1000,z_prime_width=30")
+    assert evaluate(GOLDEN / "zprime_uux__mummup.parquet", tmp_path / "a.parquet", *flags, process="drell_yan") == 0
+    table = read_table(tmp_path / "a.parquet", "matrix_element")
+    expected = pd.read_parquet(GOLDEN / "zprime_uux__mummup.parquet")["me2_at_KZP_0.5"]
+    np.testing.assert_allclose(table.data.me2, expected, rtol=1e-9)
+    names = ("me2", "score_z_prime_coupling", "score_z_prime_mass", "score_sin2_theta_w")
+    assert [table.column(name).unit for name in names] == ["1", "1", "GeV^-1", "1"]
+    assert evaluate(GOLDEN / "uux__zh.parquet", tmp_path / "b.parquet", "--pdg", "2,-2,23,25", process="zh") == 0
+    assert read_table(tmp_path / "b.parquet", "matrix_element").column("score_f_b").unit == "TeV^2"
+
+
 @pytest.mark.parametrize(
     ("flags", "process", "message"),
     [
@@ -54,7 +67,9 @@ def test_an_antiquark_may_come_first(tmp_path, antiquark):
         (("--pdg", "2,1,2,1,25", "--coefficients", "f_x=1"), "wbf_higgs", "no coefficient is called 'f_x'"),
         (("--pdg", "2,1,2,1,25", "--coefficients", "f_ww"), "wbf_higgs", "is not name=number"),
         (("--pdg", "2,1,2,1,25", "--coefficients", "f_ww=nan"), "wbf_higgs", "must be finite"),
-        (("--pdg", "11,-11,13,-13"), "asymmetry", "has no amplitudes to compare; these have: wbf_higgs"),
+        (("--pdg", "11,-11,13,-13"), "asymmetry", "has no amplitudes to compare; these have: drell_yan, wbf_higgs, zh"),
+        (("--pdg", "2,-1,13,-13"), "drell_yan", "no such channel of drell_yan. Covered:"),
+        (("--pdg", "2,-2,24,25"), "zh", "no such channel of zh. Covered:"),
         (("--pdg", "2,1,2,1,25"), "higgs", "no process is called 'higgs'"),
     ],
 )

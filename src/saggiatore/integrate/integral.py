@@ -1,8 +1,9 @@
 r"""The fiducial cross section, its dependence on theta, and what unweighting will cost; measured batch by batch.
 
-The rate of a process is a polynomial of degree two in theta (a law test checks each process), so the rates at the
-nodes $0, \pm h e_i, h (e_i + e_j)$ give its coefficients exactly, event by event, and
-$\sigma(\theta) = \sigma_0 + g \cdot \theta + \tfrac12 \theta^T H \theta$ holds for all theta.
+$\sigma(\theta) = \sigma_0 + g \cdot \theta + \tfrac12 \theta^T H \theta$ holds for all theta in those parameters in
+which the rate is a polynomial of degree two (a law test checks what a process says of itself), and to second order
+about theta = 0 in the others. The rates at the nodes $0, \pm h e_i, h (e_i + e_j)$ give the coefficients of a
+polynomial exactly, event by event, in fewer steps than the derivatives that any other rate needs.
 """
 
 from collections.abc import Mapping
@@ -24,7 +25,7 @@ from saggiatore.integrate.base import (
     uniform_batch,
 )
 from saggiatore.integrate.unweight import Spectrum
-from saggiatore.physics.process import AbstractProcess
+from saggiatore.physics.process import AbstractProcess, is_quadratic, n_theta
 from saggiatore.tables import Column, Table, TableSchema
 from saggiatore.types import Array, Float, PRNGKeyArray, Scalar, Theta, UnitPoint
 
@@ -45,7 +46,7 @@ _COLUMNS = (
 
 
 class CrossSection(eqx.Module):
-    """The fiducial cross section as a function of theta, in pb."""
+    """The fiducial cross section as a function of theta, in pb; a parabola, see above where it is exact."""
 
     value: Scalar
     gradient: Float[Array, " theta"]
@@ -139,13 +140,8 @@ def _row(sums: _Sums, parameters: tuple[str, ...], n_points: int, overweight: fl
 def _add_batch(
     sums: _Sums, process: AbstractProcess, sampler: AbstractSampler, key: PRNGKeyArray, number: Array
 ) -> _Sums:
-    nodes, solve = _nodes(len(process.parameters))
-
-    def coefficients(v: UnitPoint) -> Array:
-        weights = jax.vmap(lambda theta: proposed_weight(process, sampler, v, theta)[1])(jnp.asarray(nodes))
-        return jnp.asarray(solve) @ weights
-
-    terms = over_events(coefficients, uniform_batch(key, number, sampler.dim))
+    coefficients = _by_nodes if is_quadratic(process) else _by_derivatives
+    terms = over_events(lambda v: coefficients(process, sampler, v), uniform_batch(key, number, sampler.dim))
     weights = terms[:, 0]
     return _Sums(
         sums.coefficients + terms.sum(axis=0),
@@ -154,6 +150,26 @@ def _add_batch(
         sums.negative + jnp.where(weights < 0, weights, 0.0).sum(),
         sums.spectrum.add(weights),
     )
+
+
+def _by_nodes(process: AbstractProcess, sampler: AbstractSampler, v: UnitPoint) -> Float[Array, " coefficient"]:
+    nodes, solve = _nodes(n_theta(process))
+    weights = jax.vmap(lambda theta: proposed_weight(process, sampler, v, theta)[1])(jnp.asarray(nodes))
+    return jnp.asarray(solve) @ weights
+
+
+def _by_derivatives(process: AbstractProcess, sampler: AbstractSampler, v: UnitPoint) -> Float[Array, " coefficient"]:
+    def value(theta: Theta) -> tuple[Scalar, Scalar]:
+        weight = proposed_weight(process, sampler, v, theta)[1]
+        return weight, weight
+
+    def gradient(theta: Theta) -> tuple[Theta, tuple[Scalar, Theta]]:
+        slope, weight = jax.jacfwd(value, has_aux=True)(theta)
+        return slope, (weight, slope)
+
+    size = n_theta(process)
+    hessian, (weight, slope) = jax.jacfwd(gradient, has_aux=True)(jnp.zeros(size))
+    return jnp.concatenate([weight[None], slope, hessian[jnp.triu_indices(size)]])
 
 
 def _nodes(n: int) -> tuple[np.ndarray, np.ndarray]:

@@ -52,6 +52,7 @@ class AsymmetrySpec(Spec):
             beam_energy=self.beam_energy,
             max_abs_cos=self.cuts.abs_cos_theta_mu,
             parameters=_PARAMETERS,
+            quadratic=_PARAMETERS,
             channels=((11, -11, 13, -13),),
         )
 
@@ -76,6 +77,7 @@ class Asymmetry(AbstractProcess):
     beam_energy: float = eqx.field(static=True)  # GeV
     max_abs_cos: float = eqx.field(static=True)
     parameters: tuple[str, ...] = eqx.field(static=True)
+    quadratic: tuple[str, ...] = eqx.field(static=True)
     channels: tuple[tuple[int, ...], ...] = eqx.field(static=True)
 
     def __check_init__(self) -> None:

@@ -6,6 +6,11 @@ common to all couplings drops out of every rate. The CKM matrix is one and four 
 """
 
 import math
+from typing import TypeVar
+
+from saggiatore.types import Scalar
+
+Number = TypeVar("Number", float, Scalar)
 
 ALPHA = 1 / 132.507
 G_FERMI = 1.16639e-5  # GeV^-2
@@ -13,6 +18,7 @@ M_Z = 91.188  # GeV
 M_H = 125.0  # GeV
 WIDTH_Z = 2.441404  # GeV
 WIDTH_W = 2.0476  # GeV
+LEPTON_NUMBERS = (-1.0, -0.5)  # electric charge and weak isospin of a charged lepton
 
 M_W = math.sqrt(M_Z**2 / 2 + math.sqrt(M_Z**4 / 4 - math.pi * ALPHA * M_Z**2 / (math.sqrt(2) * G_FERMI)))  # GeV
 SIN2 = 1 - (M_W / M_Z) ** 2
@@ -34,13 +40,24 @@ def partner(flavour: int) -> int:
     return number if flavour > 0 else -number
 
 
+def z_couplings(charge: Number, isospin: Number, sin2: Number) -> tuple[Number, Number]:
+    """Couplings of the Z boson to the left- and right-handed current of a fermion of `charge` and weak `isospin`.
+
+    `sin2` enters through T_3 - Q sin^2 alone; the overall g/c is that of G_F and M_Z, 2 M_Z/v at tree level.
+    """
+    return G / COS * (isospin - sin2 * charge), -G / COS * sin2 * charge
+
+
+def quark_numbers(flavour: int) -> tuple[float, float]:
+    """Electric charge and weak isospin of the quark `|flavour|`."""
+    return (2 / 3, 0.5) if is_up_type(flavour) else (-1 / 3, -0.5)
+
+
 def neutral_couplings(flavour: int) -> tuple[tuple[float, float], tuple[float, float]]:
     """Couplings (photon, Z) of the quark `|flavour|`: first those of its left-, then those of its right-handed current.
 
     For an antiquark the two change places: its current with left-handed coupling is that of a right-handed particle.
     """
-    quark_charge, isospin = (2 / 3, 0.5) if is_up_type(flavour) else (-1 / 3, -0.5)
-    photon = E_CHARGE * quark_charge
-    left = (photon, G / COS * (isospin - SIN2 * quark_charge))
-    right = (photon, -G / COS * SIN2 * quark_charge)
+    charge, isospin = quark_numbers(flavour)
+    left, right = ((E_CHARGE * charge, z) for z in z_couplings(charge, isospin, SIN2))
     return (left, right) if flavour > 0 else (right, left)

@@ -1,6 +1,6 @@
 """What a process offers to those who hold its amplitudes against another generator, and the checks of their events."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +16,7 @@ class MatrixElement(NamedTuple):
     """|M|^2 of one flavour channel, averaged over initial and summed over final spins and colours."""
 
     masses: tuple[float, ...]  # of the legs, two incoming first, GeV
-    coefficients: tuple[str, ...]  # that the function takes, TeV^-2
+    coefficients: Mapping[str, str]  # that the function takes, and their units
     function: Callable[[Momenta, Theta], Scalar]  # of momenta (GeV, any frame), in GeV^(8 - 2 legs)
 
 

@@ -9,7 +9,7 @@ arXiv:1805.00013 (eqs. 8-10).
 
 import abc
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -37,17 +37,18 @@ class Observable(NamedTuple):
 class AbstractProcess(eqx.Module):
     """A hard scattering whose rate can be differentiated in its parameters.
 
-    The rate of every process so far is a polynomial of degree two at most in `theta`; `integrate` relies on it when
-    events are drawn at several values of `theta`, and a law test checks it.
+    In the parameters that it names in `quadratic` the rate is jointly a polynomial of degree two at most, whatever the
+    others are: there the cross section is known for all theta, elsewhere to second order about theta = 0 only.
+    `integrate` relies on it when events are drawn at several values of `theta`, and a law test checks it.
     """
 
     dim: eqx.AbstractClassVar[int]
     observables: eqx.AbstractClassVar[Mapping[str, Observable]]
     legs: eqx.AbstractClassVar[tuple[str, ...]]  # names of the legs of `momenta`, incoming first
     parameters: eqx.AbstractVar[tuple[str, ...]]
+    quadratic: eqx.AbstractVar[tuple[str, ...]]  # of `parameters`
     channels: eqx.AbstractVar[tuple[tuple[int, ...], ...]]  # flavour channels: PDG numbers of the legs
-
-    colour_flows: eqx.AbstractClassVar[tuple[Flow, ...]]
+    colour_flows: ClassVar[tuple[Flow, ...]] = ()  # how colour may flow; none: the process does not say
 
     @abc.abstractmethod
     def momenta(self, u: UnitPoint) -> tuple[Momenta, Scalar]:
@@ -76,6 +77,11 @@ class AbstractProcess(eqx.Module):
 def n_theta(process: AbstractProcess) -> int:
     """Number of theory parameters."""
     return len(process.parameters)
+
+
+def is_quadratic(process: AbstractProcess) -> bool:
+    """Whether the rate is a polynomial of degree two at most in all of theta."""
+    return set(process.quadratic) == set(process.parameters)
 
 
 def weight(process: AbstractProcess, u: UnitPoint, theta: Theta) -> Scalar:

@@ -143,7 +143,7 @@ def channel_matrix_element(pdg: str, widths: bool) -> MatrixElement:
         amplitudes = chirality_amplitudes(beams_along_z(momenta[jnp.array(places)]), coefficients, widths)
         return found.identical_factor * channel_square(jnp.array(found.t), jnp.array(found.u), amplitudes)
 
-    return MatrixElement(masses, COEFFICIENTS, function)
+    return MatrixElement(masses, dict.fromkeys(COEFFICIENTS, "TeV^-2"), function)
 
 
 def parse_legs(pdg: str) -> tuple[tuple[int, int, int, int, int], Channel]:

@@ -6,7 +6,7 @@ by annihilation, which the cut on the distance of the jets removes, is left out.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -15,14 +15,15 @@ from pydantic import Field, model_validator
 from saggiatore.physics import electroweak as ew
 from saggiatore.physics import parton_density
 from saggiatore.physics.colour import Flow
+from saggiatore.physics.dimension_six import Direction, in_hisz
 from saggiatore.physics.helicity import contractions
 from saggiatore.physics.kinematics import pseudorapidity, transverse_momentum
 from saggiatore.physics.matrix_element import MatrixElement
 from saggiatore.physics.observables import JET_OBSERVABLES, delta_eta, m_jj
-from saggiatore.physics.parton_density import ScaledDensity
+from saggiatore.physics.parton_density import ScaledDensity, positive_xf
 from saggiatore.physics.phase_space import JetRegion, event, jet_variables, log_density, rapidity_range
 from saggiatore.physics.process import AbstractProcess, Channel, Observable
-from saggiatore.physics.wbf_amplitude import COEFFICIENTS, assignments, pair_propagators, vertex_amplitudes
+from saggiatore.physics.wbf_amplitude import assignments, pair_propagators, vertex_amplitudes
 from saggiatore.physics.wbf_channel import (
     channel_matrix_element,
     channel_square,
@@ -32,19 +33,10 @@ from saggiatore.physics.wbf_channel import (
 from saggiatore.physics.wbf_flavour_sum import Amplitudes, Generation, flavour_sum
 from saggiatore.spec import Label, Spec
 from saggiatore.types import Array, Flag, Float, Momenta, Scalar, Theta, UnitPoint
-from saggiatore.units import GEV2_PB, Energy, InverseTeV2
+from saggiatore.units import GEV2_PB, Energy
 
-# coefficients of -(c/Lambda^2)(phi^+ phi) V V, the normalisation of arXiv:2109.10414, in those of HISZ
-_IN_HISZ = {
-    **{name: (name, 1.0) for name in COEFFICIENTS},
-    **{f"c_{name}": (f"f_{name}", 4 / ew.G**2) for name in ("ww", "wwt")},
-    **{f"c_{name}": (f"f_{name}", 4 / ew.G_PRIME**2) for name in ("bb", "bbt")},
-}
 _GENERATIONS = ((2, 1, -2, -1), (4, 3, -4, -3))  # up, down, anti-up, anti-down
 _PT_SCALE = 60.0  # GeV; of the order of M_W, any value gives the same cross section
-
-_Coefficient = Literal["f_w", "f_ww", "f_bb", "f_wwt", "f_bbt", "c_ww", "c_wwt", "c_bb", "c_bbt"]  # keys of _IN_HISZ
-Direction = Annotated[dict[_Coefficient, InverseTeV2], Field(min_length=1)]
 
 
 class WbfCuts(Spec):
@@ -101,8 +93,9 @@ class WbfHiggsSpec(Spec):
             sqrt_s=self.sqrt_s,
             cuts=self.cuts,
             density=density,
-            directions=jnp.array([_in_hisz(direction) for direction in self.parameters.values()]),
+            directions=jnp.array([in_hisz(direction) for direction in self.parameters.values()]),
             parameters=tuple(self.parameters),
+            quadratic=tuple(self.parameters),  # an amplitude has one dimension-six insertion at most
             channels=tuple((*entry.flavours, 25) for entry in channels),
             couplings_t=jnp.array([entry.t for entry in channels]),
             couplings_u=jnp.array([entry.u for entry in channels]),
@@ -132,6 +125,7 @@ class WbfHiggs(AbstractProcess):
     density: ScaledDensity
     directions: Float[Array, "theta coefficient"]  # TeV^-2, HISZ
     parameters: tuple[str, ...] = eqx.field(static=True)
+    quadratic: tuple[str, ...] = eqx.field(static=True)
     channels: tuple[tuple[int, ...], ...] = eqx.field(static=True)
     couplings_t: Float[Array, "channel 2 2 pair"]
     couplings_u: Float[Array, "channel 2 2 pair"]
@@ -168,7 +162,7 @@ class WbfHiggs(AbstractProcess):
         places = [[parton_density.FLAVOURS.index(legs[i]) for legs in self.channels] for i in (0, 1)]
         first, second = jnp.array(places)[:, channel]
         x_1, x_2 = self._fractions(momenta)
-        luminosity = _positive(self.density, x_1)[first] * _positive(self.density, x_2)[second] / (x_1 * x_2)
+        luminosity = positive_xf(self.density, x_1)[first] * positive_xf(self.density, x_2)[second] / (x_1 * x_2)
         amplitudes = chirality_amplitudes(momenta, theta @ self.directions, widths=False)
         square = channel_square(self.couplings_t[channel], self.couplings_u[channel], amplitudes)
         return self._flux(x_1, x_2) * luminosity * square
@@ -186,26 +180,9 @@ class WbfHiggs(AbstractProcess):
         return GEV2_PB / (2 * x_1 * x_2 * self.sqrt_s**2)
 
 
-def _in_hisz(direction: Mapping[_Coefficient, float]) -> list[float]:
-    row = dict.fromkeys(COEFFICIENTS, 0.0)
-    for name, value in direction.items():
-        target, factor = _IN_HISZ[name]
-        row[target] += factor * value
-    return list(row.values())
-
-
-def _positive(density: ScaledDensity, x: Scalar) -> Float[Array, " 11"]:
-    """x f(x), with zero where a fitted density is negative, as Pythia and LHAPDF's ForcePositive take it.
-
-    NNPDF has such densities at large x, where no data are (strange quarks beyond x = 0.2); events need probabilities.
-    The cross section of the study `quick` is 1.1 % larger than with the negative values.
-    """
-    return jnp.maximum(density.xf(x), 0.0)
-
-
 def _proton(density: ScaledDensity, x: Scalar) -> tuple[Generation, ...]:
     """Densities f(x) of the quarks of two generations."""
-    xf = dict(zip(parton_density.FLAVOURS, _positive(density, x), strict=True))
+    xf = dict(zip(parton_density.FLAVOURS, positive_xf(density, x), strict=True))
     return tuple(Generation(*(xf[flavour] / x for flavour in row)) for row in _GENERATIONS)
 
 

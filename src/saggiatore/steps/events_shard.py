@@ -22,7 +22,7 @@ def run(job: Job[EventsSection], *, code: str, grid: Path, integral: Path, shard
     """Write the events of one shard.
 
     Raises:
-        StudyError: if there is no such shard, or theta names no parameter of the process.
+        StudyError: if there is no such shard, or theta names no parameter of the process, or one that it cannot move.
         SchemaError: if grid or integral are not those of the section's sampler.
         EmptyRegionError: if next to nothing is accepted.
         EventError: if the rate is negative somewhere in the range of theta.
@@ -63,6 +63,13 @@ def _theta_range(section: EventsSection, process: AbstractProcess) -> tuple[Thet
     unknown = sorted(set(section.theta) - set(process.parameters))
     if unknown:
         raise StudyError(f"theta names {unknown}, expected parameters of the process: {', '.join(process.parameters)}.")
+    local = sorted(name for name in section.theta if name not in process.quadratic)
+    if local:
+        raise StudyError(
+            f"theta moves {local}, in which the rate is no polynomial of degree two: the cross section is known near 0 "
+            "only. Draw at 0, and put the value into the process; ranges are possible for "
+            f"{', '.join(process.quadratic) or 'no parameter of this process'}."
+        )
     bounds = [section.theta.get(name, 0.0) for name in process.parameters]
     pairs = [bound if isinstance(bound, tuple) else (bound, bound) for bound in bounds]
     low, high = np.array(pairs, dtype=float).reshape(-1, 2).T

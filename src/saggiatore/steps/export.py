@@ -50,6 +50,10 @@ def _export_lhe(events: Path, out: Path, points: str) -> None:
     made = origin["spec"]
     spec = load("process", made["process"]["kind"]).model_validate(made["process"])
     process = spec.build()
+    if not process.colour_flows:
+        raise StudyError(
+            f"the process {spec.kind} does not state its colour flow yet; export to .root or .csv instead."
+        )
     thetas = parameter_points(points, process.parameters)
     n_events, total, square = 0, 0.0, 0.0
     for batch in iterate_table(events, "events"):

@@ -12,6 +12,7 @@ from saggiatore.physics.matrix_element import MatrixElement, require_physical
 from saggiatore.provenance import provenance
 from saggiatore.registry import REGISTRY, load
 from saggiatore.tables import Column, TableSchema, iterate_columns, write_batches
+from saggiatore.units import inverse
 
 ROWS = 4096  # evaluated at once
 _PARTS = ("e", "px", "py", "pz")
@@ -20,8 +21,9 @@ _PARTS = ("e", "px", "py", "pz")
 def run(*, process: str, pdg: str, coefficients: str = "", events: Path, out: Path, widths: bool = False) -> None:
     """Write `me2` and the scores of |M|^2 at the momenta of `events`, columns leg{i}_{e,px,py,pz} in GeV.
 
-    `pdg` are the PDG numbers of the legs, incoming first; `coefficients` is text such as f_wwt=5,f_ww=1 (TeV^-2). By
-    default widths act in s-channel propagators only; `widths` keeps them in all.
+    `pdg` are the PDG numbers of the legs, incoming first; `coefficients` is text such as f_wwt=5,f_ww=1, in the units
+    that the process states (TeV^-2 for Wilson coefficients); those not named are zero. By default widths act in
+    s-channel propagators only; `widths` keeps them in all.
 
     Raises:
         EventError: if the process does not have these legs, or momenta are unphysical.
@@ -33,13 +35,13 @@ def run(*, process: str, pdg: str, coefficients: str = "", events: Path, out: Pa
         others = [name for name in sorted(REGISTRY["process"]) if hasattr(load("process", name), "matrix_element")]
         raise StudyError(f"process '{process}' has no amplitudes to compare; these have: {', '.join(others)}.")
     found: MatrixElement = offered(pdg, widths)
-    point = _point(coefficients, found.coefficients)
+    point = _point(coefficients, tuple(found.coefficients))
     spec = {"process": process, "pdg": pdg, "coefficients": coefficients, "widths": widths}
     write_batches(out, _schema(found), _evaluate(events, found, point), provenance(spec, code=""))
 
 
 def _point(text: str, known: tuple[str, ...]) -> np.ndarray:
-    """Values of the known coefficients, TeV^-2; those not named are zero."""
+    """Values of the known coefficients; those not named are zero."""
     values = dict.fromkeys(known, 0.0)
     for item in filter(None, text.split(",")):
         name, _, value = (part.strip() for part in item.partition("="))
@@ -48,7 +50,7 @@ def _point(text: str, known: tuple[str, ...]) -> np.ndarray:
         try:
             values[name] = float(value)
         except ValueError:
-            raise StudyError(f"--coefficients {text}: '{item}' is not name=number, such as f_wwt=5 (TeV^-2).") from None
+            raise StudyError(f"--coefficients {text}: '{item}' is not name=number, such as {known[0]}=5.") from None
     point = np.array(list(values.values()))
     if not np.isfinite(point).all():
         raise StudyError(f"--coefficients {text}: every value must be finite.")
@@ -62,8 +64,12 @@ def _leg_columns(found: MatrixElement) -> tuple[Column, ...]:
 
 def _schema(found: MatrixElement) -> TableSchema:
     meaning = "|M|^2 averaged over initial, summed over final spins and colours, over n! of identical legs"
-    scores = [Column(f"score_{name}", "TeV^2", f"d log|M|^2 / d {name}") for name in found.coefficients]
-    return TableSchema("matrix_element", 1, (*_leg_columns(found), Column("me2", "GeV^-2", meaning), *scores))
+    scores = [
+        Column(f"score_{name}", inverse(unit), f"d log|M|^2 / d {name}") for name, unit in found.coefficients.items()
+    ]
+    power = 8 - 2 * len(found.masses)
+    me2 = Column("me2", f"GeV^{power}" if power else "1", meaning)
+    return TableSchema("matrix_element", 1, (*_leg_columns(found), me2, *scores))
 
 
 def _evaluate(events: Path, found: MatrixElement, point: np.ndarray) -> Iterator[Mapping[str, np.ndarray]]:

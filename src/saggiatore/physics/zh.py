@@ -1,0 +1,86 @@
+r"""Z h production at a proton collider, $p p \to Z h$, with the Z boson on its mass shell or decayed to muons.
+
+Included: annihilation of u, d, s and c quarks at leading order through a Z boson and, by the dimension-six vertices of
+`wbf_amplitude`, through a photon; with the decay $Z \to \mu^- \mu^+$ all spin correlations, the width of the Z, and
+pairs from a virtual photon by the same vertices. Left out: bottom quarks, gluon fusion $g g \to Z h$ (15 % of the rate
+at 13 TeV), the decay of the Higgs boson, operators that couple fermions to Z h directly, and all radiation. At most one
+dimension-six insertion an amplitude. Where CP-odd coefficients show, see arXiv:1309.4819 and arXiv:1912.07628.
+"""
+
+from typing import Literal
+
+import jax.numpy as jnp
+from pydantic import Field, model_validator
+
+from saggiatore.physics import annihilation, parton_density
+from saggiatore.physics import electroweak as ew
+from saggiatore.physics.dimension_six import Direction, in_hisz
+from saggiatore.physics.matrix_element import MatrixElement
+from saggiatore.physics.peak_map import peak_map
+from saggiatore.physics.zh_channel import channel_matrix_element
+from saggiatore.physics.zh_events import ZhCuts, ZhDecay, ZhLeptons, ZhOnShell, ZhSettings
+from saggiatore.physics.zh_observables import DECAY_OBSERVABLES
+from saggiatore.spec import Label, Spec
+from saggiatore.units import Energy
+
+
+class ZhSpec(Spec):
+    """Z and Higgs boson in proton collisions."""
+
+    kind: Literal["zh"] = "zh"
+    sqrt_s: Energy = Field(gt=0, description="energy of the collision")
+    parton_density: str = Field(min_length=1, description="name of an LHAPDF set")
+    factorisation_scale: Energy = Field(gt=0)
+    cuts: ZhCuts = ZhCuts()
+    decay: ZhDecay | None = Field(None, description="of the Z boson; if absent it stays on its mass shell")
+    parameters: dict[Label, Direction] = Field(
+        min_length=1, description="each theory parameter: the direction in coefficient space of which it is a multiple"
+    )
+
+    @model_validator(mode="after")
+    def _cuts_leave_room(self) -> "ZhSpec":
+        if self.decay is not None and self.decay.m_ll >= self.decay.max_m_ll:
+            raise ValueError(
+                f"m_ll = {self.decay.m_ll:g} GeV leaves no room below max_m_ll = {self.decay.max_m_ll:g} GeV; lower it."
+            )
+        heaviest = ew.M_Z if self.decay is None else self.decay.max_m_ll
+        needed = (heaviest**2 + self.cuts.pt_z**2) ** 0.5 + (ew.M_H**2 + self.cuts.pt_z**2) ** 0.5
+        if needed >= min(self.cuts.max_m_zh or self.sqrt_s, self.sqrt_s):
+            raise ValueError(
+                f"Z and Higgs boson need {needed:g} GeV, more than sqrt_s or max_m_zh allow; raise those, or lower "
+                "pt_z or max_m_ll."
+            )
+        return self
+
+    @classmethod
+    def names(cls) -> dict[str, list[str]]:
+        """Observables that a study can name, those of the decay if there is one; it names the parameters itself."""
+        return {"observable": list(DECAY_OBSERVABLES), "parameter": []}
+
+    @classmethod
+    def matrix_element(cls, pdg: str, widths: bool) -> MatrixElement:
+        """|M|^2 of one flavour channel; see `channel_matrix_element`."""
+        return channel_matrix_element(pdg)
+
+    def build(self) -> ZhOnShell | ZhLeptons:
+        """The process.
+
+        Raises:
+            PartonDensityError: if the set is missing, damaged or does not cover the scale.
+        """
+        density = parton_density.load(self.parton_density).at_scale(self.factorisation_scale)
+        directions = jnp.array([in_hisz(direction) for direction in self.parameters.values()])
+        settings = ZhSettings(self.sqrt_s, self.cuts, density, directions)
+        # an amplitude has one dimension-six insertion at most
+        names = {"parameters": tuple(self.parameters), "quadratic": tuple(self.parameters)}
+        if self.decay is None:
+            channels = tuple((*pair, 23, 25) for pair in annihilation.CHANNELS)
+            return ZhOnShell(settings=settings, channels=channels, **names)
+        pair_mass = peak_map(self.decay.m_ll, self.decay.max_m_ll, ((ew.M_Z, ew.WIDTH_Z),))
+        return ZhLeptons(
+            settings=settings,
+            decay=self.decay,
+            pair_mass=pair_mass,
+            channels=tuple((*pair, 13, -13, 25) for pair in annihilation.CHANNELS),
+            **names,
+        )
