@@ -13,7 +13,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from pydantic import Field
 
-from saggiatore.physics.colour import Flow
+from saggiatore.physics.colour_flow import Flow
 from saggiatore.physics.process import AbstractProcess, Channel, Observable
 from saggiatore.spec import Spec
 from saggiatore.types import Flag, Momenta, Scalar, Theta, UnitPoint

@@ -17,7 +17,7 @@ from pydantic import Field, model_validator
 
 from saggiatore.physics import annihilation, parton_density
 from saggiatore.physics import electroweak as ew
-from saggiatore.physics.colour import Flow
+from saggiatore.physics.colour_flow import Flow
 from saggiatore.physics.drell_yan_amplitude import (
     Inputs,
     Invariants,

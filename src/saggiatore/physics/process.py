@@ -15,7 +15,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from saggiatore.physics.colour import Flow
+from saggiatore.physics.colour_flow import Flow
 from saggiatore.types import Array, Flag, Float, Int, Momenta, Scalar, Theta, UnitPoint
 
 Channel = Int[Array, ""]  # place in a process's `channels`

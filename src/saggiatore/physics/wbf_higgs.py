@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 
 from saggiatore.physics import electroweak as ew
 from saggiatore.physics import parton_density
-from saggiatore.physics.colour import Flow
+from saggiatore.physics.colour_flow import Flow
 from saggiatore.physics.dimension_six import Direction, in_hisz
 from saggiatore.physics.helicity import contractions
 from saggiatore.physics.kinematics import pseudorapidity, transverse_momentum

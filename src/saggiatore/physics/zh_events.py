@@ -12,7 +12,7 @@ from pydantic import Field
 
 from saggiatore.physics import annihilation
 from saggiatore.physics import electroweak as ew
-from saggiatore.physics.colour import Flow
+from saggiatore.physics.colour_flow import Flow
 from saggiatore.physics.kinematics import boost_along_z, pseudorapidity, transverse_momentum
 from saggiatore.physics.parton_density import ScaledDensity
 from saggiatore.physics.peak_map import PeakMap

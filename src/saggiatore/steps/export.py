@@ -11,7 +11,7 @@ from saggiatore.errors import StudyError
 from saggiatore.formats.flat import write_csv, write_root
 from saggiatore.formats.lhe import Event, Run, write_lhe
 from saggiatore.integrate.reweight import reweight
-from saggiatore.physics.colour import line_numbers
+from saggiatore.physics.colour_flow import line_numbers
 from saggiatore.physics.electroweak import ALPHA
 from saggiatore.physics.process import AbstractProcess
 from saggiatore.registry import load
