@@ -14,6 +14,8 @@ REGISTRY: dict[str, dict[str, str]] = {
     "process": {
         "asymmetry": "saggiatore.physics.asymmetry:AsymmetrySpec",
         "wbf_higgs": "saggiatore.physics.wbf_higgs:WbfHiggsSpec",
+        "wjets": "saggiatore.physics.wjets:WJetsSpec",
+        "zjets": "saggiatore.physics.zjets:ZJetsSpec",
     },
     "sampler": {
         "vegas": "saggiatore.integrate.vegas:VegasSpec",

@@ -24,7 +24,7 @@ VEV = 2 * M_W / G  # GeV
 
 
 def is_up_type(flavour: int) -> bool:
-    """Whether a quark or antiquark (PDG number) is of up type."""
+    """Whether a fermion (PDG number) is the upper member of its weak doublet: up-type quark or neutrino."""
     return flavour % 2 == 0
 
 
@@ -35,12 +35,19 @@ def partner(flavour: int) -> int:
 
 
 def neutral_couplings(flavour: int) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Couplings (photon, Z) of the quark `|flavour|`: first those of its left-, then those of its right-handed current.
+    """Couplings (photon, Z) of the fermion `|flavour|`: those of its left-, then those of its right-handed current.
 
-    For an antiquark the two change places: its current with left-handed coupling is that of a right-handed particle.
+    For an antiparticle the two change place: its current with left-handed coupling is that of a right-handed particle.
     """
-    quark_charge, isospin = (2 / 3, 0.5) if is_up_type(flavour) else (-1 / 3, -0.5)
-    photon = E_CHARGE * quark_charge
-    left = (photon, G / COS * (isospin - SIN2 * quark_charge))
-    right = (photon, -G / COS * SIN2 * quark_charge)
+    electric, isospin = charge(flavour), 0.5 if is_up_type(flavour) else -0.5
+    photon = E_CHARGE * electric
+    left = (photon, G / COS * (isospin - SIN2 * electric))
+    right = (photon, -G / COS * SIN2 * electric)
     return (left, right) if flavour > 0 else (right, left)
+
+
+def charge(flavour: int) -> float:
+    """Electric charge of the quark or lepton `|flavour|`."""
+    if abs(flavour) > 10:
+        return 0.0 if is_up_type(flavour) else -1.0
+    return 2 / 3 if is_up_type(flavour) else -1 / 3

@@ -16,7 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from saggiatore.physics import colour, weyl
-from saggiatore.physics.recursion import Leg, Plan, Wave, amplitudes, plan
+from saggiatore.physics.recursion import Wave, amplitudes
+from saggiatore.physics.recursion_plan import Leg, Plan, plan
 from saggiatore.physics.weyl import HELICITIES, Vector
 from saggiatore.types import Array, Float, Momenta
 
@@ -102,9 +103,7 @@ def two_lines(partons: Momenta, boson: Boson) -> TwoLines:
         for emitter, steps in zip(EMITTERS, plans, strict=True)
         for chi in HELICITIES
     }
-    gram = {
-        (a, b): colour.gram_matrix(plans[a - 1].tensors, plans[b - 1].tensors) for a in EMITTERS for b in EMITTERS
-    }
+    gram = {(a, b): colour.gram_matrix(plans[a - 1].tensors, plans[b - 1].tensors) for a in EMITTERS for b in EMITTERS}
 
     def product(a: int, b: int) -> Array:
         return jnp.stack([_hermitian(found[a, chi], gram[a, b], found[b, chi]) for chi in HELICITIES], axis=1)
@@ -139,7 +138,7 @@ def _evaluate(
             momenta.append(boson.momentum)
             continue
         momentum = partons[assignments[:, column]].T
-        sign = np.where(incoming[:, column], -1.0, 1.0)
+        sign = jnp.where(incoming[:, column], -1.0, 1.0)
         momenta.append(weyl.scale(sign, weyl.massless(momentum)))
         if leg.kind == "gluon":
             waves.append(_on_axis(weyl.gluon(momentum), axis, 1 + n_gluons))
@@ -171,10 +170,9 @@ def _hermitian(first: list[Array], gram: np.ndarray, second: list[Array]) -> Arr
 
 def _exchange(plan_1: Plan, one: list[Array], plan_2: Plan, two: list[Array], order: list[int | None]) -> Array:
     """Interference of the pairings 2n and 2n + 1, in which antiquarks change places; the Fermi sign is in it."""
-    columns = [column for column in order]
-    swap = {1: 3, 3: 1}
-    places = {column: place for place, column in enumerate(columns)}
-    names = [place if column is None else places[swap.get(column, column)] for place, column in enumerate(columns)]
+    antiquarks = {1: 3, 3: 1}
+    places = {column: place for place, column in enumerate(order)}
+    names = [place if column is None else places[antiquarks.get(column, column)] for place, column in enumerate(order)]
     swapped = [colour.relabelled(tensor, names) for tensor in plan_2.tensors]
     gram = colour.gram_matrix(plan_1.tensors, swapped)
     return -_hermitian([a[..., 0::2] for a in one], gram, [b[..., 1::2] for b in two]).real

@@ -40,11 +40,23 @@ class AbstractProcess(eqx.Module):
     events are drawn at several values of `theta`, and a law test checks it.
     """
 
-    dim: eqx.AbstractClassVar[int]
-    observables: eqx.AbstractClassVar[Mapping[str, Observable]]
-    legs: eqx.AbstractClassVar[tuple[str, ...]]  # names of the legs of `momenta`, incoming first
     parameters: eqx.AbstractVar[tuple[str, ...]]
     channels: eqx.AbstractVar[tuple[tuple[int, ...], ...]]  # flavour channels: PDG numbers of the legs
+
+    @property
+    @abc.abstractmethod
+    def dim(self) -> int:
+        """Numbers that make an event: the dimension of the unit hypercube."""
+
+    @property
+    @abc.abstractmethod
+    def observables(self) -> Mapping[str, Observable]:
+        """Observables by name."""
+
+    @property
+    @abc.abstractmethod
+    def legs(self) -> tuple[str, ...]:
+        """Names of the legs of `momenta`, incoming first."""
 
     @abc.abstractmethod
     def momenta(self, u: UnitPoint) -> tuple[Momenta, Scalar]:

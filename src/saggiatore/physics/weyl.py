@@ -1,8 +1,8 @@
 r"""Two-component spinors: wave functions of external legs, and the products that off-shell currents need.
 
 A vector a is the matrix $A = a \cdot \bar\sigma$, with rows $(a^+, a_\perp^*)$ and $(a_\perp, a^-)$ for real a, where
-$a^\pm = a^0 \pm a^3$ and $a_\perp = a^1 + i a^2$; $\mathrm{adj}\,A = a \cdot \sigma$, $\det A = a^2$. In the chiral basis
-$\bar\psi = (\alpha, \beta)$, $\psi = (\xi, \zeta)^T$,
+$a^\pm = a^0 \pm a^3$ and $a_\perp = a^1 + i a^2$; $\mathrm{adj}\,A = a \cdot \sigma$, $\det A = a^2$. In the chiral
+basis $\bar\psi = (\alpha, \beta)$, $\psi = (\xi, \zeta)^T$,
 $\bar\psi \slashed a = (\beta\, \mathrm{adj} A,\ \alpha A)$ and
 $\slashed a \psi = (A \zeta,\ \mathrm{adj} A\, \xi)^T$.
 A massless line keeps one chirality: half of its components are absent (None), and cost nothing. Entries are arrays of
@@ -124,7 +124,7 @@ def massless(momentum: FourMomentum) -> Vector:
 
 
 def spinor(momentum: FourMomentum) -> Pair:
-    r"""$\lambda$ of a massless momentum, $P = \lambda \lambda^\dagger$; a phase is chosen that is regular on both beams."""
+    r"""$\lambda$ of a massless momentum, $P = \lambda \lambda^\dagger$; its phase is regular along both beams."""
     plus, minus = light_cone(momentum)
     root = jnp.sqrt(jnp.maximum(plus, minus))
     transverse = (momentum[1] + 1j * momentum[2]) / root
@@ -155,7 +155,7 @@ def massless_column(momentum: FourMomentum, chirality: int) -> Column:
 
 
 def gluon(momentum: FourMomentum) -> Vector:
-    r"""Two polarisations, transverse in the frame of the momentum, on a new first axis; $\epsilon \cdot \epsilon^* = -1$."""
+    r"""Two transverse polarisations on a new first axis, $\epsilon \cdot \epsilon^* = -1$; no time component."""
     unit = [component * jnp.sqrt(jnp.sqrt(2.0) / (2 * momentum[0])) for component in spinor(momentum)]
     one = _outer((unit[0], unit[1]), conjugate(flipped((unit[0], unit[1]))))
     return Vector(*(jnp.stack([x, y]) for x, y in zip(one, _dagger(one), strict=True)))

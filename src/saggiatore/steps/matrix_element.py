@@ -15,12 +15,14 @@ from saggiatore.tables import Column, TableSchema, iterate_columns, write_batche
 
 ROWS = 4096  # evaluated at once
 _PARTS = ("e", "px", "py", "pz")
+_INVERSE = {"TeV^-2": "TeV^2", "GeV": "GeV^-1", "1": "1"}  # unit of a score from that of its coefficient
 
 
 def run(*, process: str, pdg: str, coefficients: str = "", events: Path, out: Path, widths: bool = False) -> None:
     """Write `me2` and the scores of |M|^2 at the momenta of `events`, columns leg{i}_{e,px,py,pz} in GeV.
 
-    `pdg` are the PDG numbers of the legs, incoming first; `coefficients` is text such as f_wwt=5,f_ww=1 (TeV^-2). By
+    `pdg` are the PDG numbers of the legs, incoming first; `coefficients` is text such as f_wwt=5,f_ww=1, in the
+    units of the process (TeV^-2 for operators). By
     default widths act in s-channel propagators only; `widths` keeps them in all.
 
     Raises:
@@ -39,7 +41,7 @@ def run(*, process: str, pdg: str, coefficients: str = "", events: Path, out: Pa
 
 
 def _point(text: str, known: tuple[str, ...]) -> np.ndarray:
-    """Values of the known coefficients, TeV^-2; those not named are zero."""
+    """Values of the known coefficients; those not named are zero."""
     values = dict.fromkeys(known, 0.0)
     for item in filter(None, text.split(",")):
         name, _, value = (part.strip() for part in item.partition("="))
@@ -48,7 +50,7 @@ def _point(text: str, known: tuple[str, ...]) -> np.ndarray:
         try:
             values[name] = float(value)
         except ValueError:
-            raise StudyError(f"--coefficients {text}: '{item}' is not name=number, such as f_wwt=5 (TeV^-2).") from None
+            raise StudyError(f"--coefficients {text}: '{item}' is not name=number, such as {known[0]}=5.") from None
     point = np.array(list(values.values()))
     if not np.isfinite(point).all():
         raise StudyError(f"--coefficients {text}: every value must be finite.")
@@ -62,8 +64,11 @@ def _leg_columns(found: MatrixElement) -> tuple[Column, ...]:
 
 def _schema(found: MatrixElement) -> TableSchema:
     meaning = "|M|^2 averaged over initial, summed over final spins and colours, over n! of identical legs"
-    scores = [Column(f"score_{name}", "TeV^2", f"d log|M|^2 / d {name}") for name in found.coefficients]
-    return TableSchema("matrix_element", 1, (*_leg_columns(found), Column("me2", "GeV^-2", meaning), *scores))
+    unit = _INVERSE[found.unit]
+    scores = [Column(f"score_{name}", unit, f"d log|M|^2 / d {name}") for name in found.coefficients]
+    power = 8 - 2 * len(found.masses)
+    me2 = Column("me2", f"GeV^{power}" if power else "1", meaning)
+    return TableSchema("matrix_element", 1, (*_leg_columns(found), me2, *scores))
 
 
 def _evaluate(events: Path, found: MatrixElement, point: np.ndarray) -> Iterator[Mapping[str, np.ndarray]]:
