@@ -13,6 +13,7 @@ from saggiatore.spec import Spec
 REGISTRY: dict[str, dict[str, str]] = {
     "process": {
         "asymmetry": "saggiatore.physics.asymmetry:AsymmetrySpec",
+        "top_pair": "saggiatore.physics.top_pair:TopPairSpec",
         "wbf_higgs": "saggiatore.physics.wbf_higgs:WbfHiggsSpec",
         "wjets": "saggiatore.physics.wjets:WJetsSpec",
         "zjets": "saggiatore.physics.zjets:ZJetsSpec",

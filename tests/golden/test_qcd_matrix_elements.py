@@ -10,15 +10,18 @@ import pyarrow.parquet as pq
 import pytest
 
 from saggiatore.physics import colour, weyl
+from saggiatore.physics import electroweak as ew
 from saggiatore.physics.matrix_element import REFERENCE_ALPHA_S
 from saggiatore.physics.recursion import amplitudes
 from saggiatore.physics.recursion_plan import Leg, plan
+from saggiatore.physics.top_pair_amplitude import squares
 from saggiatore.registry import load
 
 FOLDER = Path(__file__).parent
 TABLES = {
     "zjets": ("uux__zg", "ug__zu", "gg__zuux", "uu__zuu"),
     "wjets": ("udx__wpg",),
+    "top_pair": ("gg__ttx", "uux__ttx"),
 }
 
 
@@ -70,3 +73,23 @@ def test_gluons_alone():
 
     average = (4 * np.pi * REFERENCE_ALPHA_S) ** 2 / (16**2 * 2)
     np.testing.assert_allclose(average * jax.jit(jax.vmap(square))(momenta), expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize(("name", "quarks"), [("gg__ttx", False), ("uux__ttx", True)])
+def test_chromomagnetic_moment(name, quarks):
+    """Terms linear in c_tG against arXiv:1010.6304, sections 2.1 and 2.2, in which c_hg = g_s c_tG.
+
+    There, d sigma/dt = |M|^2 / (16 pi s^2) has the term sqrt(2) alpha_s g_s v m_t c_hg / s^2 times
+    1/(6 tau_1 tau_2) - 3/8 for gluons and 4/9 for quarks, with tau_i = 2 p_i.k_1 / s.
+    """
+    momenta, _, _ = read(name)
+    at = jax.jit(jax.vmap(lambda p, c: squares(p, c).quarks if quarks else squares(p, c).gluons, (0, None)))
+    slope = (np.asarray(at(momenta, 1.0)) - np.asarray(at(momenta, -1.0))) / 2
+    energy = 4 * momenta[:, 0, 0] * momenta[:, 1, 0]
+    products = [
+        2 * (momenta[:, i, 0] * momenta[:, 2, 0] - (momenta[:, i, 1:] * momenta[:, 2, 1:]).sum(1)) for i in (0, 1)
+    ]
+    shape = 4 / 9 if quarks else energy**2 / (6 * products[0] * products[1]) - 3 / 8
+    # alpha_s g_s^2 = g_s^4 / (4 pi), and g_s is taken out of the squares
+    expected = np.sqrt(2) / (4 * np.pi) * ew.VEV * ew.M_TOP * 1e-6 * shape * 16 * np.pi
+    np.testing.assert_allclose(slope, expected, rtol=1e-9)

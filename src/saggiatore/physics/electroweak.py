@@ -11,6 +11,8 @@ ALPHA = 1 / 132.507
 G_FERMI = 1.16639e-5  # GeV^-2
 M_Z = 91.188  # GeV
 M_H = 125.0  # GeV
+M_TOP = 173.0  # GeV
+WIDTH_TOP = 1.4915  # GeV
 WIDTH_Z = 2.441404  # GeV
 WIDTH_W = 2.0476  # GeV
 

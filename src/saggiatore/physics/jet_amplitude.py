@@ -74,9 +74,12 @@ def two_line_assignments(n_partons: int) -> tuple[tuple[int, ...], ...]:
     return tuple(found)
 
 
-def one_line(partons: Momenta, boson: Boson) -> OneLine:
-    """Squares for one quark line; `partons` are two incoming and the outgoing massless legs, physical momenta."""
-    assignments = np.array(one_line_assignments(len(partons)))
+def one_line(partons: Momenta, boson: Boson, chosen: tuple[tuple[int, ...], ...] | None = None) -> OneLine:
+    """Squares for one quark line; `partons` are two incoming and the outgoing massless legs, physical momenta.
+
+    Without `chosen` assignments, all are evaluated.
+    """
+    assignments = np.array(one_line_assignments(len(partons)) if chosen is None else chosen)
     n_gluons = assignments.shape[1] - 2
     steps = plan((Leg("quark", 1), *[Leg("gluon")] * n_gluons, Leg("boson"), Leg("antiquark", 1)), 1)
     order = [0, *range(2, 2 + n_gluons), None, 1]

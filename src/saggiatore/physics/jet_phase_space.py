@@ -54,10 +54,10 @@ def event(region: Region, mass_squared: Scalar, u: UnitPoint) -> tuple[Momenta, 
     width = jnp.where(possible, high - low, 1.0)
     rapidity = jnp.where(possible, low + width * u[3 * n], 0.0)
     boson = jnp.stack([mt * jnp.cosh(rapidity), *transverse, mt * jnp.sinh(rapidity)])
-    beams = _beams(plus + mt * jnp.exp(rapidity), minus + mt * jnp.exp(-rapidity))
+    incoming = beams(plus + mt * jnp.exp(rapidity), minus + mt * jnp.exp(-rapidity))
     log_jets = jnp.sum(log_pt + jnp.log(pt / 2)) + n * jnp.log(4 * jnp.pi * region.max_abs_eta)
     log_jacobian = log_jets + jnp.log(width) - jnp.log(region.sqrt_s**2) + (1 - 3 * n) * jnp.log(2 * jnp.pi)
-    return jnp.concatenate([beams, jets.T, boson[None]]), jnp.where(possible, log_jacobian, -jnp.inf)
+    return jnp.concatenate([incoming, jets.T, boson[None]]), jnp.where(possible, log_jacobian, -jnp.inf)
 
 
 def decay(boson: FourMomentum, mass_squared: Scalar, u: UnitPoint) -> tuple[Momenta, Scalar]:
@@ -80,6 +80,7 @@ def _rapidity_range(sqrt_s: float, mt: Scalar, plus: Scalar, minus: Scalar) -> t
     return jnp.where(possible, low, 1.0), jnp.where(possible, high, 0.0)
 
 
-def _beams(plus: Scalar, minus: Scalar) -> Float[Array, "2 4"]:
+def beams(plus: Scalar, minus: Scalar) -> Float[Array, "2 4"]:
+    """Momenta of two partons from their sums of E + pz and of E - pz, GeV."""
     zero = jnp.zeros_like(plus)
     return jnp.stack([jnp.stack([plus, zero, zero, plus]), jnp.stack([minus, zero, zero, -minus])]) / 2

@@ -8,6 +8,8 @@ $A_\nu K^2 = j_\nu + \sum [T_1, T_2] \left(2 A_1{\cdot}K_2\, A_2 - 2 A_2{\cdot}K
  - \sum [T_1, [T_2, T_3]] \left(A_1{\cdot}A_2\, A_3 - A_1{\cdot}A_3\, A_2\right)_\nu$,
 $\bar\psi = -\bar\psi' \slashed A (\slashed K + m)/(K^2 - m^2)$,
 $\psi = (\slashed K - m) \slashed A \psi' / (K^2 - m^2)$.
+A chromomagnetic moment $\kappa\, g\, \bar\psi \sigma^{\mu\nu} G_{\mu\nu} \psi$ of one quark turns its $\slashed A$
+into $\slashed A + \kappa\, \sigma^{\mu\nu} G_{\mu\nu}$, with $\sigma^{\mu\nu} = \frac i2 [\gamma^\mu, \gamma^\nu]$.
 Every tree diagram is in it: gluon exchange, three- and four-gluon vertices, and the boson on one chosen quark line.
 No quark loops, no electroweak exchange between quark lines.
 
@@ -16,7 +18,7 @@ follows the steps and computes one current for each set of legs and independent 
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from saggiatore.physics import weyl
 from saggiatore.physics.recursion_plan import Key, Leg, Plan
@@ -26,70 +28,97 @@ from saggiatore.types import Array
 Wave = Row | Column | Vector
 
 
-def amplitudes(steps: Plan, waves: Sequence[Wave], momenta: Sequence[Vector]) -> list[Array]:
+class _State(NamedTuple):
+    """What is known while the steps are followed."""
+
+    found: dict[Key, Any]
+    momentum: dict[int, Vector]
+    dipole: Array | float
+
+    def waves(self, operands: tuple[Key, ...]) -> list[Any]:
+        return [self.found[key] for key in operands]
+
+
+def amplitudes(
+    steps: Plan, waves: Sequence[Wave], momenta: Sequence[Vector], dipole: Array | float = 0.0
+) -> list[Array]:
     """Amplitude of each colour tensor of the plan, without couplings.
 
     `waves` and `momenta` (outgoing: those of incoming legs are negative) belong to the legs of the plan, in its order;
-    their entries are arrays that broadcast against each other.
+    their entries are arrays that broadcast against each other. `dipole` is kappa of the quark that has one, 1/GeV.
     """
     root = len(steps.legs) - 1
-    found: dict[Key, Any] = {(1 << leg, 0): waves[leg] for leg in range(root)}
-    total = {1 << leg: momenta[leg] for leg in range(root)}
+    state = _State(
+        {(1 << leg, 0): waves[leg] for leg in range(root)}, {1 << leg: momenta[leg] for leg in range(root)}, dipole
+    )
     for mask, field, parts in steps.currents:
-        lowest = mask & -mask
-        if mask not in total:
-            total[mask] = weyl.add(total[lowest], _momentum(total, mask ^ lowest))
+        _add_momentum(state.momentum, mask)
         numerators: dict[int, Any] = {}
         for part in parts:
-            term = _VERTICES[part.vertex](part.operands, found, total)
+            term = _VERTICES[part.vertex](part.operands, state)
             for place, coefficient in part.targets:
                 numerators[place] = _accumulate(numerators.get(place), coefficient, term)
         if mask == (1 << root) - 1:
             return [_close(numerators[place], waves[root]) for place in sorted(numerators)]
         for place, numerator in numerators.items():
-            found[mask, place] = _propagate(field, numerator, total[mask])
+            state.found[mask, place] = _propagate(field, numerator, state.momentum[mask])
     raise AssertionError("a plan ends with the current of all legs but the root")
 
 
-def _momentum(total: dict[int, Vector], mask: int) -> Vector:
-    if mask not in total:
+def _add_momentum(momentum: dict[int, Vector], mask: int) -> None:
+    if mask not in momentum:
         lowest = mask & -mask
-        total[mask] = weyl.add(total[lowest], _momentum(total, mask ^ lowest))
-    return total[mask]
+        _add_momentum(momentum, mask ^ lowest)
+        momentum[mask] = weyl.add(momentum[lowest], momentum[mask ^ lowest])
 
 
-def _quark_absorbs(operands: tuple[Key, ...], found: dict[Key, Any], _: dict[int, Vector]) -> Row:
-    quark, vector = (found[key] for key in operands)
+def _quark_absorbs(operands: tuple[Key, ...], state: _State) -> Row:
+    quark, vector = state.waves(operands)
     return _scaled(-1.0, weyl.row_slash(quark, vector))
 
 
-def _antiquark_absorbs(operands: tuple[Key, ...], found: dict[Key, Any], _: dict[int, Vector]) -> Column:
-    antiquark, vector = (found[key] for key in operands)
+def _dipole_absorbs(operands: tuple[Key, ...], state: _State) -> Row:
+    r"""$-\bar\psi (\slashed A - \kappa [\slashed K, \slashed A])$; in Lorenz gauge the two anticommute."""
+    quark, vector = state.waves(operands)
+    magnetic = weyl.row_slash(weyl.row_slash(quark, state.momentum[operands[1][0]]), vector)
+    return _accumulate(_quark_absorbs(operands, state), 2 * state.dipole, magnetic)
+
+
+def _dipole_absorbs_two(operands: tuple[Key, ...], state: _State) -> Row:
+    r"""$-\kappa \bar\psi [\slashed A_1, \slashed A_2]$."""
+    quark, one, two = state.waves(operands)
+    orders = [weyl.row_slash(weyl.row_slash(quark, a), b) for a, b in ((one, two), (two, one))]
+    return _scaled(-state.dipole, _accumulate(orders[0], -1.0, orders[1]))
+
+
+def _antiquark_absorbs(operands: tuple[Key, ...], state: _State) -> Column:
+    antiquark, vector = state.waves(operands)
     return weyl.slash_column(vector, antiquark)
 
 
-def _pair(operands: tuple[Key, ...], found: dict[Key, Any], _: dict[int, Vector]) -> Vector:
-    return weyl.current(*(found[key] for key in operands))
+def _pair(operands: tuple[Key, ...], state: _State) -> Vector:
+    return weyl.current(*state.waves(operands))
 
 
-def _three_gluons(operands: tuple[Key, ...], found: dict[Key, Any], total: dict[int, Vector]) -> Vector:
-    (mask_1, _), (mask_2, _) = operands
-    a_1, a_2 = (found[key] for key in operands)
-    k_1, k_2 = total[mask_1], total[mask_2]
+def _three_gluons(operands: tuple[Key, ...], state: _State) -> Vector:
+    a_1, a_2 = state.waves(operands)
+    k_1, k_2 = (state.momentum[mask] for mask, _ in operands)
     factors = 2 * weyl.dot(a_1, k_2), -2 * weyl.dot(a_2, k_1), weyl.dot(a_1, a_2)
     return Vector(
         *(factors[0] * y + factors[1] * x + factors[2] * (p - q) for x, y, p, q in zip(a_1, a_2, k_1, k_2, strict=True))
     )
 
 
-def _four_gluons(operands: tuple[Key, ...], found: dict[Key, Any], _: dict[int, Vector]) -> Vector:
-    a_1, a_2, a_3 = (found[key] for key in operands)
+def _four_gluons(operands: tuple[Key, ...], state: _State) -> Vector:
+    a_1, a_2, a_3 = state.waves(operands)
     one_two, one_three = weyl.dot(a_1, a_2), weyl.dot(a_1, a_3)
     return Vector(*(one_three * y - one_two * z for y, z in zip(a_2, a_3, strict=True)))
 
 
-_VERTICES: dict[str, Callable[[tuple[Key, ...], dict[Key, Any], dict[int, Vector]], Any]] = {
+_VERTICES: dict[str, Callable[[tuple[Key, ...], _State], Any]] = {
     "quark": _quark_absorbs,
+    "dipole": _dipole_absorbs,
+    "two_gluons": _dipole_absorbs_two,
     "antiquark": _antiquark_absorbs,
     "pair": _pair,
     "three_gluons": _three_gluons,

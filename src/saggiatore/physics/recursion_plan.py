@@ -16,6 +16,7 @@ class Leg(NamedTuple):
     line: int = 0
     mass: float = 0.0  # of a quark, GeV
     width: float = 0.0  # in the propagators of its line, GeV
+    dipole: bool = False  # whether a quark has a chromomagnetic moment; the root is then of its line
 
 
 class Step(NamedTuple):
@@ -97,8 +98,8 @@ def _steps(
             for j, right in enumerate(bases[two]):
                 steps.append(Step(vertex, ((one, i), (two, j)), basis.expand(product(left, right))))
     for parts in _triple_splits(mask):
-        if all(part in bases and _field(legs, part, emitter) == Leg("gluon") for part in parts):
-            steps += _four_gluon_steps(parts, bases, basis)
+        if all(part in bases for part in parts):
+            steps += _triple_steps(parts, [_field(legs, part, emitter) for part in parts], bases, basis)
     return tuple(steps), basis
 
 
@@ -115,7 +116,8 @@ def _vertex(first: Leg | None, second: Leg | None, emitter: int) -> tuple[str, _
         quark = second if swap else first
         if "boson" in kinds and quark.line != emitter:
             return None
-        return *_ABSORPTIONS[kinds], swap
+        name, product = _ABSORPTIONS[kinds]
+        return "dipole" if quark.dipole else name, product, swap
     if set(kinds) == {"quark", "antiquark"} and first.line == second.line:
         return "pair", colour.pair_to_gluon, kinds[0] == "antiquark"
     if kinds == ("gluon", "gluon"):
@@ -139,16 +141,32 @@ _ABSORPTIONS = _both_orders(
 )
 
 
-def _four_gluon_steps(
-    parts: tuple[int, int, int], bases: dict[int, list[colour.Tensor]], basis: colour.Basis
+def _triple_steps(
+    parts: tuple[int, int, int],
+    fields: list[Leg | None],
+    bases: dict[int, list[colour.Tensor]],
+    basis: colour.Basis,
 ) -> Iterator[Step]:
-    for outer in range(3):
-        x, y, z = parts[outer], *(part for part in parts if part != parts[outer])
-        for i, tensor_x in enumerate(bases[x]):
-            for j, tensor_y in enumerate(bases[y]):
-                for k, tensor_z in enumerate(bases[z]):
-                    tensor = colour.gluon_on_gluon(tensor_x, colour.gluon_on_gluon(tensor_y, tensor_z))
-                    yield Step("four_gluons", ((x, i), (y, j), (z, k)), basis.expand(tensor))
+    """Four-gluon vertices, and the emission of two gluons by a dipole."""
+    gluons = [part for part, field in zip(parts, fields, strict=True) if field == Leg("gluon")]
+    quarks = [part for part, field in zip(parts, fields, strict=True) if field and field.dipole]
+    if len(gluons) == 3:
+        for outer in range(3):
+            yield from _commutators("four_gluons", colour.gluon_on_gluon, parts[outer:] + parts[:outer], bases, basis)
+    elif len(gluons) == 2 and quarks:
+        yield from _commutators("two_gluons", colour.gluon_on_quark, (quarks[0], *gluons), bases, basis)
+
+
+def _commutators(
+    vertex: str, product: _Product, parts: tuple[int, ...], bases: dict[int, list[colour.Tensor]], basis: colour.Basis
+) -> Iterator[Step]:
+    """Vertices of the first part with the commutator of the two others."""
+    x, y, z = parts
+    for i, tensor_x in enumerate(bases[x]):
+        for j, tensor_y in enumerate(bases[y]):
+            for k, tensor_z in enumerate(bases[z]):
+                tensor = product(tensor_x, colour.gluon_on_gluon(tensor_y, tensor_z))
+                yield Step(vertex, ((x, i), (y, j), (z, k)), basis.expand(tensor))
 
 
 def _splits(mask: int) -> Iterator[tuple[int, int]]:
