@@ -9,6 +9,7 @@ line that emits the W boson.
 
 import math
 from collections import Counter
+from collections.abc import Callable
 from functools import cache
 from itertools import product
 from typing import NamedTuple
@@ -47,6 +48,29 @@ class Channels(NamedTuple):
 def identical_factor(outgoing: tuple[int, ...]) -> float:
     """1/n! of identical legs."""
     return 1 / math.prod(math.factorial(n) for n in Counter(outgoing).values())
+
+
+class FoundChannel(NamedTuple):
+    """A channel as somebody named it."""
+
+    channels: Channels
+    row: int  # among the channels
+    n_jets: int
+    order: tuple[int, ...]  # of the legs as given: partons, then the boson or its leptons
+
+
+def find_channel(
+    legs: tuple[int, ...], colourless: tuple[int, ...], channels: Callable[[int], Channels], max_jets: int
+) -> FoundChannel | None:
+    """The channel with these legs, incoming first and the others in any order; None if there is none."""
+    partons = tuple(leg for leg in legs if leg not in colourless)
+    n_jets = len(partons) - N_INCOMING
+    is_complete = sorted(legs) == sorted((*partons, *colourless)) and legs[:N_INCOMING] == partons[:N_INCOMING]
+    if not (is_complete and 1 <= n_jets <= max_jets and partons in channels(n_jets).partons):
+        return None
+    order = [place for place, leg in enumerate(legs) if leg not in colourless]
+    order += [legs.index(leg) for leg in colourless]
+    return FoundChannel(channels(n_jets), channels(n_jets).partons.index(partons), n_jets, tuple(order))
 
 
 @cache

@@ -129,31 +129,31 @@ class TopPair(AbstractProcess):
     channels: tuple[tuple[int, ...], ...] = eqx.field(static=True)
 
     def momenta(self, u: UnitPoint) -> tuple[Momenta, Scalar]:
-        """Momenta with the top quark inside the cut on its rapidity; transverse mass, azimuth, two rapidities."""
+        """Transverse mass, azimuth, distance and mean of the rapidities, all inside what the energy allows."""
         sqrt_s = self.collision.sqrt_s
-        # pT dpT = mT dmT; the density of the transverse mass falls like its square
-        mt, log_mt = falling(ew.M_TOP, sqrt_s / 2, u[0])
-        phi = 2 * jnp.pi * u[1]
-        # both fractions are below one for |y| < log(sqrt_s / mT) only
-        edge = jnp.minimum(jnp.log(sqrt_s / mt), self.cuts.abs_y_t)
-        y_t = edge * (2 * u[2] - 1)
-        ratio = sqrt_s / mt
-        high = jnp.minimum(jnp.log(ratio - jnp.exp(y_t)), self.cuts.abs_y_t)
-        low = jnp.maximum(-jnp.log(ratio - jnp.exp(-y_t)), -self.cuts.abs_y_t)
-        possible = high > low
-        width = jnp.where(possible, high - low, 1.0)
-        y_tx = jnp.where(possible, low + width * u[3], 0.0)
+        # pT dpT = mT dmT; the density of the transverse mass falls like its fourth power
+        cube, log_cube = falling(ew.M_TOP**3, (sqrt_s / 2) ** 3, u[0])
+        mt = jnp.cbrt(cube)
+        # half the distance of the rapidities, with a density of 1 / cosh^2 up to where the pair takes all energy
+        edge = jnp.sqrt((1 - 2 * mt / sqrt_s) * (1 + 2 * mt / sqrt_s))
+        tanh = edge * (2 * u[1] - 1)
+        half = jnp.arctanh(tanh)
+        room = jnp.maximum(jnp.log(sqrt_s / (2 * mt * jnp.cosh(half))), 0.0)
+        mean = room * (2 * u[2] - 1)
+        phi = 2 * jnp.pi * u[3]
         pt = jnp.sqrt((mt - ew.M_TOP) * (mt + ew.M_TOP))
         px, py = pt * jnp.cos(phi), pt * jnp.sin(phi)
+        y_t, y_tx = mean + half, mean - half
         top = jnp.stack([mt * jnp.cosh(y_t), px, py, mt * jnp.sinh(y_t)])
         antitop = jnp.stack([mt * jnp.cosh(y_tx), -px, -py, mt * jnp.sinh(y_tx)])
         incoming = beams(mt * (jnp.exp(y_t) + jnp.exp(y_tx)), mt * (jnp.exp(-y_t) + jnp.exp(-y_tx)))
-        measure = jnp.log(mt) + log_mt + jnp.log(2 * jnp.pi) + jnp.log(2 * edge * width)
-        log_jacobian = measure - jnp.log(2 * sqrt_s**2 * (2 * jnp.pi) ** 2)
-        return jnp.concatenate([incoming, jnp.stack([top, antitop])]), jnp.where(possible, log_jacobian, -jnp.inf)
+        log_mt = log_cube - jnp.log(3 * mt)  # of mT dmT
+        log_rapidities = jnp.log(8 * edge * room / (1 - tanh**2))
+        log_jacobian = log_mt + log_rapidities - jnp.log(4 * jnp.pi * sqrt_s**2)
+        return jnp.concatenate([incoming, jnp.stack([top, antitop])]), log_jacobian
 
     def accepts(self, momenta: Momenta) -> Flag:
-        """All cuts; the mapping covers no more than those on rapidity, up to rounding."""
+        """All cuts."""
         inside = m_tt(momenta) >= self.cuts.m_tt
         for quark in (momenta[2], momenta[3]):
             inside &= jnp.abs(rapidity(quark)) <= self.cuts.abs_y_t

@@ -34,7 +34,7 @@ from saggiatore.physics.boson_jets import (
     products,
 )
 from saggiatore.physics.hadron_collision import Collision, collision
-from saggiatore.physics.jet_channel import charged_channels, charged_features, identical_factor, squares
+from saggiatore.physics.jet_channel import charged_channels, charged_features, find_channel, identical_factor, squares
 from saggiatore.physics.jet_observable import boson_observables, w_observables
 from saggiatore.physics.kinematics import beams_along_z, mass_squared
 from saggiatore.physics.matrix_element import REFERENCE_ALPHA_S, MatrixElement, parse_pdg
@@ -154,31 +154,23 @@ def channel_matrix_element(pdg: str) -> MatrixElement:
     """
     legs = parse_pdg(pdg, _COVERED)
     charge, colourless = _colourless(legs)
-    partons = tuple(leg for leg in legs if leg not in colourless)
-    channels = charged_channels(len(partons) - 2, charge) if 3 <= len(partons) <= 2 + MAX_JETS and charge else None
-    if (
-        channels is None
-        or legs[:2] != partons[:2]
-        or partons not in channels.partons
-        or sorted(legs) != sorted((*partons, *colourless))
-    ):
+    found = find_channel(legs, colourless, lambda n: charged_channels(n, charge), MAX_JETS) if charge else None
+    if found is None:
         raise EventError(f"--pdg {pdg}: no such channel of wjets. Covered: {_COVERED}.")
-    row = channels.partons.index(partons)
-    n_jets = len(partons) - 2
+    channels, row, n_jets, order = found
     is_on_shell = len(colourless) == 1
-    order = [place for place, leg in enumerate(legs) if leg not in colourless] + [legs.index(leg) for leg in colourless]
-    strength = (4 * np.pi * REFERENCE_ALPHA_S) ** n_jets * identical_factor(partons[2:])
+    strength = (4 * np.pi * REFERENCE_ALPHA_S) ** n_jets * identical_factor(channels.partons[row][2:])
 
     def function(momenta: Momenta, coefficients: Theta) -> Scalar:
         ordered = beams_along_z(momenta[jnp.array(order)])
         jets, boson = ordered[: n_jets + 2], ordered[n_jets + 2 :]
         if is_on_shell:
-            found = products(jets, on_shell(boson[0], ew.M_W))
-            features = ew.G**2 / 2 * charged_features(found.one, found.two, *_POLARISATIONS)
+            parts = products(jets, on_shell(boson[0], ew.M_W))
+            features = ew.G**2 / 2 * charged_features(parts.one, parts.two, *_POLARISATIONS)
         else:
-            found = products(jets, decayed(boson[0], boson[1]))
+            parts = products(jets, decayed(boson[0], boson[1]))
             leptonic = _leptonic_strength(mass_squared(boson[0] + boson[1]), coefficients[0])
-            features = leptonic * charged_features(found.one, found.two, *_BOSON[charge])
+            features = leptonic * charged_features(parts.one, parts.two, *_BOSON[charge])
         return strength * squares(channels, features)[row]
 
     masses = tuple(ew.M_W if abs(leg) == W else 0.0 for leg in legs)

@@ -30,7 +30,7 @@ from saggiatore.physics.boson_jets import (
     products,
 )
 from saggiatore.physics.hadron_collision import Collision, collision
-from saggiatore.physics.jet_channel import identical_factor, neutral_channels, neutral_features, squares
+from saggiatore.physics.jet_channel import find_channel, identical_factor, neutral_channels, neutral_features, squares
 from saggiatore.physics.jet_observable import boson_observables, lepton_observables
 from saggiatore.physics.kinematics import beams_along_z, mass_squared
 from saggiatore.physics.matrix_element import REFERENCE_ALPHA_S, MatrixElement, parse_pdg
@@ -153,31 +153,23 @@ def channel_matrix_element(pdg: str) -> MatrixElement:
     legs = parse_pdg(pdg, _COVERED)
     is_on_shell = Z in legs
     colourless = (Z,) if is_on_shell else (MUON, -MUON)
-    partons = tuple(leg for leg in legs if leg not in colourless)
-    channels = neutral_channels(len(partons) - 2) if 3 <= len(partons) <= 2 + MAX_JETS else None
-    if (
-        channels is None
-        or legs[:2] != partons[:2]
-        or partons not in channels.partons
-        or sorted(legs) != sorted((*partons, *colourless))
-    ):
+    found = find_channel(legs, colourless, neutral_channels, MAX_JETS)
+    if found is None:
         raise EventError(f"--pdg {pdg}: no such channel of zjets. Covered: {_COVERED}.")
-    row = channels.partons.index(partons)
-    n_jets = len(partons) - 2
-    order = [place for place, leg in enumerate(legs) if leg not in colourless] + [legs.index(leg) for leg in colourless]
-    strength = (4 * np.pi * REFERENCE_ALPHA_S) ** n_jets * identical_factor(partons[2:])
+    channels, row, n_jets, order = found
+    strength = (4 * np.pi * REFERENCE_ALPHA_S) ** n_jets * identical_factor(channels.partons[row][2:])
 
     def function(momenta: Momenta, coefficients: Theta) -> Scalar:
         ordered = beams_along_z(momenta[jnp.array(order)])
         jets, boson = ordered[: n_jets + 2], ordered[n_jets + 2 :]
         if is_on_shell:
-            found = products(jets, on_shell(boson[0], ew.M_Z))
+            parts = products(jets, on_shell(boson[0], ew.M_Z))
             couplings, flip = neutral_coupling.pole_couplings(coefficients), _ON_SHELL_FLIP
         else:
-            found = products(jets, decayed(boson[0], boson[1]))
+            parts = products(jets, decayed(boson[0], boson[1]))
             couplings = neutral_coupling.lepton_couplings(mass_squared(boson[0] + boson[1]), coefficients, True)
             flip = _LEPTON_FLIP
-        return strength * squares(channels, neutral_features(found.one, found.two, couplings, flip))[row]
+        return strength * squares(channels, neutral_features(parts.one, parts.two, couplings, flip))[row]
 
     masses = tuple(ew.M_Z if leg == Z else 0.0 for leg in legs)
     return MatrixElement(masses, neutral_coupling.COEFFICIENTS, function, unit="1")
