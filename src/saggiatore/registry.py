@@ -14,8 +14,11 @@ REGISTRY: dict[str, dict[str, str]] = {
     "process": {
         "asymmetry": "saggiatore.physics.asymmetry:AsymmetrySpec",
         "drell_yan": "saggiatore.physics.drell_yan:DrellYanSpec",
+        "top_pair": "saggiatore.physics.top_pair:TopPairSpec",
         "wbf_higgs": "saggiatore.physics.wbf_higgs:WbfHiggsSpec",
+        "wjets": "saggiatore.physics.wjets:WJetsSpec",
         "zh": "saggiatore.physics.zh:ZhSpec",
+        "zjets": "saggiatore.physics.zjets:ZJetsSpec",
     },
     "sampler": {
         "vegas": "saggiatore.integrate.vegas:VegasSpec",

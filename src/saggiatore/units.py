@@ -12,7 +12,19 @@ _SCALES = {
     "GeV": {"eV": 1e-9, "keV": 1e-6, "MeV": 1e-3, "GeV": 1.0, "TeV": 1e3},
     "TeV^-2": {"TeV^-2": 1.0, "GeV^-2": 1e6},
 }
-UNITS = ("1", "GeV", "pb", "rad", "TeV^-2", "TeV^2", "GeV^-1", "GeV^-2", "s")  # what a column may be measured in
+UNITS = (
+    "1",
+    "GeV",
+    "pb",
+    "rad",
+    "TeV^-2",
+    "TeV^2",
+    "GeV^-1",
+    "GeV^-2",
+    "GeV^-4",
+    "GeV^-6",
+    "s",
+)  # what a column may be measured in
 
 _INVERSES = {"1": "1", "GeV": "GeV^-1", "TeV^-2": "TeV^2"}
 

@@ -40,6 +40,18 @@ def test_values_and_scores(tmp_path):
     np.testing.assert_allclose(table.score_f_wwt, slope / square, rtol=1e-8, atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("name", "process", "pdg"),
+    [("ug__zu", "zjets", "2,21,23,2"), ("udx__wpg", "wjets", "2,-1,24,21"), ("uux__ttx", "top_pair", "2,-2,6,-6")],
+)
+def test_values_of_qcd(tmp_path, name, process, pdg):
+    out = tmp_path / "out.parquet"
+    assert evaluate(GOLDEN / f"{name}.parquet", out, "--pdg", pdg, "--widths", process=process) == 0
+    table = read_table(out, "matrix_element")
+    np.testing.assert_allclose(table.data.me2, pd.read_parquet(GOLDEN / f"{name}.parquet").me2, rtol=1e-9)
+    assert table.column("me2").unit == "1"
+
+
 def test_an_antiquark_may_come_first(tmp_path, antiquark):
     path, data = antiquark
     assert evaluate(path, tmp_path / "out.parquet", "--pdg", "-1,2,2,-1,25") == 0
@@ -67,10 +79,21 @@ def test_units_follow_the_process(tmp_path):
         (("--pdg", "2,1,2,1,25", "--coefficients", "f_x=1"), "wbf_higgs", "no coefficient is called 'f_x'"),
         (("--pdg", "2,1,2,1,25", "--coefficients", "f_ww"), "wbf_higgs", "is not name=number"),
         (("--pdg", "2,1,2,1,25", "--coefficients", "f_ww=nan"), "wbf_higgs", "must be finite"),
-        (("--pdg", "11,-11,13,-13"), "asymmetry", "has no amplitudes to compare; these have: drell_yan, wbf_higgs, zh"),
+        (
+            ("--pdg", "11,-11,13,-13"),
+            "asymmetry",
+            "has no amplitudes to compare; these have: drell_yan, top_pair, wbf_higgs",
+        ),
         (("--pdg", "2,-1,13,-13"), "drell_yan", "no such channel of drell_yan. Covered:"),
         (("--pdg", "2,-2,24,25"), "zh", "no such channel of zh. Covered:"),
         (("--pdg", "2,1,2,1,25"), "higgs", "no process is called 'higgs'"),
+        (("--pdg", "2,-1,23,21"), "zjets", "no such channel of zjets. Covered:"),
+        (("--pdg", "23,2,-2,21"), "zjets", "no such channel of zjets. Covered:"),
+        (("--pdg", "2,-2,21"), "zjets", "no such channel of zjets. Covered:"),
+        (("--pdg", "2,-2,13,-13,13,21"), "zjets", "no such channel of zjets. Covered:"),
+        (("--pdg", "2,-2,24,21"), "wjets", "no such channel of wjets. Covered:"),
+        (("--pdg", "2,-1,23,x"), "wjets", "expected PDG numbers"),
+        (("--pdg", "2,-1,6,-6"), "top_pair", "no such channel of top_pair. Covered:"),
     ],
 )
 def test_bad_questions(tmp_path, capsys, flags, process, message):

@@ -16,6 +16,8 @@ ALPHA = 1 / 132.507
 G_FERMI = 1.16639e-5  # GeV^-2
 M_Z = 91.188  # GeV
 M_H = 125.0  # GeV
+M_TOP = 173.0  # GeV
+WIDTH_TOP = 1.4915  # GeV
 WIDTH_Z = 2.441404  # GeV
 WIDTH_W = 2.0476  # GeV
 LEPTON_NUMBERS = (-1.0, -0.5)  # electric charge and weak isospin of a charged lepton
@@ -30,7 +32,7 @@ VEV = 2 * M_W / G  # GeV
 
 
 def is_up_type(flavour: int) -> bool:
-    """Whether a quark or antiquark (PDG number) is of up type."""
+    """Whether a fermion (PDG number) is the upper member of its weak doublet: up-type quark or neutrino."""
     return flavour % 2 == 0
 
 
@@ -54,10 +56,17 @@ def quark_numbers(flavour: int) -> tuple[float, float]:
 
 
 def neutral_couplings(flavour: int) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Couplings (photon, Z) of the quark `|flavour|`: first those of its left-, then those of its right-handed current.
+    """Couplings (photon, Z) of the fermion `|flavour|`: those of its left-, then those of its right-handed current.
 
-    For an antiquark the two change places: its current with left-handed coupling is that of a right-handed particle.
+    For an antiparticle the two change place: its current with left-handed coupling is that of a right-handed particle.
     """
-    charge, isospin = quark_numbers(flavour)
-    left, right = ((E_CHARGE * charge, z) for z in z_couplings(charge, isospin, SIN2))
+    numbers = charge(flavour), 0.5 if is_up_type(flavour) else -0.5
+    left, right = ((E_CHARGE * numbers[0], z) for z in z_couplings(*numbers, SIN2))
     return (left, right) if flavour > 0 else (right, left)
+
+
+def charge(flavour: int) -> float:
+    """Electric charge of the quark or lepton `|flavour|`."""
+    if abs(flavour) > 10:
+        return 0.0 if is_up_type(flavour) else -1.0
+    return 2 / 3 if is_up_type(flavour) else -1 / 3

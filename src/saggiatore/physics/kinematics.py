@@ -69,6 +69,13 @@ def boost_to_rest(momenta: Momenta, total: FourMomentum) -> Momenta:
     return jnp.concatenate([energies[:, None], momenta[:, 1:] + shift[:, None] * velocity], axis=1)
 
 
+def boost_from_rest(momenta: Momenta, total: FourMomentum, mass: Scalar) -> Momenta:
+    """Momenta given in the rest frame of `total`, of known mass (GeV), seen where `total` moves; loses no digits."""
+    energies = (momenta @ total) / mass
+    shift = (momenta[:, 0] + energies) / (total[0] + mass)
+    return jnp.concatenate([energies[:, None], momenta[:, 1:] + shift[:, None] * total[1:]], axis=1)
+
+
 def rotate_about_y(momenta: Momenta, angle: Scalar) -> Momenta:
     """Momenta rotated about the y axis, z towards x."""
     cos, sin = jnp.cos(angle), jnp.sin(angle)

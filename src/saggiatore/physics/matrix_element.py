@@ -8,6 +8,7 @@ import numpy as np
 from saggiatore.errors import EventError
 from saggiatore.types import Momenta, Scalar, Theta
 
+REFERENCE_ALPHA_S = 0.118  # of tables and commands that state |M|^2 of QCD; it goes as a power of the coupling
 TOLERANCE = 1e-6  # relative, of the sum of the energies: what files with few digits still satisfy
 _COMPONENTS = ("E", "px", "py", "pz")
 
@@ -18,6 +19,18 @@ class MatrixElement(NamedTuple):
     masses: tuple[float, ...]  # of the legs, two incoming first, GeV
     coefficients: Mapping[str, str]  # that the function takes, and their units
     function: Callable[[Momenta, Theta], Scalar]  # of momenta (GeV, any frame), in GeV^(8 - 2 legs)
+
+
+def parse_pdg(pdg: str, covered: str) -> tuple[int, ...]:
+    """PDG numbers of the legs of ``--pdg``; `covered` says what a process offers.
+
+    Raises:
+        EventError: if these are no numbers with commas between them.
+    """
+    try:
+        return tuple(int(part) for part in pdg.split(","))
+    except ValueError:
+        raise EventError(f"--pdg {pdg}: expected PDG numbers with commas between them. Covered: {covered}.") from None
 
 
 def require_physical(momenta: np.ndarray, masses: tuple[float, ...], first_row: int) -> None:

@@ -82,12 +82,16 @@ def log_density(sqrt_s: float, jets: JetVariables) -> Scalar:
     return jnp.log(jets.pt_3 * jets.pt_4) - jnp.log(4 * sqrt_s**2 * (2 * jnp.pi) ** 5)
 
 
+def falling(low: float, high: float, u: Scalar) -> tuple[Scalar, Scalar]:
+    """Map (0, 1) to the range from `low` to `high` with a density proportional to 1/x^2, and log|dx/du|."""
+    x = 1 / (1 / low + (1 / high - 1 / low) * u)
+    return x, jnp.log(1 / low - 1 / high) + 2 * jnp.log(x)
+
+
 def _transverse_momentum(region: JetRegion, u: Scalar) -> tuple[Scalar, Scalar]:
     """Density proportional to 1/(pT + scale)^2 between the cut and half the energy."""
-    low = 1 / (region.min_pt + region.pt_scale)
-    high = 1 / (region.sqrt_s / 2 + region.pt_scale)
-    shifted = 1 / (low + (high - low) * u)
-    return shifted - region.pt_scale, jnp.log(low - high) + 2 * jnp.log(shifted)
+    shifted, log_jacobian = falling(region.min_pt + region.pt_scale, region.sqrt_s / 2 + region.pt_scale, u)
+    return shifted - region.pt_scale, log_jacobian
 
 
 def _pseudorapidities(jets: JetVariables) -> tuple[Scalar, Scalar]:

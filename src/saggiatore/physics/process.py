@@ -42,13 +42,25 @@ class AbstractProcess(eqx.Module):
     `integrate` relies on it when events are drawn at several values of `theta`, and a law test checks it.
     """
 
-    dim: eqx.AbstractClassVar[int]
-    observables: eqx.AbstractClassVar[Mapping[str, Observable]]
-    legs: eqx.AbstractClassVar[tuple[str, ...]]  # names of the legs of `momenta`, incoming first
     parameters: eqx.AbstractVar[tuple[str, ...]]
     quadratic: eqx.AbstractVar[tuple[str, ...]]  # of `parameters`
     channels: eqx.AbstractVar[tuple[tuple[int, ...], ...]]  # flavour channels: PDG numbers of the legs
     colour_flows: ClassVar[tuple[Flow, ...]] = ()  # how colour may flow; none: the process does not say
+
+    @property
+    @abc.abstractmethod
+    def dim(self) -> int:
+        """Numbers that make an event: the dimension of the unit hypercube."""
+
+    @property
+    @abc.abstractmethod
+    def observables(self) -> Mapping[str, Observable]:
+        """Observables by name."""
+
+    @property
+    @abc.abstractmethod
+    def legs(self) -> tuple[str, ...]:
+        """Names of the legs of `momenta`, incoming first."""
 
     @abc.abstractmethod
     def momenta(self, u: UnitPoint) -> tuple[Momenta, Scalar]:

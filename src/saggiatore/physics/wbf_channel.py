@@ -15,7 +15,7 @@ from saggiatore.errors import EventError
 from saggiatore.physics import electroweak as ew
 from saggiatore.physics.helicity import EQUAL, OPPOSITE, contractions
 from saggiatore.physics.kinematics import beams_along_z
-from saggiatore.physics.matrix_element import MatrixElement
+from saggiatore.physics.matrix_element import MatrixElement, parse_pdg
 from saggiatore.physics.wbf_amplitude import (
     COEFFICIENTS,
     Coefficients,
@@ -157,12 +157,7 @@ def parse_legs(pdg: str) -> tuple[tuple[int, int, int, int, int], Channel]:
         "exchange (both flavours change within their doublet), in the t and u channels; two incoming legs first, three "
         "outgoing with 25 anywhere among them, for example 2,1,2,1,25"
     )
-    try:
-        legs = [int(part) for part in pdg.split(",")]
-    except ValueError:
-        raise EventError(
-            f"--pdg {pdg}: expected five PDG numbers with commas between them. Covered: {covered}."
-        ) from None
+    legs = parse_pdg(pdg, covered)
     if len(legs) == 5 and legs.count(25) == 1 and 25 in legs[2:] and set(legs) - {25} <= set(FLAVOURS):
         quarks = [place for place in range(5) if legs[place] != 25]
         one, two, three, four = quarks

@@ -1,0 +1,177 @@
+r"""A vector boson with jets at a proton collider: what Z and W have in common.
+
+All tree diagrams of order $g_s^{n}$ with one vector boson and n jets of two generations of massless quarks and of
+gluons, full colour; the jets are not ordered, so that the rate is the sum over ordered flavours over n!. Left out:
+diagrams with more electroweak couplings (exchange of vector bosons between quarks, two bosons), bottom quarks, loops.
+"""
+
+import abc
+import math
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from pydantic import Field, model_validator
+
+from saggiatore.physics import jet_observable, jet_phase_space, weyl
+from saggiatore.physics.hadron_collision import Collision, Scale, flavour_places
+from saggiatore.physics.jet_amplitude import Boson, OneLine, TwoLines, one_line, two_lines
+from saggiatore.physics.jet_phase_space import DECAY_NUMBERS, JET_NUMBERS, Region
+from saggiatore.physics.kinematics import mass_squared, pseudorapidity, transverse_momentum
+from saggiatore.physics.process import AbstractProcess, Channel
+from saggiatore.physics.strong_coupling import EvolvedCoupling
+from saggiatore.spec import Spec
+from saggiatore.types import Array, Flag, Float, Momenta, Scalar, Theta, UnitPoint
+from saggiatore.units import Energy
+
+MUON, MUON_NEUTRINO = 13, 14
+MAX_JETS = 3
+
+
+class BosonJetsCuts(Spec):
+    """Fiducial region; the cuts on leptons hold for charged ones."""
+
+    pt_j: Energy = Field(gt=0, description="least transverse momentum of a jet")
+    abs_eta_j: float = Field(gt=0, le=20, description="greatest |pseudorapidity| of a jet")
+    delta_r_jj: float = Field(0, ge=0, le=5, description="least distance of two jets in pseudorapidity and azimuth")
+    pt_l: Energy = Field(0, ge=0, description="least transverse momentum of a charged lepton")
+    abs_eta_l: float = Field(20, gt=0, le=20, description="greatest |pseudorapidity| of a charged lepton")
+
+
+class AbstractBosonJetsSpec(Spec):
+    """Fields that Z and W with jets share."""
+
+    sqrt_s: Energy = Field(gt=0, description="energy of the collision")
+    parton_density: str = Field(min_length=1, description="name of an LHAPDF set")
+    strong_coupling: EvolvedCoupling | None = Field(None, description="without it, that of the set")
+    scale: Scale
+    n_jets: int = Field(ge=1, le=MAX_JETS, description="jets; three take a minute to compile")
+    cuts: BosonJetsCuts
+
+    @model_validator(mode="after")
+    def _cuts_leave_room(self) -> "AbstractBosonJetsSpec":
+        if self.n_jets > 1 and self.cuts.delta_r_jj <= 0:
+            raise ValueError("delta_r_jj is 0: with two jets or more the rate is infinite; give a distance above zero.")
+        if 2 * self.cuts.pt_j >= self.sqrt_s:
+            raise ValueError(f"pt_j = {self.cuts.pt_j:g} GeV is above half of sqrt_s = {self.sqrt_s:g} GeV; lower it.")
+        return self
+
+
+class Resonance(Spec):
+    """Window of the mass of two leptons."""
+
+    low: Energy = Field(gt=0, description="least mass")
+    high: Energy = Field(gt=0, description="greatest mass")
+
+    @model_validator(mode="after")
+    def _is_a_window(self) -> "Resonance":
+        if self.low >= self.high:
+            raise ValueError(f"low = {self.low:g} GeV is not below high = {self.high:g} GeV.")
+        return self
+
+
+class Products(eqx.Module):
+    """Amplitudes of one event, squared and without flavour."""
+
+    one: OneLine
+    two: TwoLines | None
+
+
+def products(partons: Momenta, boson: Boson) -> Products:
+    """The products that the channels of an event need; two quark lines take two jets."""
+    return Products(one_line(partons, boson), two_lines(partons, boson) if len(partons) > 3 else None)
+
+
+def on_shell(momentum: Array, mass: float) -> Boson:
+    """A boson with three polarisations."""
+    return Boson(weyl.massive_polarisations(momentum, mass), weyl.from_real(momentum))
+
+
+def decayed(lepton: Array, antilepton: Array) -> Boson:
+    """A boson, with unit propagator and couplings, that becomes two massless leptons of either helicity."""
+    return Boson(weyl.lepton_current(lepton, antilepton), weyl.add(weyl.massless(lepton), weyl.massless(antilepton)))
+
+
+class AbstractBosonJets(AbstractProcess):
+    """Z or W with jets: legs are the partons along +z and -z, the jets, and the boson or its two leptons."""
+
+    collision: eqx.AbstractVar[Collision]
+    n_jets: eqx.AbstractVar[int]
+    cuts: eqx.AbstractVar[BosonJetsCuts]
+    mass: eqx.AbstractClassVar[float]  # GeV
+    width: eqx.AbstractClassVar[float]  # GeV
+    window: eqx.AbstractVar[Resonance | None]  # None: the boson is on shell
+
+    @abc.abstractmethod
+    def channel_squares(self, found: Products, boson_squared: Scalar, theta: Theta) -> Float[Array, " channel"]:
+        """|M|^2 of all channels without the strong coupling, without 1/n!; the boson's mass squared in GeV^2."""
+
+    @property
+    @abc.abstractmethod
+    def boson_legs(self) -> tuple[str, ...]:
+        """Names of the legs behind the jets."""
+
+    @property
+    def legs(self) -> tuple[str, ...]:
+        """Names of all legs."""
+        jets = (f"jet {number}" for number in range(1, self.n_jets + 1))
+        return ("parton along +z", "parton along -z", *jets, *self.boson_legs)
+
+    @property
+    def dim(self) -> int:
+        """Three numbers a jet, one for the boson and three for its decay."""
+        return JET_NUMBERS * self.n_jets + 1 + (0 if self.window is None else DECAY_NUMBERS)
+
+    def momenta(self, u: UnitPoint) -> tuple[Momenta, Scalar]:
+        """Momenta inside the cuts on the jets' pT and eta and inside the mass window."""
+        region = Region(self.collision.sqrt_s, self.n_jets, self.cuts.pt_j, self.cuts.abs_eta_j)
+        n_production = JET_NUMBERS * self.n_jets + 1
+        if self.window is None:
+            return jet_phase_space.event(region, jnp.asarray(self.mass**2), u)
+        squared, log_mass = jet_phase_space.resonance(
+            self.mass, self.width, self.window.low, self.window.high, u[n_production]
+        )
+        momenta, log_event = jet_phase_space.event(region, squared, u[:n_production])
+        leptons, log_decay = jet_phase_space.decay(momenta[-1], squared, u[n_production + 1 :])
+        return jnp.concatenate([momenta[:-1], leptons]), log_mass + log_event + log_decay
+
+    def accepts(self, momenta: Momenta) -> Flag:
+        """All cuts; the mapping covers no more than those on single jets and on the mass, up to rounding."""
+        jets = momenta[2 : 2 + self.n_jets]
+        pt, eta = transverse_momentum(jets.T), pseudorapidity(jets.T)
+        inside = jnp.all(pt >= self.cuts.pt_j) & jnp.all(jnp.abs(eta) <= self.cuts.abs_eta_j)
+        for i in range(self.n_jets):
+            for j in range(i):
+                inside &= jet_observable.delta_r(jets[i], jets[j]) >= self.cuts.delta_r_jj
+        for lepton in self.charged_leptons(momenta):
+            inside &= transverse_momentum(lepton) >= self.cuts.pt_l
+            inside &= jnp.abs(pseudorapidity(lepton)) <= self.cuts.abs_eta_l
+        return inside
+
+    @abc.abstractmethod
+    def charged_leptons(self, momenta: Momenta) -> list[Array]:
+        """Momenta that the cuts on leptons concern."""
+
+    def rate(self, momenta: Momenta, theta: Theta) -> Scalar:
+        """Sum over flavours of densities x flux x |M|^2 / n!, pb per unit of dx1 dx2 dPhi."""
+        return jnp.sum(self._rates(momenta, theta))
+
+    def channel_rate(self, momenta: Momenta, channel: Channel, theta: Theta) -> Scalar:
+        """The rate of one channel."""
+        return self._rates(momenta, theta)[channel]
+
+    def _rates(self, momenta: Momenta, theta: Theta) -> Float[Array, " channel"]:
+        n_partons = 2 + self.n_jets
+        pair = momenta[n_partons:]
+        if self.window is None:
+            wave, squared = on_shell(pair[0], self.mass), jnp.asarray(self.mass**2)
+        else:
+            wave, squared = decayed(pair[0], pair[1]), mass_squared(pair[0] + pair[1])
+        found = self.channel_squares(products(momenta[:n_partons], wave), squared, theta)
+        boson = pair.sum(axis=0)
+        scale = self.collision.event_scale(
+            jet_observable.jet_pt(momenta, self.n_jets), jnp.sqrt(squared + boson[1] ** 2 + boson[2] ** 2)
+        )
+        strength = (4 * np.pi * self.collision.alpha_s(scale)) ** self.n_jets / math.factorial(self.n_jets)
+        luminosities = self.collision.luminosities(momenta, scale).ravel()[flavour_places(self.channels)]
+        return strength * luminosities * found
