@@ -82,7 +82,7 @@ def test_units_follow_the_process(tmp_path):
         (
             ("--pdg", "11,-11,13,-13"),
             "asymmetry",
-            "has no amplitudes to compare; these have: drell_yan, top_pair, wbf_higgs",
+            "no amplitudes to compare; these have: drell_yan, top_pair",
         ),
         (("--pdg", "2,-1,13,-13"), "drell_yan", "no such channel of drell_yan. Covered:"),
         (("--pdg", "2,-2,24,25"), "zh", "no such channel of zh. Covered:"),
