@@ -181,7 +181,7 @@ def test_a_parameter_that_is_not_quadratic_cannot_be_moved(tmp_path):
 
 
 def test_an_empty_region_names_its_cuts(tmp_path, monkeypatch):
-    process = Empty(45.6, 1.0, parameters=("a_fb",), channels=((11, -11, 13, -13),))
+    process = Empty(45.6, 1.0, parameters=("a_fb",), quadratic=("a_fb",), channels=((11, -11, 13, -13),))
     monkeypatch.setattr(AsymmetrySpec, "build", lambda spec: process)
     with pytest.raises(EmptyRegionError, match=r"passes the cuts.*abs_cos_theta_mu"):
         sampler.run(sampler_job(), code="c", grid=tmp_path / "grid", integral=tmp_path / "integral")

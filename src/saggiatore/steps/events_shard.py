@@ -63,7 +63,7 @@ def _theta_range(section: EventsSection, process: AbstractProcess) -> tuple[Thet
     unknown = sorted(set(section.theta) - set(process.parameters))
     if unknown:
         raise StudyError(f"theta names {unknown}, expected parameters of the process: {', '.join(process.parameters)}.")
-    local = sorted(name for name in section.theta if name not in process.quadratic)
+    local = sorted(name for name, bound in section.theta.items() if bound != 0 and name not in process.quadratic)
     if local:
         raise StudyError(
             f"theta moves {local}, in which the rate is no polynomial of degree two: the cross section is known near 0 "
