@@ -77,7 +77,9 @@ def test_gluons_alone():
 
 @pytest.mark.parametrize(("name", "quarks"), [("gg__ttx", False), ("uux__ttx", True)])
 def test_chromomagnetic_moment(name, quarks):
-    """Terms linear in c_tG against arXiv:1010.6304, sections 2.1 and 2.2, in which c_hg = g_s c_tG.
+    """Terms linear in c_tG against the closed forms of arXiv:1010.6304, in which c_hg = g_s c_tG.
+
+    The forms were written from memory and still have to be compared with the paper.
 
     There, d sigma/dt = |M|^2 / (16 pi s^2) has the term sqrt(2) alpha_s g_s v m_t c_hg / s^2 times
     1/(6 tau_1 tau_2) - 3/8 for gluons and 4/9 for quarks, with tau_i = 2 p_i.k_1 / s.
