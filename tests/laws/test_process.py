@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import yaml
 
+from saggiatore.physics.colour_flow import line_numbers
 from saggiatore.physics.flavours import flavours
 from saggiatore.physics.kinematics import rotate_about_z
 from saggiatore.physics.process import (
@@ -191,6 +192,26 @@ def test_channels_are_drawn_by_their_rates(compiled, theta):
     counts = np.bincount(drawn, minlength=len(found.share))
     assert (np.abs(counts - N_POINTS * np.asarray(found.share)) <= 1 + 1e-6).all()
     assert {len(legs) for legs in process.channels} == {len(process.legs)}
+
+
+def test_colour_is_conserved(compiled, theta):
+    """In each flow that is possible each quark has one line, which another quark or antiquark of the event ends."""
+    process = compiled.process
+    if not process.colour_flows:
+        return  # the process does not state them; `export` says so
+    momenta = compiled.momenta[compiled.inside][0]
+    found = jax.jit(jax.vmap(lambda k: process.colour_rates(momenta, k, theta)))(jnp.arange(len(process.channels)))
+    assert (np.asarray(found).max(axis=1) > 0).all()
+    for legs, rates in zip(np.array(process.channels), np.asarray(found), strict=True):
+        for flow, rate in zip(process.colour_flows, rates, strict=True):
+            if rate == 0:
+                continue
+            numbers = line_numbers(flow, legs)
+            assert ((numbers > 0).sum(axis=1) == (np.abs(legs) < 7)).all()
+            flowing = np.where(np.arange(len(legs)) < 2, -1, 1)  # incoming colour ends in the event
+            for number in np.unique(numbers[numbers > 0]):
+                colour, anticolour = flowing @ (numbers == number)
+                assert colour == anticolour, (legs, flow)
 
 
 def test_information_equality(compiled, theta):
