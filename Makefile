@@ -1,5 +1,5 @@
 # make          the environment, then the default study (STUDY=name for another one)
-# make test     the tests
+# make test     the tests; make test-thorough runs those that compile for minutes
 # make venv     the environment alone
 # make lock     resolve requirements.in again (needs uv)
 
@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 # Rules call `python`: it must be the environment's.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: all venv test lock clean
+.PHONY: all venv test test-thorough lock clean
 
 all: venv
 	@snakemake --profile profiles/local --cores $(CORES) --config 'studies=[$(STUDY)]'
@@ -32,8 +32,11 @@ venv: .venv/.complete
 	@touch $@
 
 test: venv
-	@python -m pytest -n 2 --dist loadfile -m "not workflow"
+	@python -m pytest -n 2 --dist loadfile -m "not workflow and not thorough"
 	@python -m pytest -m workflow
+
+test-thorough: venv
+	@python -m pytest -n 2 --dist loadfile -m thorough
 
 lock:
 	uv pip compile --universal --fork-strategy fewest --generate-hashes --no-emit-index-url --no-emit-find-links \

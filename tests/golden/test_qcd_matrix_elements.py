@@ -17,6 +17,8 @@ from saggiatore.physics.recursion_plan import Leg, plan
 from saggiatore.physics.top_pair_amplitude import squares
 from saggiatore.registry import load
 
+pytestmark = pytest.mark.thorough
+
 FOLDER = Path(__file__).parent
 TABLES = {
     "zjets": ("uux__zg", "ug__zu", "gg__zuux", "uu__zuu"),

@@ -22,6 +22,8 @@ from saggiatore.physics.neutral_coupling import COEFFICIENTS, pole_couplings
 from saggiatore.physics.recursion import amplitudes
 from saggiatore.physics.recursion_plan import Leg, plan
 
+pytestmark = pytest.mark.thorough
+
 GLUON = 21
 POLARISATIONS = (0, 1, 2)
 

@@ -14,6 +14,8 @@ from saggiatore.integrate.vegas import VegasSpec
 from saggiatore.physics import electroweak as ew
 from saggiatore.physics.drell_yan import DrellYanSpec
 
+pytestmark = pytest.mark.thorough
+
 N_POINTS = 400_000
 N_EVENTS = 40_000
 OVERWEIGHT = 1e-3

@@ -11,6 +11,8 @@ from saggiatore.integrate.vegas import VegasSpec
 from saggiatore.physics import electroweak as ew
 from saggiatore.physics.zh import ZhSpec
 
+pytestmark = pytest.mark.thorough
+
 N_POINTS = 400_000
 MADEVENT = 0.55962, 0.00041072  # pb; MadGraph5_aMC@NLO 3.5.7, 13 TeV, p p > z h, no cuts, run zh_r13
 QUADRATURE = 0.5598475  # pb; Gauss-Legendre quadrature of the luminosity times the closed partonic cross section

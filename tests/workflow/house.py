@@ -24,7 +24,6 @@ def start_snakemake(folder, *arguments):
     environment = os.environ | {
         "PYTHONPATH": str(folder / "src"),
         "PATH": f"{binary}:{os.environ['PATH']}",
-        "XLA_FLAGS": "",  # as users run it
         "PYTHONDONTWRITEBYTECODE": "",  # empty is unset: dozens of jobs read the same modules
     }
     return subprocess.Popen(
