@@ -113,9 +113,10 @@ def test_a_killed_training_leaves_nothing_and_resumes_to_the_same_bytes(built):
     assert run.returncode != 0, text
     assert not (folder / "network.eqx").exists()
     assert checkpoint.exists()
-    snakemake(built, "--cores", "2", "--config", "studies=[smoke]", "--rerun-incomplete")
+    snakemake(built, "--cores", "2", "results/smoke/models/network.eqx", "--rerun-incomplete")
     assert (folder / "network.eqx").read_bytes() == before
     assert not checkpoint.exists()
+    snakemake(built, "--cores", "2", "--config", "studies=[smoke]")
 
 
 def test_apply_with_draws_gives_their_mean_and_spread(built, tmp_path):
