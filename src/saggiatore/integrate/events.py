@@ -21,6 +21,7 @@ from saggiatore.integrate.base import BATCH, AbstractSampler, over_events, propo
 from saggiatore.integrate.integral import CrossSection
 from saggiatore.integrate.unweight import Spectrum, accept, excess
 from saggiatore.physics.flavours import flavours
+from saggiatore.physics.kinematics import COMPONENTS
 from saggiatore.physics.process import AbstractProcess, measure
 from saggiatore.tables import Column, TableSchema
 from saggiatore.types import Array, Float, PRNGKeyArray, Scalar, Theta, UnitPoint
@@ -29,7 +30,6 @@ ROWS = 4096  # events that are described and written at once
 _PATIENCE = 64  # batches after which a region without acceptance is given up
 _HOPELESS = 1e-5  # unweighting efficiency below which it is one
 _SURVEY = 16  # batches that find the maximum weight away from the reference
-_COMPONENTS = ("e", "px", "py", "pz")
 
 
 class Draw(eqx.Module):
@@ -73,7 +73,7 @@ def events_schema(process: AbstractProcess) -> TableSchema:
         columns.append(Column(name, observable.unit, observable.meaning, observable.label))
     for i, leg in enumerate(process.legs):
         columns.append(Column(f"leg{i}_pdg", "1", f"PDG number of leg {i}, {leg}", kind="int"))
-        columns += [Column(f"leg{i}_{part}", "GeV", f"{part} of leg {i}, {leg}") for part in _COMPONENTS]
+        columns += [Column(f"leg{i}_{part}", "GeV", f"{part} of leg {i}, {leg}") for part in COMPONENTS]
     return TableSchema("events", 1, tuple(columns))
 
 
@@ -197,7 +197,7 @@ def _describe(draw: Draw, n_total: Array, u: Array, theta: Array, ratio: Array, 
             row |= {f"theta_{name}": theta[i], f"joint_score_{name}": score[i]}
             row |= {f"parton_score_{name}": mean[i], f"flavour_variance_{name}": variance[i]}
         for i in range(len(process.legs)):
-            row |= {f"leg{i}_pdg": pdg[i], **{f"leg{i}_{part}": momenta[i, k] for k, part in enumerate(_COMPONENTS)}}
+            row |= {f"leg{i}_pdg": pdg[i], **{f"leg{i}_{part}": momenta[i, k] for k, part in enumerate(COMPONENTS)}}
         return row
 
     return over_events(describe, u, theta, ratio, lot)

@@ -26,8 +26,8 @@ from saggiatore.physics.drell_yan_amplitude import (
     invariants,
     square,
 )
-from saggiatore.physics.kinematics import boost_along_z, pseudorapidity, transverse_momentum
-from saggiatore.physics.lepton_pair import LEPTON_PAIR_OBSERVABLES, m_ll
+from saggiatore.physics.kinematics import boost_along_z
+from saggiatore.physics.lepton_pair import LEPTON_PAIR_OBSERVABLES, leptons_accepted, m_ll
 from saggiatore.physics.matrix_element import MatrixElement
 from saggiatore.physics.parton_density import ScaledDensity
 from saggiatore.physics.peak_map import PeakMap, peak_map
@@ -178,11 +178,7 @@ class DrellYan(AbstractProcess):
         inside = mass >= self.cuts.m_ll
         if self.cuts.max_m_ll is not None:
             inside &= mass <= self.cuts.max_m_ll
-        for lepton in (momenta[2], momenta[3]):
-            inside &= transverse_momentum(lepton) >= self.cuts.pt_l
-            if self.cuts.abs_eta_l is not None:
-                inside &= jnp.abs(pseudorapidity(lepton)) <= self.cuts.abs_eta_l
-        return inside
+        return inside & leptons_accepted(momenta, self.cuts.pt_l, self.cuts.abs_eta_l)
 
     def rate(self, momenta: Momenta, theta: Theta) -> Scalar:
         """Sum over flavours of densities x flux x |M|^2, pb per unit of dx1 dx2 dPhi_2."""

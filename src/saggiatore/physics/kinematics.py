@@ -4,6 +4,8 @@ import jax.numpy as jnp
 
 from saggiatore.types import FourMomentum, Momenta, Scalar
 
+COMPONENTS = ("e", "px", "py", "pz")  # of a four-momentum, in this order; parts of column names
+
 
 def minkowski_dot(p: FourMomentum, q: FourMomentum) -> Scalar:
     """Invariant product, metric (+, -, -, -), GeV^2."""

@@ -11,12 +11,22 @@ import jax.numpy as jnp
 from saggiatore.physics.annihilation import forward_sign
 from saggiatore.physics.kinematics import light_cone, mass_squared, pseudorapidity, rapidity, transverse_momentum
 from saggiatore.physics.process import Observable
-from saggiatore.types import Momenta, Scalar
+from saggiatore.types import Flag, Momenta, Scalar
 
 
 def m_ll(momenta: Momenta) -> Scalar:
     """Invariant mass of the leptons."""
     return jnp.sqrt(mass_squared(momenta[2] + momenta[3]))
+
+
+def leptons_accepted(momenta: Momenta, pt: float, abs_eta: float | None) -> Flag:
+    """Whether both leptons have at least `pt` (GeV) and, where it is given, at most `abs_eta`."""
+    inside = jnp.array(True)
+    for lepton in (momenta[2], momenta[3]):
+        inside &= transverse_momentum(lepton) >= pt
+        if abs_eta is not None:
+            inside &= jnp.abs(pseudorapidity(lepton)) <= abs_eta
+    return inside
 
 
 def x_ll(momenta: Momenta) -> Scalar:

@@ -13,7 +13,8 @@ from pydantic import Field
 from saggiatore.physics import annihilation
 from saggiatore.physics import electroweak as ew
 from saggiatore.physics.colour_flow import Flow
-from saggiatore.physics.kinematics import boost_along_z, pseudorapidity, transverse_momentum
+from saggiatore.physics.kinematics import boost_along_z
+from saggiatore.physics.lepton_pair import leptons_accepted
 from saggiatore.physics.parton_density import ScaledDensity
 from saggiatore.physics.peak_map import PeakMap
 from saggiatore.physics.process import AbstractProcess, Channel, Observable
@@ -213,11 +214,7 @@ class ZhLeptons(AbstractProcess):
         """All cuts; the mapping covers no more than those on the Z boson, up to rounding."""
         mass = m_ll(momenta)
         inside = self.settings.accepts(momenta) & (mass >= self.decay.m_ll) & (mass <= self.decay.max_m_ll)
-        for lepton in (momenta[2], momenta[3]):
-            inside &= transverse_momentum(lepton) >= self.decay.pt_l
-            if self.decay.abs_eta_l is not None:
-                inside &= jnp.abs(pseudorapidity(lepton)) <= self.decay.abs_eta_l
-        return inside
+        return inside & leptons_accepted(momenta, self.decay.pt_l, self.decay.abs_eta_l)
 
     def rate(self, momenta: Momenta, theta: Theta) -> Scalar:
         """See `ZhSettings`."""

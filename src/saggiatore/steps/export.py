@@ -13,13 +13,14 @@ from saggiatore.formats.lhe import Event, Run, write_lhe
 from saggiatore.integrate.reweight import reweight
 from saggiatore.physics.colour_flow import line_numbers
 from saggiatore.physics.electroweak import ALPHA
+from saggiatore.physics.kinematics import COMPONENTS
+from saggiatore.physics.point import parse_point
 from saggiatore.physics.process import AbstractProcess
 from saggiatore.registry import load
 from saggiatore.tables import iterate_table, read_header
 from saggiatore.types import Float, Int
 
 ROWS = 4096
-_PARTS = ("e", "px", "py", "pz")
 _PROTON = 2212
 
 
@@ -91,21 +92,8 @@ def parameter_points(points: str, parameters: tuple[str, ...]) -> dict[str, Floa
     Raises:
         StudyError: if a point names no parameter, or a value is no finite number.
     """
-    found = {}
-    for text in filter(None, (point.strip() for point in points.split(";"))):
-        theta = dict.fromkeys(parameters, 0.0)
-        for item in text.split(","):
-            name, _, value = (part.strip() for part in item.partition("="))
-            if name not in theta:
-                raise StudyError(f"--points: no parameter is called '{name}'; there are {', '.join(parameters)}.")
-            try:
-                theta[name] = float(value)
-            except ValueError:
-                raise StudyError(f"--points: '{item}' is not name=number, such as {name}=1.") from None
-        found[text] = np.array(list(theta.values()))
-        if not np.isfinite(found[text]).all():
-            raise StudyError(f"--points: '{text}' has a value that is not finite.")
-    return found
+    texts = filter(None, (point.strip() for point in points.split(";")))
+    return {text: parse_point(text, parameters, "--points", "parameter") for text in texts}
 
 
 def _events(
@@ -130,6 +118,6 @@ def _events(
 
 
 def _legs(batch: pd.DataFrame, n_legs: int) -> tuple[Float[np.ndarray, "event leg 4"], Int[np.ndarray, "event leg"]]:
-    names = [f"leg{leg}_{part}" for leg in range(n_legs) for part in _PARTS]
+    names = [f"leg{leg}_{part}" for leg in range(n_legs) for part in COMPONENTS]
     pdg = batch[[f"leg{leg}_pdg" for leg in range(n_legs)]].to_numpy(int)
     return batch[names].to_numpy(float).reshape(-1, n_legs, 4), pdg

@@ -8,14 +8,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from saggiatore.errors import EventError, StudyError
+from saggiatore.physics.kinematics import COMPONENTS
 from saggiatore.physics.matrix_element import MatrixElement, require_physical
+from saggiatore.physics.point import parse_point
 from saggiatore.provenance import provenance
 from saggiatore.registry import REGISTRY, load
 from saggiatore.tables import Column, TableSchema, iterate_columns, write_batches
 from saggiatore.units import inverse
 
 ROWS = 4096  # evaluated at once
-_PARTS = ("e", "px", "py", "pz")
 
 
 def run(*, process: str, pdg: str, coefficients: str = "", events: Path, out: Path, widths: bool = False) -> None:
@@ -42,24 +43,15 @@ def run(*, process: str, pdg: str, coefficients: str = "", events: Path, out: Pa
 
 def _point(text: str, known: tuple[str, ...]) -> np.ndarray:
     """Values of the known coefficients; those not named are zero."""
-    values = dict.fromkeys(known, 0.0)
-    for item in filter(None, text.split(",")):
-        name, _, value = (part.strip() for part in item.partition("="))
-        if name not in values:
-            raise StudyError(f"--coefficients {text}: no coefficient is called '{name}'; there are {', '.join(known)}.")
-        try:
-            values[name] = float(value)
-        except ValueError:
-            raise StudyError(f"--coefficients {text}: '{item}' is not name=number, such as {known[0]}=5.") from None
-    point = np.array(list(values.values()))
-    if not np.isfinite(point).all():
-        raise StudyError(f"--coefficients {text}: every value must be finite.")
-    return point
+    items = [item for item in text.split(",") if item]
+    return parse_point(",".join(items), known, "--coefficients", "coefficient") if items else np.zeros(len(known))
 
 
 def _leg_columns(found: MatrixElement) -> tuple[Column, ...]:
     legs = range(len(found.masses))
-    return tuple(Column(f"leg{leg}_{part}", "GeV", f"{part} of leg {leg}, as given") for leg in legs for part in _PARTS)
+    return tuple(
+        Column(f"leg{leg}_{part}", "GeV", f"{part} of leg {leg}, as given") for leg in legs for part in COMPONENTS
+    )
 
 
 def _schema(found: MatrixElement) -> TableSchema:
