@@ -33,7 +33,7 @@ venv: .venv/.complete
 
 test: venv
 	@python -m pytest -n 2 --dist loadfile -m "not workflow and not thorough"
-	@python -m pytest -m workflow
+	@python -m pytest -m "workflow and not thorough"
 
 test-thorough: venv
 	@python -m pytest -n 2 --dist loadfile -m thorough

@@ -13,6 +13,8 @@ from saggiatore.physics.process import weight
 from saggiatore.physics.wbf_higgs import WbfHiggsSpec
 from saggiatore.types import Array
 
+pytestmark = pytest.mark.thorough
+
 N_EVENTS = 4000
 SPEC = {
     "sqrt_s": "14 TeV",

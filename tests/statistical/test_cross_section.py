@@ -79,6 +79,7 @@ def test_wbf_distributions(wbf, reference):
         assert stats.ks_2samp(first, second).pvalue > BUDGET, name
 
 
+@pytest.mark.thorough
 def test_z_jet_cross_section():
     """300k points, error below 0.15 %: within 0.5 % and 5 errors of MadEvent's 11909.7 +- 17.4 pb (run zj_r13).
 
@@ -125,6 +126,7 @@ def test_nodes_give_the_weight_at_any_theta():
     np.testing.assert_allclose(solve @ [polynomial(*node) for node in nodes], coefficients, rtol=1e-12)
 
 
+@pytest.mark.thorough
 def test_derivatives_are_those_of_the_polynomial():
     """Where the rate is a parabola, nodes and derivatives are the same numbers; two parameters, event by event."""
     process = ZhSpec(
