@@ -13,6 +13,7 @@ rule draws:
         "results/{study}/logs/draws.{label}.log",
     benchmark:
         "results/{study}/benchmarks/draws.{label}.tsv"
+    priority: lambda wc: plan.priority(wc.study, "draws", wc.label)
     conda:
         "../envs/infer.yaml"
     params:
@@ -36,6 +37,7 @@ rule teachers:
         "results/{study}/logs/teachers.{label}.log",
     benchmark:
         "results/{study}/benchmarks/teachers.{label}.tsv"
+    priority: lambda wc: plan.priority(wc.study, "teachers", wc.label)
     conda:
         "../envs/infer.yaml"
     params:

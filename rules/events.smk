@@ -8,6 +8,7 @@ rule sampler:
         "results/{study}/logs/sampler.{label}.log",
     benchmark:
         "results/{study}/benchmarks/sampler.{label}.tsv"
+    priority: lambda wc: plan.priority(wc.study, "sampler", wc.label)
     conda:
         "../envs/simulate.yaml"
     params:
@@ -30,6 +31,7 @@ rule events_shard:
         "results/{study}/logs/events.{label}.shard-{shard}.log",
     benchmark:
         "results/{study}/benchmarks/events.{label}.shard-{shard}.tsv"
+    priority: lambda wc: plan.priority(wc.study, "events", wc.label)
     conda:
         "../envs/simulate.yaml"
     params:
@@ -49,6 +51,7 @@ rule events:
         "results/{study}/logs/events.{label}.log",
     benchmark:
         "results/{study}/benchmarks/events.{label}.tsv"
+    priority: lambda wc: plan.priority(wc.study, "events", wc.label)
     conda:
         "../envs/simulate.yaml"
     params:

@@ -8,6 +8,7 @@ rule distill:
         "results/{study}/logs/distill.{label}.log",
     benchmark:
         "results/{study}/benchmarks/distill.{label}.tsv"
+    priority: lambda wc: plan.priority(wc.study, "formulas", wc.label)
     conda:
         "../envs/distill.yaml"
     params:
@@ -30,6 +31,7 @@ rule formulas:
         "results/{study}/logs/formulas.{label}.log",
     benchmark:
         "results/{study}/benchmarks/formulas.{label}.tsv"
+    priority: lambda wc: plan.priority(wc.study, "formulas", wc.label)
     conda:
         "../envs/infer.yaml"
     params:

@@ -12,6 +12,7 @@ rule information:
         "results/{study}/logs/information.{label}.log",
     benchmark:
         "results/{study}/benchmarks/information.{label}.tsv"
+    priority: lambda wc: plan.priority(wc.study, "information", wc.label)
     conda:
         "../envs/infer.yaml"
     params:

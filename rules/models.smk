@@ -9,6 +9,7 @@ rule models:
         "results/{study}/logs/models.{label}.log",
     benchmark:
         "results/{study}/benchmarks/models.{label}.tsv"
+    priority: lambda wc: plan.priority(wc.study, "models", wc.label)
     conda:
         "../envs/learn.yaml"
     params:

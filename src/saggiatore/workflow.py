@@ -75,6 +75,19 @@ class Study:
             found |= self.kinds(reference.stage, reference.label)
         return found
 
+    def n_below(self, stage: str, label: str) -> int:
+        """Sections of the longest chain that waits for this one."""
+        return self._n_below.get((stage, label), 0)
+
+    @cached_property
+    def _n_below(self) -> dict[tuple[str, str], int]:
+        below: dict[tuple[str, str], int] = {}
+        for section in reversed(self.sections):  # upstream sections are of earlier stages
+            for reference in self.upstream(*section):
+                above = reference.stage, reference.label
+                below[above] = max(below.get(above, 0), below.get(section, 0) + 1)
+        return below
+
     def _node(self, stage: str, label: str) -> dict:
         return child(self._schema["properties"][stage], label) or {}
 
@@ -137,6 +150,10 @@ class Plan:
         """Fingerprint of the step and of everything that the section names in the registry."""
         named = self.study(study).kinds(stage, label) if stage else set()
         return fingerprint({f"saggiatore.steps.{step}", *named})
+
+    def priority(self, study: str, stage: str, label: str) -> int:
+        """What the longest chain of stages waits for comes first: on few cores it decides when the study is done."""
+        return self.study(study).n_below(stage, label)
 
     def inputs(self, study: str, stage: str, label: str, *fields: str) -> list[str]:
         """Artefacts of the upstream sections that `fields` (all, if none is given) of a section name."""

@@ -94,7 +94,9 @@ def survey(draw: Draw, overweight: float | None, *, key: PRNGKeyArray) -> Draw:
         return draw.weighted(spectrum.number.sum() / (_SURVEY * BATCH))
     maximum = spectrum.max_weight(overweight)
     kept = spectrum.kept_fraction(maximum)
-    return eqx.tree_at(lambda d: (d.max_ratio, d.kept_fraction), draw, (jnp.asarray(maximum, float), jnp.asarray(kept, float)))
+    return eqx.tree_at(
+        lambda d: (d.max_ratio, d.kept_fraction), draw, (jnp.asarray(maximum, float), jnp.asarray(kept, float))
+    )
 
 
 def generate(draw: Draw, n_events: int, n_total: int, *, key: PRNGKeyArray) -> Iterator[Mapping[str, np.ndarray]]:

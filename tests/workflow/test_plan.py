@@ -1,4 +1,4 @@
-"""A study that cannot be built is refused before anything runs, with what came, what was expected and what to do."""
+"""A study that cannot be built is refused before anything runs; one that can has its jobs in a sensible order."""
 
 import copy
 from pathlib import Path
@@ -95,3 +95,13 @@ def test_studies_must_be_a_list():
 def test_every_shipped_study_is_sound():
     names = [path.stem for path in (ROOT / "config" / "studies").glob("*.yaml")]
     assert len(Plan(ROOT, {"studies": names}).targets()) == len(names)
+
+
+def test_what_the_longest_chain_waits_for_comes_first():
+    """In the oracle study: train -> network -> draws -> teacher -> formula -> information -> figure."""
+    plan = Plan(ROOT, {"studies": ["smoke"]})
+    chain = [("sampler", "map"), ("events", "train"), ("models", "network"), ("draws", "network")]
+    chain += [("teachers", "network"), ("formulas", "formula"), ("information", "main"), ("figures", "score")]
+    assert [plan.priority("smoke", *section) for section in chain] == [7, 6, 5, 4, 3, 2, 1, 0]
+    assert plan.priority("smoke", "events", "theta") == 3  # flow -> information -> figure
+    assert plan.priority("smoke", "models", "flow") == 2
