@@ -16,6 +16,10 @@ rule numbers:
         "results/{study}/benchmarks/numbers.tsv"
     conda:
         "../envs/plot.yaml"
+    resources:
+        mem_mb=plan.request("numbers").mem_mb,
+        runtime=plan.request("numbers").runtime,
+        cpus_per_task=plan.request("numbers").cpus_per_task,
     params:
         code=lambda wc: plan.code_of("numbers", wc.study),
     shell:
@@ -38,6 +42,10 @@ rule bundle:
         "results/{study}/logs/bundle.log",
     conda:
         "../envs/plot.yaml"
+    resources:
+        mem_mb=plan.request("bundle").mem_mb,
+        runtime=plan.request("bundle").runtime,
+        cpus_per_task=plan.request("bundle").cpus_per_task,
     params:
         code=lambda wc: plan.code_of("bundle", wc.study),
     shell:

@@ -16,6 +16,11 @@ rule draws:
     priority: lambda wc: plan.priority(wc.study, "draws", wc.label)
     conda:
         "../envs/infer.yaml"
+    resources:
+        mem_mb=plan.request("draws").mem_mb,
+        runtime=plan.request("draws").runtime,
+        cpus_per_task=plan.request("draws").cpus_per_task,
+        gpu=plan.request("draws").gpu,
     params:
         code=lambda wc: plan.code_of("draws", wc.study, "draws", wc.label),
     shell:
@@ -40,6 +45,11 @@ rule teachers:
     priority: lambda wc: plan.priority(wc.study, "teachers", wc.label)
     conda:
         "../envs/infer.yaml"
+    resources:
+        mem_mb=plan.request("teachers").mem_mb,
+        runtime=plan.request("teachers").runtime,
+        cpus_per_task=plan.request("teachers").cpus_per_task,
+        gpu=plan.request("teachers").gpu,
     params:
         code=lambda wc: plan.code_of("teachers", wc.study, "teachers", wc.label),
     shell:

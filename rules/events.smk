@@ -11,6 +11,11 @@ rule sampler:
     priority: lambda wc: plan.priority(wc.study, "sampler", wc.label)
     conda:
         "../envs/simulate.yaml"
+    resources:
+        mem_mb=plan.request("sampler").mem_mb,
+        runtime=plan.request("sampler").runtime,
+        cpus_per_task=plan.request("sampler").cpus_per_task,
+        gpu=plan.request("sampler").gpu,
     params:
         code=lambda wc: plan.code_of("sampler", wc.study, "sampler", wc.label),
     shell:
@@ -34,6 +39,11 @@ rule events_shard:
     priority: lambda wc: plan.priority(wc.study, "events", wc.label)
     conda:
         "../envs/simulate.yaml"
+    resources:
+        mem_mb=plan.request("events_shard").mem_mb,
+        runtime=plan.request("events_shard").runtime,
+        cpus_per_task=plan.request("events_shard").cpus_per_task,
+        gpu=plan.request("events_shard").gpu,
     params:
         code=lambda wc: plan.code_of("events_shard", wc.study, "events", wc.label),
     shell:
@@ -54,6 +64,11 @@ rule events:
     priority: lambda wc: plan.priority(wc.study, "events", wc.label)
     conda:
         "../envs/simulate.yaml"
+    resources:
+        mem_mb=plan.request("events").mem_mb,
+        runtime=plan.request("events").runtime,
+        cpus_per_task=plan.request("events").cpus_per_task,
+        gpu=plan.request("events").gpu,
     params:
         code=lambda wc: plan.code_of("events", wc.study, "events", wc.label),
     shell:

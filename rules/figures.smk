@@ -11,6 +11,11 @@ rule figures:
         "results/{study}/benchmarks/figures.{label}.tsv"
     conda:
         "../envs/plot.yaml"
+    resources:
+        mem_mb=plan.request("figures").mem_mb,
+        runtime=plan.request("figures").runtime,
+        cpus_per_task=plan.request("figures").cpus_per_task,
+        gpu=plan.request("figures").gpu,
     params:
         code=lambda wc: plan.code_of("figures", wc.study, "figures", wc.label),
     shell:

@@ -11,6 +11,11 @@ rule distill:
     priority: lambda wc: plan.priority(wc.study, "formulas", wc.label)
     conda:
         "../envs/distill.yaml"
+    resources:
+        mem_mb=plan.request("distill").mem_mb,
+        runtime=plan.request("distill").runtime,
+        cpus_per_task=plan.request("distill").cpus_per_task,
+        gpu=plan.request("distill").gpu,
     params:
         code=lambda wc: plan.code_of("distill", wc.study, "formulas", wc.label),
     shell:
@@ -34,6 +39,11 @@ rule formulas:
     priority: lambda wc: plan.priority(wc.study, "formulas", wc.label)
     conda:
         "../envs/infer.yaml"
+    resources:
+        mem_mb=plan.request("formulas").mem_mb,
+        runtime=plan.request("formulas").runtime,
+        cpus_per_task=plan.request("formulas").cpus_per_task,
+        gpu=plan.request("formulas").gpu,
     params:
         code=lambda wc: plan.code_of("formulas", wc.study, "formulas", wc.label),
     shell:

@@ -15,6 +15,11 @@ rule information:
     priority: lambda wc: plan.priority(wc.study, "information", wc.label)
     conda:
         "../envs/infer.yaml"
+    resources:
+        mem_mb=plan.request("information").mem_mb,
+        runtime=plan.request("information").runtime,
+        cpus_per_task=plan.request("information").cpus_per_task,
+        gpu=plan.request("information").gpu,
     params:
         code=lambda wc: plan.code_of("information", wc.study, "information", wc.label),
     shell:

@@ -12,6 +12,11 @@ rule models:
     priority: lambda wc: plan.priority(wc.study, "models", wc.label)
     conda:
         "../envs/learn.yaml"
+    resources:
+        mem_mb=plan.request("models").mem_mb,
+        runtime=plan.request("models").runtime,
+        cpus_per_task=plan.request("models").cpus_per_task,
+        gpu=plan.request("models").gpu,
     params:
         code=lambda wc: plan.code_of("models", wc.study, "models", wc.label),
         checkpoint="results/{study}/models/.{label}.checkpoint",

@@ -164,9 +164,10 @@ def _object_faults(schema: dict, node: dict, value: dict, place: str) -> Iterato
 def _leaf_faults(schema: dict, node: dict, value: object, place: str) -> Iterator[str]:
     document = {**node, "$defs": schema.get("$defs", {})}
     for error in jsonschema.Draft202012Validator(document).iter_errors(value):
-        unit = node.get("x-unit")
-        if unit:
-            yield f"{place}: got {value!r}, expected a quantity in {unit}, such as '{node['examples'][0]}'."
+        quantity = next((option for option in (node, *node.get("anyOf", ())) if "x-unit" in option), None)
+        if quantity:
+            wanted = f"a quantity in {quantity['x-unit']}, such as '{quantity['examples'][0]}'"
+            yield f"{place}: got {value!r}, expected {wanted}."
         elif error.validator == "anyOf":
             wanted = " or ".join(str(option.get("type", option)) for option in node["anyOf"])
             yield f"{place}: got {value!r}, expected {wanted}."

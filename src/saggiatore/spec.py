@@ -1,8 +1,10 @@
-"""Specs: frozen configuration, and the fields by which one section of a study names another."""
+"""Specs: frozen configuration, the fields by which a section names another, and what its job asks a scheduler for."""
 
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from saggiatore.units import Duration, Memory
 
 LABEL_PATTERN = r"^[a-z][a-z0-9_]*$"
 Label = Annotated[str, Field(pattern=LABEL_PATTERN)]
@@ -36,3 +38,20 @@ class Spec(BaseModel):
     """A frozen piece of configuration; unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Resources(Spec):
+    """What a job asks a scheduler for; what is not said is the rule's default (`saggiatore.request`)."""
+
+    memory: Memory | None = Field(None, description="of the first attempt; a retry asks for more")
+    time: Duration | None = Field(None, description="limit of the first attempt; a retry asks for more")
+    cores: int | None = Field(None, ge=1, description="processor cores")
+    gpu: int | None = Field(None, ge=0, description="GPUs; 0 sends the job to a partition without")
+
+
+class Section(Spec):
+    """A section of a study: one job, or one for each shard. Its resources are no part of what the job sees."""
+
+    resources: Resources | None = Field(
+        None, exclude=True, description="what its jobs ask a scheduler for; a change reruns nothing"
+    )

@@ -11,6 +11,8 @@ GEV2_PB = 0.3893793721e9  # (hbar c)^2 in GeV^2 pb, CODATA 2018
 _SCALES = {
     "GeV": {"eV": 1e-9, "keV": 1e-6, "MeV": 1e-3, "GeV": 1.0, "TeV": 1e3},
     "TeV^-2": {"TeV^-2": 1.0, "GeV^-2": 1e6},
+    "GB": {"MB": 1e-3, "GB": 1.0, "TB": 1e3},
+    "h": {"s": 1 / 3600, "min": 1 / 60, "h": 1.0, "d": 24.0},
 }
 UNITS = (
     "1",
@@ -75,4 +77,14 @@ InverseTeV2 = Annotated[
     float,
     BeforeValidator(partial(parse_quantity, "TeV^-2"), json_schema_input_type=str),
     Field(json_schema_extra=_schema("TeV^-2")),
+]
+Memory = Annotated[
+    float,
+    BeforeValidator(partial(parse_quantity, "GB"), json_schema_input_type=str),
+    Field(json_schema_extra=_schema("GB")),
+]
+Duration = Annotated[
+    float,
+    BeforeValidator(partial(parse_quantity, "h"), json_schema_input_type=str),
+    Field(json_schema_extra=_schema("h")),
 ]

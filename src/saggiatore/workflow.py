@@ -13,6 +13,7 @@ import yaml
 from saggiatore.errors import StudyError
 from saggiatore.fingerprint import fingerprint
 from saggiatore.registry import REGISTRY
+from saggiatore.request import Request
 from saggiatore.schema import Reference, child, closest, complete, marked, references, require_valid
 
 STAGES = ("sampler", "events", "models", "draws", "teachers", "formulas", "information", "figures")
@@ -141,7 +142,8 @@ class Plan:
         """What a job sees, as JSON: written to its spec file, and rewritten only when it changes."""
         content = self.study(study).content
         job = {"study": study, "stage": stage, "label": label, "seed": content["seed"]}
-        job["section"] = self.study(study).section(stage, label)
+        section = self.study(study).section(stage, label)
+        job["section"] = {key: value for key, value in section.items() if key != "resources"}
         if stage in SIMULATING:
             job["process"] = content["process"]
         return json.dumps(job, sort_keys=True)
@@ -154,6 +156,14 @@ class Plan:
     def priority(self, study: str, stage: str, label: str) -> int:
         """What the longest chain of stages waits for comes first: on few cores it decides when the study is done."""
         return self.study(study).n_below(stage, label)
+
+    def request(self, rule: str) -> Request:
+        """What the jobs of a rule ask a scheduler for."""
+        return Request(self, rule)
+
+    def resources(self, study: str, stage: str, label: str) -> dict:
+        """What a section says about its resources."""
+        return self.study(study).section(stage, label).get("resources") or {}
 
     def inputs(self, study: str, stage: str, label: str, *fields: str) -> list[str]:
         """Artefacts of the upstream sections that `fields` (all, if none is given) of a section name."""

@@ -32,7 +32,7 @@ LAYERS = [
     {"bundle"},
     {"steps"},
     {"study"},
-    {"workflow", "__main__"},
+    {"request", "workflow", "__main__"},
 ]
 EXCEPTIONS = {("steps/schema.py", "study")}  # the step that exports what study.py defines
 

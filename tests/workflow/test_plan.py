@@ -1,12 +1,16 @@
 """A study that cannot be built is refused before anything runs; one that can has its jobs in a sensible order."""
 
 import copy
+import json
+import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
 
 from saggiatore.errors import StudyError
+from saggiatore.request import DEFAULTS
 from saggiatore.workflow import Plan
 
 ROOT = Path(__file__).parents[2]
@@ -14,20 +18,30 @@ QUICK = yaml.safe_load((ROOT / "config" / "studies" / "quick.yaml").read_text())
 
 
 @pytest.fixture
-def refuse(tmp_path):
-    """Write a study with one value replaced and return the error that it raises."""
+def plan(tmp_path):
+    """A plan of the study `other`: `quick` with one value replaced."""
     (tmp_path / "config" / "studies").mkdir(parents=True)
     (tmp_path / "config" / "schema").symlink_to(ROOT / "config" / "schema")
 
-    def check(value, *path):
+    def change(value, *path):
         study = copy.deepcopy(QUICK)
         node = study
         for key in path[:-1]:
             node = node[key]
         node[path[-1]] = value
-        (tmp_path / "config" / "studies" / "bad.yaml").write_text(yaml.safe_dump(study))
+        (tmp_path / "config" / "studies" / "other.yaml").write_text(yaml.safe_dump(study))
+        return Plan(tmp_path, {"studies": ["other"]})
+
+    return change
+
+
+@pytest.fixture
+def refuse(plan):
+    """The error that a study with one value replaced raises."""
+
+    def check(value, *path):
         with pytest.raises(StudyError) as caught:
-            Plan(tmp_path, {"studies": ["bad"]}).targets()
+            plan(value, *path).targets()
         return str(caught.value)
 
     return check
@@ -105,3 +119,43 @@ def test_what_the_longest_chain_waits_for_comes_first():
     assert [plan.priority("smoke", *section) for section in chain] == [7, 6, 5, 4, 3, 2, 1, 0]
     assert plan.priority("smoke", "events", "theta") == 3  # flow -> information -> figure
     assert plan.priority("smoke", "models", "flow") == 2
+
+
+def asked(plan, rule, attempt=1, study="other", label="network"):
+    request, job = plan.request(rule), SimpleNamespace(study=study, label=label)
+    return request.mem_mb(job, attempt), request.runtime(job, attempt), request.cpus_per_task(job), request.gpu(job)
+
+
+def test_resources_are_the_studys_else_the_rules_and_grow_with_each_attempt(plan):
+    said = plan({"memory": "2.5 GB", "time": "90 min", "gpu": 0}, "models", "network", "resources")
+    assert asked(said, "models") == (2500, 90, 2, 0)
+    assert asked(said, "models", attempt=2) == (5000, 180, 2, 0)
+    assert asked(Plan(ROOT, {"studies": ["smoke"]}), "models", study="smoke") == (16000, 240, 2, 1)
+    assert (
+        plan({"time": "10 s"}, "models", "network", "resources")
+        .request("models")
+        .runtime(SimpleNamespace(study="other", label="network"), 1)
+        == 1
+    )  # Slurm counts in minutes
+
+
+def test_resources_change_neither_what_a_job_sees_nor_its_code(plan):
+    jobs = [plan(found, "models", "network", "resources") for found in (None, {"gpu": 0, "memory": "1 GB"})]
+    seen = [
+        (each.job("other", "models", "network"), each.code_of("models", "other", "models", "network")) for each in jobs
+    ]
+    assert seen[0] == seen[1]
+    assert "resources" not in json.loads(seen[0][0])["section"]
+
+
+def test_resources_have_units_and_known_keys(refuse):
+    message = refuse({"memory": 16, "time": "4 parsec", "gpus": 1}, "models", "network", "resources")
+    assert "models.network.resources.memory: got 16, expected a quantity in GB, such as '20 GB'" in message
+    assert "models.network.resources.time: got '4 parsec', expected a quantity in h" in message
+    assert "models.network.resources.gpus: unknown key; did you mean 'gpu'?" in message
+
+
+def test_every_rule_that_a_scheduler_runs_asks_for_resources():
+    text = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
+    names = set(re.findall(r"^rule (\w+):", text, re.MULTILINE)) - {"spec"}  # a local rule
+    assert names == set(DEFAULTS) == set(re.findall(r"plan.request\(\"(\w+)\"\).mem_mb", text))

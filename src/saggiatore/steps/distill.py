@@ -10,7 +10,7 @@ from saggiatore.distill.select import SelectionSpec
 from saggiatore.job import Job
 from saggiatore.provenance import provenance
 from saggiatore.registry import EngineSpec
-from saggiatore.spec import EventsLabel, ParameterName, Spec, TeacherLabel
+from saggiatore.spec import EventsLabel, ParameterName, Section, TeacherLabel
 from saggiatore.tables import Column, read_table
 
 SCORE = (
@@ -20,7 +20,7 @@ SCORE = (
 _NOT_FEATURES = ("score", "var_stat", "var_noise", "weight")
 
 
-class FormulasSection(Spec):
+class FormulasSection(Section):
     """From a teacher to one formula: search, refit, selection."""
 
     teacher: TeacherLabel = Field(description="table that the engine learns from")

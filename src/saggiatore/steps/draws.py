@@ -14,11 +14,11 @@ from saggiatore.job import Job
 from saggiatore.models.store import load_model
 from saggiatore.provenance import provenance
 from saggiatore.registry import MethodSpec
-from saggiatore.spec import EventsLabel, ModelLabel, Spec
+from saggiatore.spec import EventsLabel, ModelLabel, Section
 from saggiatore.tables import read_table, write_table
 
 
-class DrawsSection(Spec):
+class DrawsSection(Section):
     """The posterior of a network."""
 
     model: ModelLabel

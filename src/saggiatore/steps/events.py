@@ -8,11 +8,11 @@ from pydantic import Field, model_validator
 from saggiatore.errors import SchemaError
 from saggiatore.job import Job
 from saggiatore.provenance import provenance
-from saggiatore.spec import ParameterName, SamplerLabel, Spec
+from saggiatore.spec import ParameterName, SamplerLabel, Section
 from saggiatore.tables import TableSchema, iterate_table, read_header, write_batches
 
 
-class EventsSection(Spec):
+class EventsSection(Section):
     """How many events are drawn, and at which theory parameters."""
 
     sampler: SamplerLabel

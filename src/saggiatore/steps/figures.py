@@ -12,13 +12,13 @@ from saggiatore.figures.style import style
 from saggiatore.job import Job
 from saggiatore.provenance import provenance
 from saggiatore.registry import FigureSpec
-from saggiatore.spec import Spec
+from saggiatore.spec import Section, Spec
 from saggiatore.tables import Table, read_table
 
 DOCUMENTS = ("formula",)  # artefacts that are JSON; all others are tables of the artefact's name
 
 
-class FiguresSection(Spec):
+class FiguresSection(Section):
     """A figure: its kind, and what it is drawn from."""
 
     figure: FigureSpec

@@ -18,7 +18,7 @@ from saggiatore.limits.bootstrap import Bootstrap, estimate
 from saggiatore.limits.statistic import Statistic, histogram, of_formula, of_model, require_distinct, sign
 from saggiatore.models.store import load_model
 from saggiatore.provenance import provenance
-from saggiatore.spec import EventsLabel, FormulaLabel, Label, ModelLabel, ObservableName, ParameterName, Spec
+from saggiatore.spec import EventsLabel, FormulaLabel, Label, ModelLabel, ObservableName, ParameterName, Section
 from saggiatore.tables import Column, TableSchema, iterate_table, read_header, write_batches, write_table
 from saggiatore.tasks.base import flavour_variance_column, joint_score_column, parton_score_column
 
@@ -42,7 +42,7 @@ INFORMATION = TableSchema(
 )
 
 
-class InformationSection(Spec):
+class InformationSection(Section):
     """Scores that are compared on the same events."""
 
     test: EventsLabel = Field(description="events that no score was fitted to")

@@ -18,14 +18,14 @@ from saggiatore.models.base import Event
 from saggiatore.models.store import save
 from saggiatore.provenance import provenance
 from saggiatore.registry import ModelSpec, TaskSpec
-from saggiatore.spec import EventsLabel, ObservableName, ParameterName, Spec
+from saggiatore.spec import EventsLabel, ObservableName, ParameterName, Section
 from saggiatore.tables import Column, Table, read_table, write_table
 from saggiatore.tasks.base import AbstractTask, theta_column
 
 log = logging.getLogger(__name__)
 
 
-class ModelsSection(Spec):
+class ModelsSection(Section):
     """One trained model."""
 
     events: EventsLabel

@@ -12,11 +12,11 @@ from saggiatore.job import Job
 from saggiatore.physics.process import n_theta
 from saggiatore.provenance import provenance
 from saggiatore.registry import SamplerSpec
-from saggiatore.spec import Spec
+from saggiatore.spec import Section
 from saggiatore.tables import write_table
 
 
-class SamplerSection(Spec):
+class SamplerSection(Section):
     """How the unit hypercube is sampled."""
 
     sampler: SamplerSpec

@@ -13,7 +13,7 @@ from saggiatore.infer.calibrate import Evaluated, evaluate
 from saggiatore.job import Job
 from saggiatore.models.store import load_model
 from saggiatore.provenance import provenance
-from saggiatore.spec import DrawsLabel, EventsLabel, ModelLabel, ParameterName, Spec
+from saggiatore.spec import DrawsLabel, EventsLabel, ModelLabel, ParameterName, Section
 from saggiatore.tables import Column, TableSchema, read_table, write_table
 from saggiatore.types import Float
 
@@ -25,7 +25,7 @@ SCORE = (
 )
 
 
-class TeachersSection(Spec):
+class TeachersSection(Section):
     """A teacher table."""
 
     model: ModelLabel
