@@ -1,0 +1,171 @@
+"""A Slurm of one machine on loopback: a controller, a CPU node and a GPU node whose two GPUs are simulated.
+
+Figures and pitfalls that shaped it (Debian's Slurm 22.05): several slurmd on one host need `-N` and a port each; a gpu
+gres without device files is refused, so null devices stand in for GPUs; slurm-jobstep hides SLURM_CONF from the
+inner srun, so that the configuration must lie in /etc/slurm.
+"""
+
+import contextlib
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scontrol")
+PACKAGES = "slurmctld slurmd slurm-client munge"
+ETC = Path("/etc/slurm")
+NODES = {"c1": (16821, ""), "g1": (16822, "Gres=gpu:fake:2")}
+N_GPUS = 2
+
+CONFIGURATION = """\
+ClusterName=onemachine
+SlurmctldHost={host}(127.0.0.1)
+SlurmctldPort=16817
+SlurmUser=root
+SlurmdUser=root
+AuthType=auth/munge
+AuthInfo=socket={folder}/munge.socket
+CredType=cred/munge
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool.%n
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd.%n.pid
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdLogFile={folder}/slurmd.%n.log
+SlurmdParameters=config_overrides
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+SwitchType=switch/none
+MpiDefault=none
+MailProg=/bin/true
+ReturnToService=2
+SchedulerType=sched/backfill
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core_Memory
+GresTypes=gpu
+AccountingStorageType=accounting_storage/none
+JobAcctGatherType=jobacct_gather/none
+JobCompType=jobcomp/none
+KillWait=30
+MinJobAge=300
+PartitionName=cpu Nodes=c1 Default=YES MaxTime=02:00:00 DefMemPerCPU=100 State=UP
+PartitionName=gpu Nodes=g1 MaxTime=02:00:00 DefMemPerCPU=100 State=UP
+"""
+NODE = (
+    "NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs=16 Sockets=1 CoresPerSocket=16 "
+    "ThreadsPerCore=1 RealMemory=64000 {gres} State=UNKNOWN\n"
+)
+
+
+def missing():
+    """Why this machine cannot run a Slurm of its own; empty if it can."""
+    if os.geteuid() != 0:
+        return "needs root: slurmctld and slurmd are started, and device files made"
+    absent = [name for name in PROGRAMS if shutil.which(name) is None]
+    if absent:
+        return f"Slurm is not installed ({', '.join(absent)}): apt-get install --no-install-recommends {PACKAGES}"
+    if any((ETC / name).exists() for name in ("slurm.conf", "gres.conf")):
+        return f"{ETC}/slurm.conf is there: this machine belongs to a Slurm that is not the tests'"
+    return ""
+
+
+class Slurm:
+    """The daemons and their configuration under one folder."""
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        self._started = []
+
+    def start(self):
+        """Start all daemons; return when both nodes are idle."""
+        self.folder.mkdir(parents=True)
+        (self.folder / "state").mkdir()
+        self._configure()
+        self._munge()
+        self._daemon("slurmctld.pid", "slurmctld", "-c")
+        for name in NODES:
+            self.start_node(name)
+        self.wait(lambda: set(self.nodes().values()) == {"idle"}, "both nodes idle", 30)
+
+    def stop(self):
+        """Cancel what runs, stop the daemons in reverse order and take the configuration out of /etc."""
+        with contextlib.suppress(subprocess.CalledProcessError, subprocess.TimeoutExpired):
+            self.call("scancel", "--user=root", timeout=10)
+            self.wait(lambda: not self.call("squeue", "-h"), "no job left", 45)
+        for pid in reversed(self._started):
+            self._end(pid)
+        for name in ("slurm.conf", "gres.conf"):
+            (ETC / name).unlink(missing_ok=True)
+
+    def start_node(self, name):
+        """Start the slurmd of a node."""
+        self._daemon(f"slurmd.{name}.pid", "slurmd", "-c", "-N", name)
+
+    def nodes(self):
+        """State of each node, such as idle, mixed, down."""
+        return dict(line.split() for line in self.call("sinfo", "-h", "-N", "-o", "%N %T").splitlines())
+
+    def jobs(self):
+        """All jobs that the controller remembers: id -> what `scontrol show job -d` says."""
+        found = {}
+        for line in self.call("scontrol", "show", "job", "-d", "-o").splitlines():
+            entries = dict(item.split("=", 1) for item in line.split() if "=" in item)
+            if "JobId" in entries:
+                found[int(entries["JobId"])] = entries
+        return found
+
+    def call(self, *command, timeout=30):
+        """Output of a Slurm command."""
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=timeout).stdout
+
+    @staticmethod
+    def wait(condition, what, seconds, step=0.1):
+        """Poll until `condition()` is true; return what it returned."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            found = condition()
+            if found:
+                return found
+            time.sleep(step)
+        raise TimeoutError(f"{what}: not within {seconds} s")
+
+    def _configure(self):
+        host = socket.gethostname().split(".")[0]
+        text = CONFIGURATION.format(host=host, folder=self.folder)
+        nodes = "".join(NODE.format(name=name, host=host, port=port, gres=gres) for name, (port, gres) in NODES.items())
+        # nodes before the partitions that name them
+        before, after = text.split("PartitionName=", 1)
+        (self.folder / "slurm.conf").write_text(f"{before}{nodes}PartitionName={after}")
+        for number in range(N_GPUS):
+            os.mknod(self.folder / f"gpu{number}", 0o666 | 0o020000, os.makedev(1, 3))
+        devices = f"{self.folder}/gpu[0-{N_GPUS - 1}]"
+        (self.folder / "gres.conf").write_text(f"NodeName=g1 Name=gpu Type=fake File={devices}\n")
+        ETC.mkdir(exist_ok=True)
+        for name in ("slurm.conf", "gres.conf"):
+            (ETC / name).symlink_to(self.folder / name)
+
+    def _munge(self):
+        key = self.folder / "munge.key"
+        key.write_bytes(secrets.token_bytes(1024))
+        key.chmod(0o400)
+        options = {"key-file": key, "socket": "munge.socket", "seed-file": "munge.seed", "log-file": "munged.log"}
+        arguments = [f"--{name}={self.folder / path}" for name, path in options.items()]
+        self._daemon("munged.pid", "munged", "--force", *arguments, f"--pid-file={self.folder / 'munged.pid'}")
+
+    def _daemon(self, pid_file, *command):
+        subprocess.run(command, check=True, capture_output=True, timeout=30)
+        path = self.folder / pid_file
+        self.wait(lambda: path.exists() and path.read_text().strip(), f"{command[0]} has started", 30)
+        self._started.append(int(path.read_text()))
+
+    def _end(self, pid):
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+            with contextlib.suppress(TimeoutError):
+                self.wait(lambda: not Path(f"/proc/{pid}").exists(), "the daemon has ended", 10)
+                return
