@@ -10,7 +10,10 @@ from saggiatore.workflow import Plan
 configfile: "config/config.yaml"
 
 
-shell.prefix(f"set -euo pipefail; export PYTHONPATH={workflow.basedir}/src; ")
+# the trap keeps the shell waiting when a scheduler signals the whole job: its program may still save what it has
+shell.prefix(
+    f"set -euo pipefail; trap : TERM; export PYTHONPATH={workflow.basedir}/src; "
+)
 
 plan = Plan(workflow.basedir, config)
 

@@ -33,6 +33,10 @@ class TrainingError(SaggiatoreError):
     """A training that diverged or cannot start."""
 
 
+class InterruptionError(SaggiatoreError):
+    """A job that was told to end, saved what it had, and goes on from there when it is run again."""
+
+
 class ConvergenceError(SaggiatoreError):
     """A posterior or a fit that did not converge: its numbers must not be used."""
 

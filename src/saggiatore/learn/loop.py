@@ -1,5 +1,6 @@
 """The only training loop: data on the device, one compiled epoch, early stopping, checkpoints that resume exactly."""
 
+import contextlib
 import functools
 import hashlib
 from pathlib import Path
@@ -13,8 +14,9 @@ import optax
 from pydantic import Field
 from tqdm import tqdm
 
-from saggiatore.errors import TrainingError
+from saggiatore.errors import InterruptionError, TrainingError
 from saggiatore.learn.checkpoint import load_checkpoint, save_checkpoint
+from saggiatore.learn.interruption import Interruption, deferred_signals
 from saggiatore.models.base import AbstractModel, Event, trainable
 from saggiatore.spec import Spec
 from saggiatore.tables import Column, TableSchema
@@ -116,29 +118,48 @@ def train(
 
     Raises:
         TrainingError: if there are too few events for one batch, or a loss is not finite.
+        InterruptionError: if a scheduler ended it (SIGTERM, SIGUSR1) and `checkpoint` was written at the epoch's end.
     """
     train_events, validation_events = _split(events, spec, seed)
-    n_batches = len(train_events.weight) // spec.batch_size
-    schedule, optimiser = _optimiser(spec, n_batches * spec.n_epochs)
+    schedule, optimiser = _optimiser(spec, len(train_events.weight) // spec.batch_size * spec.n_epochs)
     leaves, rest = eqx.partition(model, trainable(model))
     trainer = Trainer(task, rest, optimiser, schedule, train_events, validation_events)
     state = State(leaves, leaves, optimiser.init(leaves))
-    key = jax.random.key(seed)
     identity = _digest((model, events), f"{identity}/{seed}/{spec.model_dump_json(exclude={'checkpoint_every'})}")
     state, history = load_checkpoint(checkpoint, state, identity) or (state, {name: [] for name in HISTORY.names})
-    with tqdm(total=spec.n_epochs, initial=len(history["epoch"]), unit="epoch", mininterval=1, desc="training") as bar:
+    with (
+        deferred_signals() if checkpoint else contextlib.nullcontext(Interruption()) as interruption,
+        tqdm(total=spec.n_epochs, initial=len(history["epoch"]), unit="epoch", mininterval=1, desc="training") as bar,
+    ):
         while not _is_over(history, spec):
-            epoch = len(history["epoch"])
-            order = np.random.default_rng((seed, 1, epoch)).permutation(len(train_events.weight))
-            batches = jnp.asarray(order[: n_batches * spec.batch_size].reshape(n_batches, spec.batch_size))
-            lowest = jnp.asarray(min(history["validation_loss"], default=np.inf))
-            state, found = trainer.epoch(state, batches, jnp.asarray(epoch), lowest, key)
-            _record(history, np.asarray(found))
+            state = _advance(trainer, state, history, spec.batch_size, seed)
             bar.set_postfix(train=history["train_loss"][-1], validation=history["validation_loss"][-1], refresh=False)
             bar.update()
-            if checkpoint is not None and (epoch + 1) % spec.checkpoint_every == 0:
+            told = interruption.name  # read once: a signal may come between the next two lines
+            if checkpoint and (told or len(history["epoch"]) % spec.checkpoint_every == 0):
                 save_checkpoint(checkpoint, state, identity, history)
+            if told and not _is_over(history, spec):
+                raise _interrupted(told, checkpoint, history, spec)
     return eqx.combine(state.best, rest), history
+
+
+def _advance(trainer: Trainer, state: State, history: History, batch_size: int, seed: int) -> State:
+    """One epoch, whose order and noise are folded from `seed` and its number; its losses join the history."""
+    epoch = len(history["epoch"])
+    order = np.random.default_rng((seed, 1, epoch)).permutation(len(trainer.train.weight))
+    batches = jnp.asarray(order[: len(order) // batch_size * batch_size].reshape(-1, batch_size))
+    lowest = jnp.asarray(min(history["validation_loss"], default=np.inf))
+    state, found = trainer.epoch(state, batches, jnp.asarray(epoch), lowest, jax.random.key(seed))
+    _record(history, np.asarray(found))
+    return state
+
+
+def _interrupted(told: str, checkpoint: Path | None, history: History, spec: TrainingSpec) -> InterruptionError:
+    return InterruptionError(
+        f"the training received {told} and stopped after epoch {len(history['epoch'])} of at most "
+        f"{spec.n_epochs}. Its state is in {checkpoint}; run the same command again and it goes on from there, to the "
+        "result of an uninterrupted training."
+    )
 
 
 def _split(events: Event, spec: TrainingSpec, seed: int) -> tuple[Event, Event]:
