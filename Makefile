@@ -1,5 +1,6 @@
 # make          the environment, then the default study (STUDY=name for another one)
 # make test     the tests; make test-thorough runs those that compile for minutes
+# make test-cluster   the cluster profile on a Slurm that the tests start (root, Debian's slurm packages)
 # make venv     the environment alone
 # make lock     resolve requirements.in again (needs uv)
 
@@ -11,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 # Rules call `python`: it must be the environment's.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: all venv test test-thorough lock clean
+.PHONY: all venv test test-thorough test-cluster lock clean
 
 all: venv
 	@snakemake --profile profiles/local --cores $(CORES) --config 'studies=[$(STUDY)]'
@@ -32,11 +33,14 @@ venv: .venv/.complete
 	@touch $@
 
 test: venv
-	@python -m pytest -n 2 --dist loadfile -m "not workflow and not thorough"
+	@python -m pytest -n 2 --dist loadfile -m "not workflow and not thorough and not cluster"
 	@python -m pytest -m "workflow and not thorough"
 
 test-thorough: venv
 	@python -m pytest -n 2 --dist loadfile -m thorough
+
+test-cluster: venv
+	@python -m pytest -m cluster -rs tests/workflow/test_slurm.py
 
 lock:
 	uv pip compile --universal --fork-strategy fewest --generate-hashes --no-emit-index-url --no-emit-find-links \

@@ -7,6 +7,7 @@ inner srun, so that the configuration must lie in /etc/slurm.
 
 import contextlib
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -14,6 +15,8 @@ import socket
 import subprocess
 import time
 from pathlib import Path
+
+import psutil
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scontrol")
 PACKAGES = "slurmctld slurmd slurm-client munge"
@@ -51,9 +54,9 @@ AccountingStorageType=accounting_storage/none
 JobAcctGatherType=jobacct_gather/none
 JobCompType=jobcomp/none
 KillWait=30
-MinJobAge=300
-PartitionName=cpu Nodes=c1 Default=YES MaxTime=02:00:00 DefMemPerCPU=100 State=UP
-PartitionName=gpu Nodes=g1 MaxTime=02:00:00 DefMemPerCPU=100 State=UP
+MinJobAge=7200
+PartitionName=cpu Nodes=c1 Default=YES MaxTime=2-00:00:00 DefMemPerCPU=100 State=UP
+PartitionName=gpu Nodes=g1 MaxTime=1-00:00:00 DefMemPerCPU=100 State=UP
 """
 NODE = (
     "NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs=16 Sockets=1 CoresPerSocket=16 "
@@ -104,6 +107,30 @@ class Slurm:
     def start_node(self, name):
         """Start the slurmd of a node."""
         self._daemon(f"slurmd.{name}.pid", "slurmd", "-c", "-N", name)
+
+    def lose_node(self, name):
+        """What a power cut does: the node's slurmd and processes are gone at once, and the controller notes it."""
+        slurmd = psutil.Process(int((self.folder / f"slurmd.{name}.pid").read_text()))
+        stewards = [each for each in psutil.process_iter() if self._is_steward(each, name)]
+        victims = [slurmd, *(child for each in stewards for child in (each, *each.children(recursive=True)))]
+        for process in victims:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(victims, timeout=10)
+        self.call("scontrol", "update", f"nodename={name}", "state=down", "reason=lost")
+
+    def restore_node(self, name):
+        """The node boots again."""
+        self.start_node(name)
+        self.call("scontrol", "update", f"nodename={name}", "state=resume")
+
+    def _is_steward(self, process, node):
+        """Whether the process is a slurmstepd of the node: the parent of a job's processes."""
+        with contextlib.suppress(psutil.Error):
+            title = " ".join(process.cmdline())
+            number = re.match(r"slurmstepd: \[(\d+)", title)
+            return bool(number) and self.jobs().get(int(number[1]), {}).get("NodeList") == node
+        return False
 
     def nodes(self):
         """State of each node, such as idle, mixed, down."""

@@ -1,0 +1,218 @@
+"""`snakemake --profile cluster` on a real Slurm: where jobs land, and what faults cost. Run by `make test-cluster`."""
+
+import contextlib
+import re
+import signal
+import threading
+from pathlib import Path
+
+import psutil
+import pytest
+from house import copy_house, snakemake, start_snakemake
+from slurm import Slurm, missing
+
+REASON = missing()
+pytestmark = [pytest.mark.cluster, pytest.mark.skipif(bool(REASON), reason=REASON)]
+
+PROFILE = ("--profile", "cluster")
+MODELS = "results/smoke/models"
+NETWORK, FLOW = f"{MODELS}/network.eqx", f"{MODELS}/flow.eqx"
+SMOKE = Path("config/studies/smoke.yaml")
+
+
+def steps():
+    """Processes of our steps that run now, by `step.label`: the interpreter itself, not the shells above it."""
+    found = {}
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            command = process.cmdline()
+            if command[1:3] == ["-m", "saggiatore"] and "--spec" in command:
+                name = Path(command[command.index("--spec") + 1]).name
+                found[f"{command[3]}.{name.split('.')[1]}"] = process
+    return found
+
+
+class Watch(threading.Thread):
+    """Notes which GPUs every training is shown."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.gpus, self._over = {}, threading.Event()
+
+    def run(self):
+        while not self._over.wait(0.2):
+            for name, process in steps().items():
+                with contextlib.suppress(psutil.Error):
+                    self.gpus[name] = process.environ().get("CUDA_VISIBLE_DEVICES", "")
+
+    def stop(self):
+        self._over.set()
+        self.join()
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory):
+    machine = Slurm(tmp_path_factory.mktemp("slurm") / "machine")
+    try:
+        machine.start()
+        yield machine
+    finally:
+        machine.stop()
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cluster") / "saggiatore"
+    copy_house(folder)
+    (folder / "cluster").symlink_to("profiles/cluster")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def built(slurm, house):
+    """The smoke study built through Slurm: the folder, the jobs that Slurm ran, the GPUs that they saw."""
+    watch = Watch()
+    watch.start()
+    try:
+        snakemake(house, *PROFILE, "--config", "studies=[smoke]")
+    finally:
+        watch.stop()
+    return house, slurm.jobs(), watch.gpus
+
+
+@pytest.fixture
+def small(built):
+    """The built house with 1 GB and 10 minutes for the trainings, and a flow that wants no GPU."""
+    folder = built[0]
+    text = (folder / SMOKE).read_text()
+    changed = re.sub(r"^  (network|flow):\n    events", r"  \1:\n    resources: {of_\1}\n    events", text, flags=re.M)
+    changed = changed.replace("of_network", "memory: 1 GB, time: 10 min").replace("of_flow", "memory: 1 GB, gpu: 0")
+    (folder / SMOKE).write_text(changed)
+    yield folder
+    (folder / SMOKE).write_text(text)
+
+
+def jobs_since(slurm, before, name=""):
+    """Jobs younger than `before`, the oldest first; those whose comment holds `name`."""
+    return [job for number, job in sorted(slurm.jobs().items()) if number not in before and name in job["Comment"]]
+
+
+def running(name, seconds=90):
+    """The process of a step, as soon as it has done something: a training when its first checkpoint is there."""
+    return Slurm.wait(lambda: steps().get(name), f"{name} runs", seconds, 0.01)
+
+
+def checkpointed(folder, label):
+    """The training of `label`, stopped (SIGSTOP) behind its first checkpoint, so that it is there when it is needed."""
+    process = running(f"models.{label}")
+    path = folder / MODELS / f".{label}.checkpoint"
+    Slurm.wait(path.exists, f"{path} is there", 90, 0.001)
+    process.send_signal(signal.SIGSTOP)
+    return process
+
+
+def finish(run):
+    text, _ = run.communicate(timeout=300)
+    return text, run.returncode
+
+
+def test_jobs_land_where_they_should_and_a_gpu_job_sees_one_gpu(built):
+    folder, jobs, gpus = built
+    ran = {job["Comment"]: job for job in jobs.values()}
+    assert len(ran) == len(jobs), "no job ran twice"
+    trainings = {name for name in ran if name.startswith("rule_models")}
+    assert len(trainings) == 2
+    for name, job in ran.items():
+        assert job["JobState"] == "COMPLETED", name
+        assert (job["Partition"], job["NodeList"]) == (("gpu", "g1") if name in trainings else ("cpu", "c1")), name
+        assert job.get("JOB_GRES", "(null)") == ("gpu:fake:1" if name in trainings else "(null)"), name
+    assert {name: len(seen.split(",")) for name, seen in gpus.items() if seen} == {
+        "models.network": 1,
+        "models.flow": 1,
+    }
+    assert sum("figures" in name for name in ran) == 1, "all figures share one job"
+    assert "Nothing to be done" in snakemake(folder, "-n", "--config", "studies=[smoke]")
+    assert list((folder / "results" / "slurm").rglob("*.log"))
+
+
+def test_resources_rerun_nothing(small):
+    assert "Nothing to be done" in snakemake(small, "-n", "--config", "studies=[smoke]")
+
+
+def test_a_cancelled_job_is_retried_with_more(slurm, small):
+    before = slurm.jobs()
+    run = start_snakemake(small, *PROFILE, NETWORK, "--forcerun", "models")
+    try:
+        checkpointed(small, "network")
+        (first,) = jobs_since(slurm, before, "network")
+        slurm.call("scancel", first["JobId"])
+        text, code = finish(run)
+    finally:
+        run.kill()
+    assert code == 0, text
+    first, second = jobs_since(slurm, before, "network")
+    assert (first["JobState"], second["JobState"]) == ("CANCELLED", "COMPLETED")
+    assert (first["MinMemoryNode"], second["MinMemoryNode"]) == ("1000M", "2000M")
+    assert (first["TimeLimit"], second["TimeLimit"]) == ("00:10:00", "00:20:00")
+
+
+def test_an_interrupted_run_leaves_nothing_that_looks_finished(slurm, small):
+    before = (small / NETWORK).read_bytes()
+    run = start_snakemake(small, *PROFILE, NETWORK, "--forcerun", "models")
+    try:
+        checkpointed(small, "network")
+        run.send_signal(signal.SIGINT)
+        text, code = finish(run)
+    finally:
+        run.kill()
+    assert code != 0, text
+    Slurm.wait(lambda: not slurm.call("squeue", "-h"), "no job left", 60)
+    assert not (small / NETWORK).exists()
+    assert re.search(r"^models +1$", snakemake(small, "-n", NETWORK), re.M)
+    snakemake(small, "--cores", "1", NETWORK)
+    assert (small / NETWORK).read_bytes() == before
+
+
+def test_a_lost_node_costs_only_its_own_jobs(slurm, small):
+    before = {path: (small / path).read_bytes() for path in (NETWORK, FLOW)}
+    known = slurm.jobs()
+    run = start_snakemake(small, *PROFILE, NETWORK, FLOW, "--forcerun", "models")
+    try:
+        network, flow = checkpointed(small, "network"), checkpointed(small, "flow")
+        (lost,) = jobs_since(slurm, known, "network")
+        assert (lost["NodeList"], jobs_since(slurm, known, "flow")[0]["NodeList"]) == ("g1", "c1")
+        slurm.lose_node("g1")
+        assert not network.is_running()
+        Slurm.wait(lambda: slurm.jobs()[int(lost["JobId"])]["JobState"] == "NODE_FAIL", "the job is lost", 30)
+        slurm.restore_node("g1")
+        flow.send_signal(signal.SIGCONT)
+        text, code = finish(run)
+    finally:
+        run.kill()
+    assert code == 0, text
+    assert [job["JobState"] for job in jobs_since(slurm, known, "network")] == ["NODE_FAIL", "COMPLETED"]
+    assert [job["JobState"] for job in jobs_since(slurm, known, "flow")] == ["COMPLETED"]
+    assert {path: (small / path).read_bytes() for path in before} == before
+
+
+def test_a_training_that_meets_its_time_limit_is_resumed_to_the_same_bytes(slurm, small):
+    """Slurm's smallest limit is a minute; the training is stopped until then instead of burning cores."""
+    text = (small / SMOKE).read_text()
+    (small / SMOKE).write_text(text.replace("time: 10 min", "time: 1 min"))
+    before, known = (small / NETWORK).read_bytes(), slurm.jobs()
+    log = small / "results" / "smoke" / "logs" / "models.network.log"
+    run = start_snakemake(small, *PROFILE, NETWORK, "--forcerun", "models", "--set-resources", "models:slurm_extra=''")
+    try:
+        process = checkpointed(small, "network")
+        checkpoint = (small / MODELS / ".network.checkpoint").read_bytes()
+        Slurm.wait(lambda: not process.is_running(), "Slurm ends the training", 150)
+        said = log.read_text()
+        after = (small / MODELS / ".network.checkpoint").read_bytes()
+        text, code = finish(run)
+    finally:
+        run.kill()
+    assert code == 0, text
+    assert "error: the training received SIGTERM and stopped after epoch" in said
+    assert after != checkpoint
+    assert [job["JobState"] for job in jobs_since(slurm, known)] == ["TIMEOUT", "COMPLETED"]
+    assert (small / NETWORK).read_bytes() == before
