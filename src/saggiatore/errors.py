@@ -55,3 +55,7 @@ class ModelError(SaggiatoreError):
 
 class BundleError(SaggiatoreError):
     """An archive that is not whole."""
+
+
+class MachineError(SaggiatoreError):
+    """A machine that lacks what a study needs."""

@@ -29,7 +29,7 @@ LAYERS = [
     {"distill"},
     {"limits"},
     {"figures"},
-    {"bundle"},
+    {"bundle", "machine"},
     {"steps"},
     {"study"},
     {"request", "workflow", "__main__"},
