@@ -159,3 +159,9 @@ def test_every_rule_that_a_scheduler_runs_asks_for_resources():
     text = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
     names = set(re.findall(r"^rule (\w+):", text, re.MULTILINE)) - {"spec"}  # a local rule
     assert names == set(DEFAULTS) == set(re.findall(r"plan.request\(\"(\w+)\"\).mem_mb", text))
+
+
+def test_the_docs_state_what_rules_ask_for():
+    text = (ROOT / "docs" / "cluster.md").read_text()
+    for rule, asks in DEFAULTS.items():
+        assert f"| `{rule}` | {asks.memory} | {asks.time} | {asks.cores} | {asks.gpu} |" in text

@@ -12,7 +12,7 @@ from saggiatore.machine import Finding
 
 # distributions that the jobs of every study import
 PACKAGES = ("snakemake", "jax", "equinox", "optax", "diffrax", "numpyro", "pyarrow", "pandas", "matplotlib", "mplhep")
-MEMORY = 3.0  # GB; two shards of the default study at once take 1.5 GB
+MEMORY = 3.0  # GB; two jobs of the default study at once took 1.7 GB
 DISK = 2.0  # GB; the default study writes 0.2 GB
 
 
