@@ -22,7 +22,7 @@ def fingerprint(modules: Iterable[str]) -> str:
     files = sorted(set().union(*(closure(module) for module in modules)))
     digest = hashlib.sha256()
     for path in files:
-        digest.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0" + _normalised(path).encode() + b"\0")
+        digest.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0" + normalised(path).encode() + b"\0")
     return digest.hexdigest()[:16]
 
 
@@ -81,8 +81,9 @@ def _tree(path: Path) -> ast.Module:
 
 
 @functools.cache
-def _normalised(path: Path) -> str:
-    tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+def normalised(path: Path, text: str | None = None) -> str:
+    """What counts of a module: its code without docstrings and comments; `text` stands in for the file's content."""
+    tree = ast.parse(path.read_text(encoding="utf-8") if text is None else text, filename=str(path))
     for node in [tree, *_statements(tree)]:
         if hasattr(node, "body"):
             node.body = [item for item in node.body if not _is_docstring(item) and not _is_not_code(item)]

@@ -150,8 +150,11 @@ class Plan:
 
     def code_of(self, step: str, study: str, stage: str = "", label: str = "") -> str:
         """Fingerprint of the step and of everything that the section names in the registry."""
-        named = self.study(study).kinds(stage, label) if stage else set()
-        return fingerprint({f"saggiatore.steps.{step}", *named})
+        return fingerprint(self.modules(step, study, stage, label))
+
+    def modules(self, step: str, study: str, stage: str = "", label: str = "") -> set[str]:
+        """The step, and what the section and everything upstream of it name in the registry."""
+        return {f"saggiatore.steps.{step}", *(self.study(study).kinds(stage, label) if stage else ())}
 
     def priority(self, study: str, stage: str, label: str) -> int:
         """What the longest chain of stages waits for comes first: on few cores it decides when the study is done."""

@@ -30,7 +30,7 @@ def package(tmp_path, monkeypatch):
 
 
 def forget():
-    for cached in (subject.closure, subject._imports, subject._tree, subject._normalised):
+    for cached in (subject.closure, subject._imports, subject._tree, subject.normalised):
         cached.cache_clear()
 
 

@@ -32,9 +32,10 @@ LAYERS = [
     {"bundle", "machine"},
     {"steps"},
     {"study"},
-    {"request", "workflow", "__main__"},
+    {"request", "workflow", "explain", "__main__"},
 ]
-EXCEPTIONS = {("steps/schema.py", "study")}  # the step that exports what study.py defines
+# the step that exports what study.py defines, and the one that explains the workflow
+EXCEPTIONS = {("steps/schema.py", "study"), ("steps/why.py", "explain"), ("steps/why.py", "workflow")}
 
 
 def modules():

@@ -1,7 +1,10 @@
 """An edit reruns what it touches and nothing else: each told by a dry run over the built oracle study."""
 
 import contextlib
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 from house import snakemake
@@ -94,3 +97,20 @@ def test_a_cut_reruns_everything_from_the_sampler_on(built):
 def test_a_title_reruns_the_bundle_only(built):
     with edited(built / "config" / "studies" / "smoke.yaml", "title: ", "title: Once more, "):
         assert planned(built) <= {"bundle", "numbers"}
+
+
+def why(house, target):
+    command = [sys.executable, "-m", "saggiatore", "why", target]
+    environment = os.environ | {"PYTHONPATH": str(house / "src")}
+    return subprocess.run(command, cwd=house, env=environment, capture_output=True, text=True, check=True).stdout
+
+
+def test_why_names_the_key_and_the_code_that_changed(built):
+    """Both at once: Snakemake alone gives no reason for a job of other code that reruns anyway."""
+    study, model = built / "config" / "studies" / "smoke.yaml", built / "src" / "saggiatore" / "models" / "mlp.py"
+    with edited(study, "n_bins: 32", "n_bins: 64"), edited(model, "\n\n\n", "\n\nA_NEW_CONSTANT = 1\n\n\n"):
+        said = why(built, "results/smoke/models/network.eqx")
+    assert "would be made again, by" in said
+    assert "config/studies/smoke.yaml: sampler.map.sampler.n_bins: 32 became 64\n    seen by sampler.map" in said
+    assert re.search(r"the code of models.network: fingerprint [0-9a-f]{16} became", said)
+    assert "Jobs: sampler.map, " in said

@@ -1,0 +1,149 @@
+"""Why Snakemake would make a file again, in words: its own dry run says what, this says because of which key or module.
+
+A spec that changed is held against the one on record, key by key. Code that changed is told by the fingerprint in the
+artefact (Snakemake itself says so only of jobs that nothing else makes run), module by module by the artefact's commit.
+"""
+
+import ast
+import functools
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from saggiatore.errors import StudyError
+from saggiatore.fingerprint import PACKAGE, closure, normalised
+from saggiatore.workflow import Plan
+
+_JOB = re.compile(r"^(?:local)?rule (\w+):\n((?:    .*\n)+)", re.MULTILINE)
+_FIELD = re.compile(r"^    (output|reason|wildcards): (.*)$", re.MULTILINE)
+_STAGES = {"events_shard": "events", "distill": "formulas"}  # rules that are not called as their stage
+_FOLLOWS = "Input files updated by another job"
+_PARAMS = "Params have changed since last execution"
+
+
+class Planned(NamedTuple):
+    """A job of Snakemake's dry run."""
+
+    rule: str
+    outputs: tuple[str, ...]
+    reason: str
+    wildcards: dict[str, str]
+
+    @property
+    def name(self) -> str:
+        """Such as models.network; rules without a label have their own name."""
+        stage = self.wildcards.get("stage", self.rule)
+        return ".".join(part for part in (stage, self.wildcards.get("label")) if part)
+
+
+def dry_run(root: Path, study: str, target: str) -> list[Planned]:
+    """The jobs that Snakemake would run for `target`.
+
+    Raises:
+        StudyError: with Snakemake's words, if it cannot plan.
+    """
+    command = [sys.executable, "-m", "snakemake", "-n", target, "--config", f"studies=[{study}]"]
+    found = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    text = found.stdout + found.stderr
+    if found.returncode != 0:
+        raise StudyError(f"Snakemake cannot plan {target}:\n{text.strip()}")
+    return [_planned(rule, body) for rule, body in _JOB.findall(text) if rule != "all"]
+
+
+def causes(plan: Plan, job: Planned) -> Iterator[str]:
+    """What makes this job run by itself; nothing if it only follows from another one."""
+    yield from _changed_code(plan, job)
+    for reason in _split(job.reason):
+        kind, _, detail = reason.partition(": ")
+        if kind == _PARAMS and job.rule == "spec":
+            yield from _changed_keys(detail)
+        elif kind == "Missing output files":
+            if job.rule != "events_shard":  # shards are removed once they are joined
+                yield f"missing: {detail}"
+        elif kind.startswith("Code has changed"):
+            yield f"rules/: the command of rule {job.rule} is another one"
+        elif kind.startswith("Set of input files has changed"):
+            yield "its inputs are other files than those it was made from"
+        elif kind == "Updated input files":
+            yield f"newer than what was made from it: {detail}"
+        elif kind not in (_FOLLOWS, _PARAMS):
+            yield reason
+
+
+def differences(before: Any, now: Any, place: str = "") -> Iterator[str]:
+    """Keys under which two values differ, with both values."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        for key in sorted(before.keys() | now.keys()):
+            where = f"{place}.{key}" if place else key
+            if key not in now:
+                yield f"{where}: {json.dumps(before[key])} is gone"
+            elif key not in before:
+                yield f"{where}: {json.dumps(now[key])} is new"
+            else:
+                yield from differences(before[key], now[key], where)
+    elif before != now:
+        yield f"{place}: {json.dumps(before)} became {json.dumps(now)}"
+
+
+def _planned(rule: str, body: str) -> Planned:
+    fields = dict(_FIELD.findall(body))
+    wildcards = dict(item.split("=", 1) for item in fields.get("wildcards", "").split(", ") if item)
+    return Planned(rule, tuple(fields.get("output", "").split(", ")), fields.get("reason", ""), wildcards)
+
+
+def _split(reason: str) -> list[str]:
+    """The reasons of one line; semicolons and colons inside of parameters do not count."""
+    starts = r"; (?=(?:Missing|Input|Updated|Params|Code|Set|Forced|Incomplete|Software|Job) [\w ]+(?::|;|$))"
+    return [part.strip() for part in re.split(starts, reason) if part.strip()]
+
+
+def _changed_keys(detail: str) -> Iterator[str]:
+    """From the contents of a spec before and now, as Snakemake quotes them."""
+    found = re.search(r"before: ('.*') now: ('.*')\s*$", detail, re.DOTALL)
+    before, now = (json.loads(ast.literal_eval(text)) for text in found.groups()) if found else ({}, {})
+    home = f"config/studies/{now.get('study', '*')}.yaml"
+    for line in differences(before, now):
+        own = line.removeprefix("section.")
+        yield f"{home}: {own if own == line else '{stage}.{label}.{own}'.format(own=own, **now)}"
+
+
+def _changed_code(plan: Plan, job: Planned) -> Iterator[str]:
+    if job.rule == "spec" or not (made := _made(job.outputs)):
+        return
+    study, label = job.wildcards["study"], job.wildcards.get("label", "")
+    names = (job.rule, study, _STAGES.get(job.rule, job.rule) if label else "", label)
+    now = plan.code_of(*names)
+    if made["code"] == now:
+        return
+    commit = made["commit"]
+    files = set().union(*(closure(module) for module in plan.modules(*names)))
+    changed = [path for path in sorted(files) if commit and _at(commit, path) != normalised(path)]
+    for path in changed:
+        yield f"src/saggiatore/{path.relative_to(PACKAGE).as_posix()}: differs from commit {commit[:10]}"
+    if not changed:
+        origin = (
+            f"its artefact was made at commit {commit[:10]}, with edits" if commit else "its artefact names no commit"
+        )
+        yield f"the code of {job.name}: fingerprint {made['code']} became {now}; {origin}"
+
+
+def _made(outputs: tuple[str, ...]) -> dict[str, str]:
+    """Code and commit in the provenance of an artefact: plain text in every one of our formats."""
+    for path in map(Path, outputs):
+        content = path.read_bytes() if path.is_file() else b""
+        found = {key: re.search(rb'"%s\\?": ?\\?"([0-9a-f]+)\b' % key.encode(), content) for key in ("code", "commit")}
+        if found["code"]:
+            return {key: match[1].decode() if match else "" for key, match in found.items()}
+    return {}
+
+
+@functools.cache
+def _at(commit: str, path: Path) -> str:
+    """A module as it was at a commit, normalised; empty if it was not there."""
+    command = ["git", "-C", str(path.parent), "show", f"{commit}:./{path.name}"]
+    found = subprocess.run(command, capture_output=True, text=True)
+    return normalised(path, found.stdout) if found.returncode == 0 else ""

@@ -1,0 +1,55 @@
+"""Why something would run again, in words."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from saggiatore import explain
+from saggiatore.errors import StudyError
+from saggiatore.explain import Planned, causes, differences
+from saggiatore.steps.why import run
+from saggiatore.workflow import Plan
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_keys_that_differ():
+    before = {"training": {"n_epochs": 30, "patience": 5}, "features": ["x"], "old": 1}
+    now = {"training": {"n_epochs": 40, "patience": 5}, "features": ["x", "y"], "new": None}
+    assert list(differences(before, now)) == [
+        'features: ["x"] became ["x", "y"]',
+        "new: null is new",
+        "old: 1 is gone",
+        "training.n_epochs: 30 became 40",
+    ]
+    assert list(differences(before, before)) == []
+
+
+def test_reasons_of_snakemake():
+    reason = "Missing output files: a/b.png, a/b.pdf; Input files updated by another job: c; Updated input files: d"
+    job = Planned("figures", ("a/b.png",), reason, {"study": "smoke", "label": "score"})
+    assert list(causes(Plan(ROOT, {"studies": ["smoke"]}), job)) == [
+        "missing: a/b.png, a/b.pdf",
+        "newer than what was made from it: d",
+    ]
+
+
+def test_a_module_that_differs_from_the_artefacts_commit_is_named(tmp_path, monkeypatch):
+    found = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "HEAD"], capture_output=True, text=True)
+    if found.returncode != 0:
+        pytest.skip("not a git checkout")
+    commit = found.stdout.strip()
+    artefact = tmp_path / "score.png"
+    artefact.write_text(f'{{"code": "0123456789abcdef", "commit": "{commit}"}}')
+    job = Planned("figures", (str(artefact),), "", {"study": "smoke", "label": "score"})
+    style = ROOT / "src" / "saggiatore" / "figures" / "style.py"
+    monkeypatch.setattr(explain, "normalised", lambda path, text=None: f"{path}{path == style and text is None}")
+    (said,) = causes(Plan(ROOT, {"studies": ["smoke"]}), job)
+    assert said == f"src/saggiatore/figures/style.py: differs from commit {commit[:10]}"
+
+
+@pytest.mark.parametrize("target", ["score.pdf", "results/quick", "/etc/passwd"])
+def test_a_file_of_no_study_is_refused(target):
+    with pytest.raises(StudyError, match="expected a file such as"):
+        run(Path(target))
