@@ -1,6 +1,6 @@
 """What the jobs of a rule ask a scheduler for: what the study's section says, and else the rule's default.
 
-Snakemake reruns nothing when these change. A profile has the last word (`set-resources`): the site knows its nodes.
+No job runs again when these change. A profile has the last word (`set-resources`): the site knows its nodes.
 """
 
 from typing import Any, NamedTuple, Protocol

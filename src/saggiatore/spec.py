@@ -53,5 +53,5 @@ class Section(Spec):
     """A section of a study: one job, or one for each shard. Its resources are no part of what the job sees."""
 
     resources: Resources | None = Field(
-        None, exclude=True, description="what its jobs ask a scheduler for; a change reruns nothing"
+        None, exclude=True, description="what its jobs ask a scheduler for; a change makes none of them run again"
     )

@@ -20,13 +20,13 @@ NETWORK, FLOW = f"{MODELS}/network.eqx", f"{MODELS}/flow.eqx"
 SMOKE = Path("config/studies/smoke.yaml")
 
 
-def steps():
-    """Processes of our steps that run now, by `step.label`: the interpreter itself, not the shells above it."""
+def steps(house):
+    """Processes of the steps that run in a house now, by `step.label`: the interpreters, not the shells above them."""
     found = {}
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             command = process.cmdline()
-            if command[1:3] == ["-m", "saggiatore"] and "--spec" in command:
+            if command[1:3] == ["-m", "saggiatore"] and "--spec" in command and process.cwd() == str(house):
                 name = Path(command[command.index("--spec") + 1]).name
                 found[f"{command[3]}.{name.split('.')[1]}"] = process
     return found
@@ -35,13 +35,14 @@ def steps():
 class Watch(threading.Thread):
     """Notes which GPUs every training is shown."""
 
-    def __init__(self):
+    def __init__(self, house):
         super().__init__(daemon=True)
+        self.house = house
         self.gpus, self._over = {}, threading.Event()
 
     def run(self):
         while not self._over.wait(0.2):
-            for name, process in steps().items():
+            for name, process in steps(self.house).items():
                 with contextlib.suppress(psutil.Error):
                     self.gpus[name] = process.environ().get("CUDA_VISIBLE_DEVICES", "")
 
@@ -52,6 +53,7 @@ class Watch(threading.Thread):
 
 @pytest.fixture(scope="module")
 def slurm(tmp_path_factory):
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs of a shell ignore it, their children too
     machine = Slurm(tmp_path_factory.mktemp("slurm") / "machine")
     try:
         machine.start()
@@ -71,7 +73,7 @@ def house(tmp_path_factory):
 @pytest.fixture(scope="module")
 def built(slurm, house):
     """The smoke study built through Slurm: the folder, the jobs that Slurm ran, the GPUs that they saw."""
-    watch = Watch()
+    watch = Watch(house)
     watch.start()
     try:
         snakemake(house, *PROFILE, "--config", "studies=[smoke]")
@@ -97,14 +99,9 @@ def jobs_since(slurm, before, name=""):
     return [job for number, job in sorted(slurm.jobs().items()) if number not in before and name in job["Comment"]]
 
 
-def running(name, seconds=90):
-    """The process of a step, as soon as it has done something: a training when its first checkpoint is there."""
-    return Slurm.wait(lambda: steps().get(name), f"{name} runs", seconds, 0.01)
-
-
 def checkpointed(folder, label):
     """The training of `label`, stopped (SIGSTOP) behind its first checkpoint, so that it is there when it is needed."""
-    process = running(f"models.{label}")
+    process = Slurm.wait(lambda: steps(folder).get(f"models.{label}"), f"models.{label} runs", 120, 0.01)
     path = folder / MODELS / f".{label}.checkpoint"
     Slurm.wait(path.exists, f"{path} is there", 90, 0.001)
     process.send_signal(signal.SIGSTOP)
@@ -135,8 +132,9 @@ def test_jobs_land_where_they_should_and_a_gpu_job_sees_one_gpu(built):
     assert list((folder / "results" / "slurm").rglob("*.log"))
 
 
-def test_resources_rerun_nothing(small):
-    assert "Nothing to be done" in snakemake(small, "-n", "--config", "studies=[smoke]")
+def test_resources_rerun_only_the_bundle_which_holds_the_study(small):
+    planned = snakemake(small, "-n", "--config", "studies=[smoke]")
+    assert set(re.findall(r"^(?:local)?rule (\w+):$", planned, re.M)) <= {"bundle", "all"}
 
 
 def test_a_cancelled_job_is_retried_with_more(slurm, small):
