@@ -110,7 +110,9 @@ class Slurm:
 
     def lose_node(self, name):
         """What a power cut does: the node's slurmd and processes are gone at once, and the controller notes it."""
-        slurmd = psutil.Process(int((self.folder / f"slurmd.{name}.pid").read_text()))
+        pid_file = self.folder / f"slurmd.{name}.pid"
+        slurmd = psutil.Process(int(pid_file.read_text()))
+        pid_file.unlink()
         stewards = [each for each in psutil.process_iter() if self._is_steward(each, name)]
         victims = [slurmd, *(child for each in stewards for child in (each, *each.children(recursive=True)))]
         for process in victims:
