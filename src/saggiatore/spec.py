@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Discriminator, Field
 
 LABEL_PATTERN = r"^[a-z][a-z0-9_]*$"
 Label = Annotated[str, Field(pattern=LABEL_PATTERN)]
@@ -36,3 +36,13 @@ class Spec(BaseModel):
     """A frozen piece of configuration; unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def chosen_by(key: str, names: tuple[str, ...], default: str) -> tuple[Any, ...]:
+    """Metadata of a union of specs, each with a `pydantic.Tag`, whose `key` says which one is meant."""
+
+    def choose(value: Any) -> str:
+        return str(value.get(key, default)) if isinstance(value, dict) else str(getattr(value, key, default))
+
+    marks = {"discriminator": {"propertyName": key, "names": list(names), "default": default}}
+    return Discriminator(choose), Field(json_schema_extra=marks)

@@ -21,6 +21,9 @@ _PROCESS = 1
 _UNKNOWN_SPIN = 9.0
 _ROUNDING = 1e-10  # of E^2 - p^2, relative to E^2
 _EXACT = pylhe.LHEXMLFormat(
+    initinfo="{beamA:6d} {beamB:6d} {energyA:.16e} {energyB:.16e} {PDFgroupA:5d} {PDFgroupB:5d} {PDFsetA:5d} "
+    "{PDFsetB:5d} {weightingStrategy:5d} {numProcesses:5d}",
+    procinfo="{xSection:.16e} {error:.16e} {unitWeight:.16e} {procId:5d}",
     eventinfo="{nparticles:3d} {pid:6d} {weight:.16e} {scale:.16e} {aqed:.16e} {aqcd:.16e}",
     particle="{id:8d} {status:3d} {mother1:3d} {mother2:3d} {color1:3d} {color2:3d} "
     "{px:.16e} {py:.16e} {pz:.16e} {e:.16e} {m:.16e} {lifetime:.1e} {spin:.1e}",

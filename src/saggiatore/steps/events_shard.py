@@ -13,12 +13,12 @@ from saggiatore.job import Job
 from saggiatore.physics.process import AbstractProcess
 from saggiatore.provenance import provenance
 from saggiatore.registry import load
-from saggiatore.steps.events import EventsSection
+from saggiatore.steps.events import GeneratedEvents
 from saggiatore.tables import Table, read_table, write_batches
 from saggiatore.types import Theta
 
 
-def run(job: Job[EventsSection], *, code: str, grid: Path, integral: Path, shard: int, out: Path) -> None:
+def run(job: Job[GeneratedEvents], *, code: str, grid: Path, integral: Path, shard: int, out: Path) -> None:
     """Write the events of one shard.
 
     Raises:
@@ -37,7 +37,7 @@ def run(job: Job[EventsSection], *, code: str, grid: Path, integral: Path, shard
     write_batches(out, events_schema(process), events, header)
 
 
-def _prepare(job: Job[EventsSection], process: AbstractProcess, grid: Table, integral: Table) -> Draw:
+def _prepare(job: Job[GeneratedEvents], process: AbstractProcess, grid: Table, integral: Table) -> Draw:
     for table in (grid, integral):
         _check_origin(job, table)
     upstream = grid.provenance["spec"]["section"]
@@ -59,7 +59,7 @@ def _prepare(job: Job[EventsSection], process: AbstractProcess, grid: Table, int
     return survey(draw, upstream["overweight"] if is_unweighted else None, key=jax.random.key(job.stream("survey")))
 
 
-def _theta_range(section: EventsSection, process: AbstractProcess) -> tuple[Theta, Theta]:
+def _theta_range(section: GeneratedEvents, process: AbstractProcess) -> tuple[Theta, Theta]:
     unknown = sorted(set(section.theta) - set(process.parameters))
     if unknown:
         raise StudyError(f"theta names {unknown}, expected parameters of the process: {', '.join(process.parameters)}.")
@@ -76,7 +76,7 @@ def _theta_range(section: EventsSection, process: AbstractProcess) -> tuple[Thet
     return jnp.asarray(low), jnp.asarray(high)
 
 
-def _check_origin(job: Job[EventsSection], table: Table) -> None:
+def _check_origin(job: Job[GeneratedEvents], table: Table) -> None:
     found = table.provenance["spec"]
     expected = {
         "study": job.study,

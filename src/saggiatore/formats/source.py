@@ -1,0 +1,90 @@
+"""How a study names events that somebody else made: a file, which part of it, and what its weights mean."""
+
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from saggiatore.spec import ParameterName, Spec
+
+OWN_WEIGHT = "the event's own weight"  # its name among the benchmarks
+LHE_SUFFIXES = (".lhe", ".lhe.gz")
+FLAT_SUFFIXES = (".root", ".csv", ".csv.gz")
+
+Point = dict[ParameterName, float]
+
+
+class AbstractFileEvents(Spec):
+    """Events of a file; they keep their weights.
+
+    Each event's own weight holds at `theta`, the named weights at their benchmarks: together they must determine a
+    polynomial of degree two in the process's parameters.
+    """
+
+    n_shards: ClassVar[int] = 1
+
+    path: str = Field(min_length=1, description="the file, absolute or from the folder that Snakemake runs in")
+    skip: int = Field(0, ge=0, description="events at the beginning of the file that are left to other sections")
+    n_events: int | None = Field(
+        None, ge=1, description="events that are read after those, before the cuts; all if absent"
+    )
+    theta: Point = Field({}, description="where the events' own weights hold: the parameters that are not zero")
+    at: Point | None = Field(
+        None, description="where weights and joint scores are wanted, by morphing; where the own weights hold if absent"
+    )
+    max_residual: float = Field(
+        1e-3,
+        gt=0,
+        description="greatest relative distance (root mean square) of the weights from a polynomial, which more "
+        "benchmarks than needed reveal",
+    )
+
+    def points(self, benchmarks: Mapping[str, Mapping[str, float]]) -> dict[str, Mapping[str, float]]:
+        """The events' own weight and the `benchmarks`, with the parameters that are not zero there."""
+        return {OWN_WEIGHT: self.theta, **benchmarks}
+
+
+class LheEvents(AbstractFileEvents):
+    """Events of a Les Houches file, gzipped or not, with weights at benchmarks in <rwgt> or <weights>."""
+
+    source: Literal["lhe"]
+    benchmarks: dict[str, Point] = Field(
+        min_length=1, description="name (id) of each weight: the parameters that are not zero there"
+    )
+
+    @field_validator("path")
+    @classmethod
+    def _suffix(cls, path: str) -> str:
+        return _require_suffix(path, LHE_SUFFIXES)
+
+
+class FlatEvents(AbstractFileEvents):
+    """Events of a ROOT tree `events` or a CSV file with the columns that `export` writes.
+
+    Without benchmarks the file's own joint scores are taken; with them, joint scores follow by morphing.
+    """
+
+    source: Literal["flat"]
+    benchmarks: dict[str, Point] = Field(
+        {}, description="column (pb) of each further weight: the parameters that are not zero there"
+    )
+
+    @field_validator("path")
+    @classmethod
+    def _suffix(cls, path: str) -> str:
+        return _require_suffix(path, FLAT_SUFFIXES)
+
+    @model_validator(mode="after")
+    def _theta_needs_benchmarks(self) -> "FlatEvents":
+        if not self.benchmarks and (self.theta or self.at is not None):
+            raise ValueError(
+                "theta and at say where weights hold that are morphed: they need benchmarks. Without, the columns "
+                "theta_* and joint_score_* of the file are taken; remove theta and at."
+            )
+        return self
+
+
+def _require_suffix(path: str, suffixes: tuple[str, ...]) -> str:
+    if not path.endswith(suffixes):
+        raise ValueError(f"the name is {path!r}, expected one that ends in {', '.join(suffixes)}.")
+    return path
