@@ -41,6 +41,26 @@ rule events_shard:
         "--integral {input.integral:q} --shard {wildcards.shard} --out {output:q} > {log:q} 2>&1"
 
 
+rule events_file:
+    input:
+        spec="results/{study}/spec/events.{label}.json",
+        file=lambda wc: plan.event_files(wc.study, wc.label),
+    output:
+        temp("results/{study}/events/{label}/file.parquet"),
+    log:
+        "results/{study}/logs/events.{label}.file.log",
+    benchmark:
+        "results/{study}/benchmarks/events.{label}.file.tsv"
+    conda:
+        "../envs/simulate.yaml"
+    params:
+        code=lambda wc: plan.code_of("events_file", wc.study, "events", wc.label),
+        content=lambda wc: plan.content_of(wc.study, wc.label),
+    shell:
+        "python -m saggiatore events-file --spec {input.spec:q} --code {params.code} --file {input.file:q} "
+        "--out {output:q} > {log:q} 2>&1"
+
+
 rule events:
     input:
         spec="results/{study}/spec/events.{label}.json",

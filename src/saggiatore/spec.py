@@ -44,5 +44,5 @@ def chosen_by(key: str, names: tuple[str, ...], default: str) -> tuple[Any, ...]
     def choose(value: Any) -> str:
         return str(value.get(key, default)) if isinstance(value, dict) else str(getattr(value, key, default))
 
-    marks = {"discriminator": {"propertyName": key, "names": list(names), "default": default}}
+    marks: Any = {"discriminator": {"propertyName": key, "names": list(names), "default": default}}
     return Discriminator(choose), Field(json_schema_extra=marks)

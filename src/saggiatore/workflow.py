@@ -12,6 +12,7 @@ import yaml
 
 from saggiatore.errors import StudyError
 from saggiatore.fingerprint import fingerprint
+from saggiatore.plan_checks import content_key, require_disjoint, require_span
 from saggiatore.registry import REGISTRY
 from saggiatore.schema import Reference, child, closest, complete, marked, references, require_valid
 
@@ -49,6 +50,7 @@ class Study:
         self._schema = schema
         self._check_references()
         self._check_names()
+        self._check_files()
 
     @cached_property
     def sections(self) -> list[tuple[str, str]]:
@@ -114,6 +116,17 @@ class Study:
                         f"study '{self.name}', {stage}.{label}.{place}: the process '{process['kind']}' has no "
                         f"{what} '{name}'; {closest(name, known[what])}"
                     )
+
+    def _check_files(self) -> None:
+        """Events from files: benchmarks must suffice, and what a section holds apart must not overlap."""
+        process = self.content["process"]
+        parameters = self._schema["x-process"][process["kind"]]["parameter"] or list(process.get("parameters", {}))
+        for label, section in self.content["events"].items():
+            require_span(f"study '{self.name}', events.{label}", section, parameters)
+        for stage, label in self.sections:
+            labels = {reference.label for reference in self.upstream(stage, label) if reference.stage == "events"}
+            read = [(name, self.content["events"][name]) for name in sorted(labels)]
+            require_disjoint(f"study '{self.name}', {stage}.{label}", read)
 
 
 class Plan:
@@ -189,9 +202,20 @@ class Plan:
         return [f"config/studies/{study}.yaml", *own, *(f"envs/{name}" for name in environments)]
 
     def shards(self, study: str, label: str) -> list[str]:
-        """The shards that make up an events table."""
-        n_shards = self.study(study).section("events", label).get("n_shards", 1)
-        return [f"results/{study}/events/{label}/shard-{shard}.parquet" for shard in range(n_shards)]
+        """The shards that make up an events table; events of a file are one."""
+        section = self.study(study).section("events", label)
+        if section["source"] != "process":
+            return [f"results/{study}/events/{label}/file.parquet"]
+        return [f"results/{study}/events/{label}/shard-{shard}.parquet" for shard in range(section["n_shards"])]
+
+    def event_files(self, study: str, label: str) -> list[str]:
+        """The file that events come from, if they do."""
+        section = self.study(study).section("events", label)
+        return [section["path"]] if "path" in section else []
+
+    def content_of(self, study: str, label: str) -> list[str]:
+        """Key of the content of the file that events come from."""
+        return [content_key(Path(path)) for path in self.event_files(study, label)]
 
     def _read(self, name: str) -> Study:
         folder = self._root / "config" / "studies"

@@ -32,6 +32,7 @@ LAYERS = [
     {"bundle"},
     {"steps"},
     {"study"},
+    {"plan_checks"},
     {"workflow", "__main__"},
 ]
 EXCEPTIONS = {("steps/schema.py", "study")}  # the step that exports what study.py defines

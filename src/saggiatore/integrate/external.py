@@ -29,9 +29,12 @@ class Block(NamedTuple):
     mass: Float[np.ndarray, "event leg"] | None  # GeV, as the file states it, if it does
     extra: Float[np.ndarray, "event column"]  # further weights or columns that were asked for
 
-    def rows(self, chosen: Array | np.ndarray) -> "Block":
+    def rows(self, chosen: np.ndarray) -> "Block":
         """The events that a mask or an order chooses."""
-        return Block(*(None if column is None else column[np.asarray(chosen)] for column in self))
+        mass = None if self.mass is None else self.mass[chosen]
+        return Block(
+            self.number[chosen], self.weight[chosen], self.pdg[chosen], self.momenta[chosen], mass, self.extra[chosen]
+        )
 
 
 class Sample(NamedTuple):
@@ -72,7 +75,7 @@ def require_physical(block: Block) -> None:
         )
 
 
-def _refuse(block: Block, bad: Array | np.ndarray, fault: str) -> None:
+def _refuse(block: Block, bad: np.ndarray, fault: str) -> None:
     if bad.any():
         row, leg = np.argwhere(bad)[0]
         raise EventError(

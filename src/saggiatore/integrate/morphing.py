@@ -139,7 +139,7 @@ def _text(parameters: Sequence[str], row: Float[np.ndarray, " monomial"]) -> str
     first, second = np.triu_indices(len(parameters))
     products = [
         f"{parameters[i]}*{parameters[j]}" if i != j else f"{parameters[i]}^2"
-        for i, j in zip(first, second, strict=True)
+        for i, j in zip(first.tolist(), second.tolist(), strict=True)
     ]
     terms = zip(row.tolist(), ["1", *parameters, *products], strict=True)
     return " ".join(f"{value:+.4g}*{name}" for value, name in terms if abs(value) > _ZERO)

@@ -55,7 +55,7 @@ class AbstractScores(abc.ABC):
         """`schema` with the meanings that the columns have here."""
 
     @abc.abstractmethod
-    def report(self) -> Mapping[str, float]:
+    def report(self) -> dict[str, float]:
         """Numbers for the log and the header."""
 
 
@@ -177,9 +177,9 @@ class StatedScores(AbstractScores):
         """
         if tally.n_passed < tally.n_read:
             raise EventError(
-                f"{tally.n_read - tally.n_passed} of {tally.n_read} events fail the cuts of the process, but the file's "
-                "joint scores are normalised to the region that it was made for. Use its cuts, or read a file with "
-                "weights at benchmarks, from which joint scores in any region follow."
+                f"{tally.n_read - tally.n_passed} of {tally.n_read} events fail the cuts of the process, but the "
+                "file's joint scores are normalised to the region that it was made for. Use its cuts, or read a file "
+                "with weights at benchmarks, from which joint scores in any region follow."
             )
 
     def schema(self, schema: TableSchema) -> TableSchema:

@@ -73,9 +73,9 @@ class Tally:
         if self.n_bad:
             more = ", ..." if self.n_bad > len(self.bad) else ""
             raise EventError(
-                f"{self.n_bad} of {self.n_read + self.n_bad} events have a weight that is NaN or infinite, at theta or at "
-                f"a benchmark: events {', '.join(map(str, self.bad))}{more} of the file. Every weight must be finite: "
-                "find out why the generator made them, or remove these events knowingly."
+                f"{self.n_bad} of {self.n_read + self.n_bad} events have a weight that is NaN or infinite, at theta or "
+                f"at a benchmark: events {', '.join(map(str, self.bad))}{more} of the file. Every weight must be "
+                "finite: find out why the generator made them, or remove these events knowingly."
             )
         if self.n_passed == 0:
             raise EmptyRegionError(

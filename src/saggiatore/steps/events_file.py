@@ -1,6 +1,6 @@
 """Read events that somebody else made: their weights, and their joint score by morphing."""
 
-import logging
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -30,8 +30,6 @@ from saggiatore.physics.process import AbstractProcess
 from saggiatore.provenance import provenance
 from saggiatore.tables import TableSchema, iterate_table, write_batches
 
-log = logging.getLogger(__name__)
-
 
 def run(job: Job[LheEvents | FlatEvents], *, code: str, file: Path, out: Path) -> None:
     """Write the events of `file` that pass the cuts, with observables, weights and joint scores.
@@ -60,7 +58,7 @@ def run(job: Job[LheEvents | FlatEvents], *, code: str, file: Path, out: Path) -
         scores.require_sound(tally)
         factor = _factor(sample, tally)
         report = tally.report() | {"cross_section": factor * tally.passed} | scores.report()
-        log.info("%s: %s", file, ", ".join(f"{name} {value:.6g}" for name, value in report.items()))
+        print(f"{file}: " + ", ".join(f"{name} {value:.6g}" for name, value in report.items()), file=sys.stderr)
         header = provenance(job.model_dump(mode="json"), code) | {"shard": 0, "sample": report}
         write_batches(out, schema, _normalised(held, schema, process, scores, tally, factor), header)
 
@@ -127,7 +125,7 @@ def _legs(block: Block) -> dict[str, np.ndarray]:
 
 
 def _factor(sample: Sample, tally: Tally) -> float:
-    """What turns the file's weights into pb, such that all events that were read share the cross section before cuts."""
+    """What turns the file's weights into pb: all events that were read share the cross section before the cuts."""
     if sample.cross_section is not None:
         return sample.cross_section / tally.read
     return 1.0 if sample.n_shared is None else sample.n_shared / tally.n_read
