@@ -3,13 +3,12 @@
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from saggiatore.spec import ParameterName, Spec
 
 OWN_WEIGHT = "the event's own weight"  # its name among the benchmarks
-LHE_SUFFIXES = (".lhe", ".lhe.gz")
-FLAT_SUFFIXES = (".root", ".csv", ".csv.gz")
+_PATH = "the file, absolute or from the folder that Snakemake runs in: "
 
 Point = dict[ParameterName, float]
 
@@ -23,7 +22,6 @@ class AbstractFileEvents(Spec):
 
     n_shards: ClassVar[int] = 1
 
-    path: str = Field(min_length=1, description="the file, absolute or from the folder that Snakemake runs in")
     skip: int = Field(0, ge=0, description="events at the beginning of the file that are left to other sections")
     n_events: int | None = Field(
         None, ge=1, description="events that are read after those, before the cuts; all if absent"
@@ -48,14 +46,10 @@ class LheEvents(AbstractFileEvents):
     """Events of a Les Houches file, gzipped or not, with weights at benchmarks in <rwgt> or <weights>."""
 
     source: Literal["lhe"]
+    path: str = Field(pattern=r"\.lhe(\.gz)?$", description=_PATH + ".lhe or .lhe.gz")
     benchmarks: dict[str, Point] = Field(
         min_length=1, description="name (id) of each weight: the parameters that are not zero there"
     )
-
-    @field_validator("path")
-    @classmethod
-    def _suffix(cls, path: str) -> str:
-        return _require_suffix(path, LHE_SUFFIXES)
 
 
 class FlatEvents(AbstractFileEvents):
@@ -65,14 +59,10 @@ class FlatEvents(AbstractFileEvents):
     """
 
     source: Literal["flat"]
+    path: str = Field(pattern=r"\.(root|csv|csv\.gz)$", description=_PATH + ".root, .csv or .csv.gz")
     benchmarks: dict[str, Point] = Field(
         {}, description="column (pb) of each further weight: the parameters that are not zero there"
     )
-
-    @field_validator("path")
-    @classmethod
-    def _suffix(cls, path: str) -> str:
-        return _require_suffix(path, FLAT_SUFFIXES)
 
     @model_validator(mode="after")
     def _theta_needs_benchmarks(self) -> "FlatEvents":
@@ -82,9 +72,3 @@ class FlatEvents(AbstractFileEvents):
                 "theta_* and joint_score_* of the file are taken; remove theta and at."
             )
         return self
-
-
-def _require_suffix(path: str, suffixes: tuple[str, ...]) -> str:
-    if not path.endswith(suffixes):
-        raise ValueError(f"the name is {path!r}, expected one that ends in {', '.join(suffixes)}.")
-    return path
