@@ -73,10 +73,8 @@ def test_the_steps_build_a_study_from_a_file(tmp_path):
         job(ModelsSection, "models", "network"), code="c", events=tables["train"], checkpoint=tmp_path / "c", **network
     )
     found = tmp_path / "information.parquet"
-    information.run(
-        job(InformationSection, "information", "main"),
-        code="c", **tables, models=[network["model"]], formulas=[], scores=tmp_path / "scores.parquet", information=found,
-    )  # fmt: skip
+    mine, made = job(InformationSection, "information", "main"), {"models": [network["model"]], "formulas": []}
+    information.run(mine, code="c", **tables, **made, scores=tmp_path / "scores.parquet", information=found)
     rows = pd.read_parquet(found).set_index("name")
     exact = 16 / 3 * (1 - np.pi / 4)
     assert abs(rows["e_t2"].iloc[0] - exact) < 5 * rows["e_t2_error"].iloc[0]
