@@ -51,6 +51,7 @@ rule events_file:
         "results/{study}/logs/events.{label}.file.log",
     benchmark:
         "results/{study}/benchmarks/events.{label}.file.tsv"
+    priority: lambda wc: plan.priority(wc.study, "events", wc.label)
     conda:
         "../envs/simulate.yaml"
     params:

@@ -1,7 +1,7 @@
 """Checks of events that come from files, before anything runs: that benchmarks suffice, that parts do not overlap."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import combinations
 from pathlib import Path
 
@@ -10,12 +10,21 @@ from saggiatore.errors import StudyError
 _SAMPLED = 1 << 20  # bytes at either end of a file that tell its content
 
 
-def require_span(where: str, section: dict, parameters: list[str]) -> None:
-    """Refuse a section whose benchmarks do not determine the weights of its events.
+def require_sound_files(
+    study: str, events: Mapping[str, dict], parameters: list[str], uses: Mapping[str, list[str]]
+) -> None:
+    """Check the sections `events` of a study, given its process's parameters and the events that each section uses.
 
     Raises:
-        StudyError: saying which terms are undetermined.
+        StudyError: if benchmarks do not determine the weights of events, or a section uses two that share some.
     """
+    for label, section in events.items():
+        _require_span(f"study '{study}', events.{label}", section, parameters)
+    for user, labels in uses.items():
+        _require_disjoint(f"study '{study}', {user}", [(label, events[label]) for label in labels])
+
+
+def _require_span(where: str, section: dict, parameters: list[str]) -> None:
     if not section.get("benchmarks"):
         return
     from saggiatore.integrate.morphing import morphing  # numpy, only where a study reads files
@@ -26,12 +35,7 @@ def require_span(where: str, section: dict, parameters: list[str]) -> None:
         raise StudyError(f"{where}: {error}") from None
 
 
-def require_disjoint(where: str, sections: Iterable[tuple[str, dict]]) -> None:
-    """Refuse two sections of events that a third one tells apart, but that read the same events of one file.
-
-    Raises:
-        StudyError: naming both.
-    """
+def _require_disjoint(where: str, sections: Iterable[tuple[str, dict]]) -> None:
     read = ((label, section) for label, section in sections if "path" in section)
     for (first, one), (second, other) in combinations(read, 2):
         if one["path"] == other["path"] and _overlap(one, other):

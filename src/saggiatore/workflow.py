@@ -12,7 +12,7 @@ import yaml
 
 from saggiatore.errors import StudyError
 from saggiatore.fingerprint import fingerprint
-from saggiatore.plan_checks import content_key, require_disjoint, require_span
+from saggiatore.plan_checks import content_key, require_sound_files
 from saggiatore.registry import REGISTRY
 from saggiatore.schema import Reference, child, closest, complete, marked, references, require_valid
 
@@ -50,7 +50,8 @@ class Study:
         self._schema = schema
         self._check_references()
         self._check_names()
-        self._check_files()
+        uses = {f"{stage}.{label}": self._events_of(stage, label) for stage, label in self.sections}
+        require_sound_files(name, self.content["events"], self._known["parameter"], uses)
 
     @cached_property
     def sections(self) -> list[tuple[str, str]]:
@@ -90,6 +91,13 @@ class Study:
                 below[above] = max(below.get(above, 0), below.get(section, 0) + 1)
         return below
 
+    @cached_property
+    def _known(self) -> dict[str, list[str]]:
+        """Observables and parameters of the process."""
+        process = self.content["process"]
+        known = self._schema["x-process"][process["kind"]]
+        return {**known, "parameter": known["parameter"] or list(process.get("parameters", {}))}
+
     def _node(self, stage: str, label: str) -> dict:
         return child(self._schema["properties"][stage], label) or {}
 
@@ -105,28 +113,18 @@ class Study:
 
     def _check_names(self) -> None:
         """Observables and parameters that sections use must be the process's own."""
-        process = self.content["process"]
-        known = dict(self._schema["x-process"][process["kind"]])
-        known["parameter"] = known["parameter"] or list(process.get("parameters", {}))
+        kind = self.content["process"]["kind"]
         for stage, label in self.sections:
             node = self._node(stage, label)
             for place, what, name in marked(self._schema, node, self.section(stage, label), "x-names"):
-                if name not in known[what]:
+                if name not in self._known[what]:
                     raise StudyError(
-                        f"study '{self.name}', {stage}.{label}.{place}: the process '{process['kind']}' has no "
-                        f"{what} '{name}'; {closest(name, known[what])}"
+                        f"study '{self.name}', {stage}.{label}.{place}: the process '{kind}' has no "
+                        f"{what} '{name}'; {closest(name, self._known[what])}"
                     )
 
-    def _check_files(self) -> None:
-        """Events from files: benchmarks must suffice, and what a section holds apart must not overlap."""
-        process = self.content["process"]
-        parameters = self._schema["x-process"][process["kind"]]["parameter"] or list(process.get("parameters", {}))
-        for label, section in self.content["events"].items():
-            require_span(f"study '{self.name}', events.{label}", section, parameters)
-        for stage, label in self.sections:
-            labels = {reference.label for reference in self.upstream(stage, label) if reference.stage == "events"}
-            read = [(name, self.content["events"][name]) for name in sorted(labels)]
-            require_disjoint(f"study '{self.name}', {stage}.{label}", read)
+    def _events_of(self, stage: str, label: str) -> list[str]:
+        return sorted({each.label for each in self.upstream(stage, label) if each.stage == "events"})
 
 
 class Plan:
@@ -204,9 +202,8 @@ class Plan:
     def shards(self, study: str, label: str) -> list[str]:
         """The shards that make up an events table; events of a file are one."""
         section = self.study(study).section("events", label)
-        if section["source"] != "process":
-            return [f"results/{study}/events/{label}/file.parquet"]
-        return [f"results/{study}/events/{label}/shard-{shard}.parquet" for shard in range(section["n_shards"])]
+        names = ["file"] if "path" in section else [f"shard-{shard}" for shard in range(section["n_shards"])]
+        return [f"results/{study}/events/{label}/{name}.parquet" for name in names]
 
     def event_files(self, study: str, label: str) -> list[str]:
         """The file that events come from, if they do."""
