@@ -46,7 +46,8 @@ rule events_file:
         spec="results/{study}/spec/events.{label}.json",
         file=lambda wc: plan.event_files(wc.study, wc.label),
     output:
-        temp("results/{study}/events/{label}/file.parquet"),
+        events=temp("results/{study}/events/{label}/file.parquet"),
+        sample="results/{study}/tables/{label}.sample.parquet",
     log:
         "results/{study}/logs/events.{label}.file.log",
     benchmark:
@@ -59,7 +60,7 @@ rule events_file:
         content=lambda wc: plan.content_of(wc.study, wc.label),
     shell:
         "python -m saggiatore events-file --spec {input.spec:q} --code {params.code} --file {input.file:q} "
-        "--out {output:q} > {log:q} 2>&1"
+        "--out {output.events:q} --sample {output.sample:q} > {log:q} 2>&1"
 
 
 rule events:

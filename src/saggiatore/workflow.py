@@ -23,6 +23,7 @@ ARTEFACTS = {
     ("sampler", "grid"): "sampler/{label}.grid.parquet",
     ("sampler", "integral"): "tables/{label}.integral.parquet",
     ("events", "events"): "events/{label}.parquet",
+    ("events", "sample"): "tables/{label}.sample.parquet",
     ("models", "model"): "models/{label}.eqx",
     ("models", "history"): "models/{label}.history.parquet",
     ("draws", "draws"): "draws/{label}.parquet",
@@ -181,8 +182,9 @@ class Plan:
         return [artefact(study, each.stage, name, each.label) for each in found if each.field == field]
 
     def all_of(self, study: str, stage: str, name: str) -> list[str]:
-        """The artefact `name` of every section of a stage."""
-        return [artefact(study, stage, name, label) for label in self.study(study).content.get(stage, {})]
+        """The artefact `name` of every section of a stage; samples are of those that read files."""
+        sections = self.study(study).content.get(stage, {}).items()
+        return [artefact(study, stage, name, label) for label, each in sections if name != "sample" or "path" in each]
 
     def specs(self, study: str) -> list[str]:
         """The frozen spec of every section."""
@@ -190,7 +192,7 @@ class Plan:
 
     def bundled(self, study: str) -> list[str]:
         """What the archive holds besides specs, numbers and the house's own files: everything but the events."""
-        kept = [key for key in ARTEFACTS if key[0] != "events"]
+        kept = [key for key in ARTEFACTS if key != ("events", "events")]
         return [path for stage, name in kept for path in self.all_of(study, stage, name)]
 
     def house(self, study: str) -> list[str]:

@@ -23,6 +23,11 @@ def write_events(path, process, n_events, sigma=2.0):
     write_batches(path, events_schema(built), generate(draw, n_events, n_events, key=jax.random.key(1)), origin)
 
 
+def sample_of(out):
+    """Where the description of the sample in the table `out` goes."""
+    return out.with_name(f"{out.name}.sample")
+
+
 def file_job(process, **section):
     """The job of a section that reads a file."""
     return Job[EventsSection].model_validate(

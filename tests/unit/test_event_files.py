@@ -8,7 +8,7 @@ import pylhe
 import pytest
 import pythia8mc
 import uproot
-from external import file_job
+from external import file_job, sample_of
 
 from saggiatore.errors import SchemaError, StudyError
 from saggiatore.integrate.events import Draw, events_schema, generate
@@ -74,7 +74,13 @@ def test_a_les_houches_file_comes_back(table, tmp_path):
     run(events=table, out=tmp_path / "events.lhe.gz", points="c_wwt=1; c_wwt=-1")
     points = {"point_1": {"c_wwt": 1}, "point_2": {"c_wwt": -1}}
     job = file_job(PROCESS, source="lhe", path="events.lhe.gz", benchmarks=points)
-    events_file.run(job, code="c", file=tmp_path / "events.lhe.gz", out=tmp_path / "back.parquet")
+    events_file.run(
+        job,
+        code="c",
+        file=tmp_path / "events.lhe.gz",
+        out=tmp_path / "back.parquet",
+        sample=sample_of(tmp_path / "back.parquet"),
+    )
     data, found = pd.read_parquet(table), pd.read_parquet(tmp_path / "back.parquet")
     for name in data.columns:
         if "score" not in name and "variance" not in name:

@@ -1,12 +1,13 @@
 """Events from files: what `export` writes comes back, with joint scores by morphing; what is wrong is named."""
 
 import gzip
+import hashlib
 import re
 
 import numpy as np
 import pandas as pd
 import pytest
-from external import file_job, write_events
+from external import file_job, sample_of, write_events
 
 from saggiatore.errors import EmptyRegionError, EventError, SaggiatoreError, SchemaError, StudyError
 from saggiatore.steps import events, events_file, export
@@ -43,7 +44,7 @@ def read(path, out, process=ORACLE, **section):
     if ".lhe" in path.suffixes:
         section = {"source": "lhe", "benchmarks": POINTS, **section}
     job = file_job(process, **{"source": "flat", "path": str(path), **section})
-    events_file.run(job, code="c0de", file=path, out=out)
+    events_file.run(job, code="c0de", file=path, out=out, sample=sample_of(out))
     return read_table(out, "events", version=1)
 
 
@@ -82,6 +83,9 @@ def test_the_oracle_comes_back_from_les_houches_files(folder, tmp_path, name):
     assert sample["cross_section"] == pytest.approx(expected["weight"].sum(), rel=1e-12)
     weight = expected["weight"]
     assert sample["ess_weights"] == pytest.approx(weight.sum() ** 2 / (weight**2).sum(), rel=1e-12)
+    assert sample["sha256"] == hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    stated = read_table(sample_of(tmp_path / "out.parquet"), "sample").data.iloc[0]
+    assert {name: stated[name] for name in stated.index} == {name: sample[name] for name in sample if name != "sha256"}
 
 
 @pytest.mark.thorough
@@ -310,14 +314,26 @@ def test_a_table_with_weights_at_benchmarks_is_morphed(folder, tmp_path):
 def test_the_joined_table_keeps_what_was_found(folder, tmp_path):
     """The step `events` takes the file for its only shard."""
     job = file_job(ORACLE, source="lhe", path="events.lhe", benchmarks=POINTS)
-    events_file.run(job, code="c", file=folder / "events.lhe", out=tmp_path / "file.parquet")
+    events_file.run(
+        job,
+        code="c",
+        file=folder / "events.lhe",
+        out=tmp_path / "file.parquet",
+        sample=sample_of(tmp_path / "file.parquet"),
+    )
     events.run(job, code="d", shards=[tmp_path / "file.parquet"], out=tmp_path / "events.parquet")
     schema, header = read_header(tmp_path / "events.parquet", "events")
     assert header["sample"]["n_passed"] == N_EVENTS
     meanings = {column.name: column.meaning for column in schema.columns}
     assert "other flavours are not known" in meanings["parton_score_a_fb"]
     first = (tmp_path / "file.parquet").read_bytes()
-    events_file.run(job, code="c", file=folder / "events.lhe", out=tmp_path / "file.parquet")
+    events_file.run(
+        job,
+        code="c",
+        file=folder / "events.lhe",
+        out=tmp_path / "file.parquet",
+        sample=sample_of(tmp_path / "file.parquet"),
+    )
     assert (tmp_path / "file.parquet").read_bytes() == first
 
 

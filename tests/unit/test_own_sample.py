@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from external import write_events
+from external import sample_of, write_events
 
 from saggiatore.job import Job
 from saggiatore.steps import events, events_file, export, information, models
@@ -66,7 +66,7 @@ def test_the_steps_build_a_study_from_a_file(tmp_path):
     tables = {label: tmp_path / f"{label}.parquet" for label in ("train", "test")}
     for label, table in tables.items():
         mine, shard = job(EventsSection, "events", label), tmp_path / f"{label}-file.parquet"
-        events_file.run(mine, code="c", file=tmp_path / "mine.lhe.gz", out=shard)
+        events_file.run(mine, code="c", file=tmp_path / "mine.lhe.gz", out=shard, sample=sample_of(shard))
         events.run(mine, code="c", shards=[shard], out=table)
     network = {"model": tmp_path / "network.eqx", "history": tmp_path / "history.parquet"}
     models.run(

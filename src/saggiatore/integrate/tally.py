@@ -5,9 +5,30 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from saggiatore.errors import EmptyRegionError, EventError
+from saggiatore.tables import Column, TableSchema
 from saggiatore.types import Bool, Float, Int
 
 _SHOWN = 10  # events that an error locates
+_COLUMNS = (
+    Column("n_read", "1", "events that were read from the file", kind="int"),
+    Column("n_passed", "1", "events of these that pass the cuts", kind="int"),
+    Column("passed_fraction", "1", "fraction of the events that pass the cuts"),
+    Column("negative_fraction", "1", "fraction of the events inside the cuts with negative weights"),
+    Column("negative_weight_fraction", "1", "the same by the size of their weights"),
+    Column("ess_weights", "1", "effective sample size (sum w)^2 / sum w^2 inside the cuts"),
+    Column("residual", "1", "relative distance of the weights from polynomials in theta, root mean square"),
+    Column("cross_section", "pb", "fiducial cross section at the table's theta", r"$\sigma$"),
+)
+_MORPHING = (
+    Column("n_spare_benchmarks", "1", "benchmarks beyond those that the polynomials need", kind="int"),
+    Column("condition", "1", "condition number of the benchmarks' design"),
+    Column("amplification", "1", "root of the summed squares of the benchmarks' shares in a weight"),
+)
+
+
+def sample_schema(is_morphed: bool) -> TableSchema:
+    """Columns of the one row that describes a sample."""
+    return TableSchema("sample", 1, (*_COLUMNS, *(_MORPHING if is_morphed else ())))
 
 
 @dataclass
@@ -93,8 +114,8 @@ class Tally:
                 "says, or the weight is no such polynomial. Check benchmarks and theta, or raise max_residual."
             )
 
-    def report(self) -> dict[str, float]:
-        """What is worth knowing of the sample, for the header of its table and the log."""
+    def report(self, factor: float) -> dict[str, float]:
+        """What is worth knowing of the sample; `factor` turns its weights into pb. Columns of `sample_schema`."""
         return {
             "n_read": self.n_read,
             "n_passed": self.n_passed,
@@ -103,4 +124,5 @@ class Tally:
             "negative_weight_fraction": self.negative / (self.passed + 2 * self.negative),
             "ess_weights": self.passed**2 / self.passed_squared,
             "residual": self.relative_residual,
+            "cross_section": factor * self.passed,
         }

@@ -1,5 +1,6 @@
 """Read events that somebody else made: their weights, and their joint score by morphing."""
 
+import hashlib
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -23,16 +24,16 @@ from saggiatore.integrate.external import (
     require_same_observables,
 )
 from saggiatore.integrate.scored import AbstractScores, MorphedScores, StatedScores
-from saggiatore.integrate.tally import Tally
+from saggiatore.integrate.tally import Tally, sample_schema
 from saggiatore.job import Job
 from saggiatore.physics.kinematics import COMPONENTS
 from saggiatore.physics.process import AbstractProcess
 from saggiatore.provenance import provenance
-from saggiatore.tables import TableSchema, iterate_table, write_batches
+from saggiatore.tables import TableSchema, iterate_table, write_batches, write_table
 
 
-def run(job: Job[LheEvents | FlatEvents], *, code: str, file: Path, out: Path) -> None:
-    """Write the events of `file` that pass the cuts, with observables, weights and joint scores.
+def run(job: Job[LheEvents | FlatEvents], *, code: str, file: Path, out: Path, sample: Path) -> None:
+    """Write the events of `file` that pass the cuts, with observables, weights and joint scores, and what they are.
 
     The file is read once: rows wait in a temporary table until the cross section, which normalises weights and joint
     scores, is known.
@@ -46,21 +47,31 @@ def run(job: Job[LheEvents | FlatEvents], *, code: str, file: Path, out: Path) -
     spec = job.process_spec()
     process = spec.build()
     scores = _scores(job.section, process)
-    sample = _open(job.section, file, process, scores)
-    _check_energy(sample, getattr(spec, "sqrt_s", None), file)
+    source = _open(job.section, file, process, scores)
+    _check_energy(source, getattr(spec, "sqrt_s", None), file)
     tally = Tally()
     schema = scores.schema(events_schema(process))
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as folder:
         held = Path(folder) / "held.parquet"
-        write_batches(held, schema, _rows(process, scores, sample, tally), {})
+        write_batches(held, schema, _rows(process, scores, source, tally), {})
         tally.require_sound(job.section.max_residual)
         scores.require_sound(tally)
-        factor = _factor(sample, tally)
-        report = tally.report() | {"cross_section": factor * tally.passed} | scores.report()
+        factor = _factor(source, tally)
+        report = tally.report(factor) | scores.report()
         print(f"{file}: " + ", ".join(f"{name} {value:.6g}" for name, value in report.items()), file=sys.stderr)
-        header = provenance(job.model_dump(mode="json"), code) | {"shard": 0, "sample": report}
+        header = provenance(job.model_dump(mode="json"), code) | {
+            "shard": 0,
+            "sample": report | {"sha256": _hash(file)},
+        }
         write_batches(out, schema, _normalised(held, schema, process, scores, tally, factor), header)
+    row = {name: np.array([value]) for name, value in report.items()}
+    write_table(sample, sample_schema(bool(job.section.benchmarks)), row, header)
+
+
+def _hash(file: Path) -> str:
+    with open(file, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _scores(section: LheEvents | FlatEvents, process: AbstractProcess) -> AbstractScores:
