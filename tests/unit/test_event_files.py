@@ -62,6 +62,7 @@ def test_a_les_houches_file_holds_the_table(table, tmp_path, name):
     np.testing.assert_array_equal(np.array(parts), momenta(data))
     pdg = [[p.id for p in event.particles] for event in found]
     np.testing.assert_array_equal(pdg, data[[f"leg{i}_pdg" for i in range(5)]])
+    assert {event.eventinfo.scale for event in found} == {80.4}
     weights = np.array([event.eventinfo.weight for event in found])
     np.testing.assert_allclose(weights, data["weight"] * N_EVENTS, rtol=1e-15)
     assert file.init.procInfo[0].xSection == pytest.approx(data["weight"].sum(), rel=1e-7)

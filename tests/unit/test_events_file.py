@@ -95,7 +95,15 @@ def test_muon_pairs_come_back_from_les_houches_files(tmp_path):
     export.run(events=tmp_path / "events.parquet", out=tmp_path / "events.lhe.gz", points="strength=0.5; strength=1")
     points = {"point_1": {"strength": 0.5}, "point_2": {"strength": 1}}
     table = read(tmp_path / "events.lhe.gz", tmp_path / "out.parquet", Z_PRIME, benchmarks=points)
-    assert_same(table.data, read_table(tmp_path / "events.parquet", "events").data, "strength")
+    expected = read_table(tmp_path / "events.parquet", "events").data
+    assert_same(table.data, expected, "strength")
+    table = read(tmp_path / "events.lhe.gz", tmp_path / "averaged", Z_PRIME, benchmarks=points, average_flavours=True)
+    shift = np.average(expected["joint_score_strength"], weights=expected["weight"])
+    direct = expected["parton_score_strength"] - shift
+    np.testing.assert_allclose(table.data["parton_score_strength"], direct, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(
+        table.data["flavour_variance_strength"], expected["flavour_variance_strength"], rtol=1e-8
+    )
 
 
 @pytest.mark.parametrize("name", ["events.root", "events.csv"])
@@ -145,6 +153,18 @@ def test_more_benchmarks_than_needed_are_a_check(folder, tmp_path):
     wrong = {**POINTS, "point_3": {"a_fb": 0.3}}
     with pytest.raises(EventError, match="from polynomials of degree two"):
         read(folder / "events.lhe", tmp_path / "b", benchmarks=wrong)
+
+
+def test_averages_over_flavours_need_the_files_amplitudes(folder, tmp_path):
+    """The oracle has one flavour: the average is the joint score. Benchmarks of twice the coefficient are wrong."""
+    found = read(folder / "events.lhe", tmp_path / "a", average_flavours=True).data
+    np.testing.assert_allclose(found["parton_score_a_fb"], found["joint_score_a_fb"], rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(found["flavour_variance_a_fb"], 0, atol=1e-18)
+    twice = {"point_1": {"a_fb": 1.0}, "point_2": {"a_fb": -1.0}}
+    with pytest.raises(EventError, match=r"lie 1 \(root mean square, relative\) from those of the file"):
+        read(folder / "events.lhe", tmp_path / "b", average_flavours=True, benchmarks=twice)
+    with pytest.raises(ValueError, match="they need benchmarks"):
+        read(folder / "events.csv", tmp_path / "b", average_flavours=True)
 
 
 def test_cuts_are_applied_and_reported(folder, tmp_path):

@@ -36,6 +36,11 @@ class AbstractFileEvents(Spec):
         description="greatest relative distance (root mean square) of the weights from a polynomial, which more "
         "benchmarks than needed reveal",
     )
+    average_flavours: bool = Field(
+        False,
+        description="mean and variance of the joint score over flavours by the process's own amplitudes, which must "
+        "give the file's joint scores; else those of the event's own flavours stand for them",
+    )
 
     def points(self, benchmarks: Mapping[str, Mapping[str, float]]) -> dict[str, Mapping[str, float]]:
         """The events' own weight and the `benchmarks`, with the parameters that are not zero there."""
@@ -66,9 +71,9 @@ class FlatEvents(AbstractFileEvents):
 
     @model_validator(mode="after")
     def _theta_needs_benchmarks(self) -> "FlatEvents":
-        if not self.benchmarks and (self.theta or self.at is not None):
+        if not self.benchmarks and (self.theta or self.at is not None or self.average_flavours):
             raise ValueError(
-                "theta and at say where weights hold that are morphed: they need benchmarks. Without, the columns "
-                "theta_* and joint_score_* of the file are taken; remove theta and at."
+                "theta, at and average_flavours belong to weights that are morphed: they need benchmarks. Without, the "
+                "columns theta_*, joint_score_*, ... of the file are taken; remove them."
             )
         return self

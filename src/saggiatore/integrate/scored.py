@@ -2,7 +2,7 @@
 
 Such a file says nothing about the other flavours of an event. Its parton score is then the joint score itself, with a
 flavour variance of zero: every expectation up to the second moment is the same, with the noise of the drawn flavour.
-The amplitudes of the study's process could average over flavours, but the file's need not be the same.
+The amplitudes of the study's process may average over flavours, where a study asks for it: see `averaged`.
 """
 
 import abc
@@ -67,6 +67,7 @@ class MorphedScores(AbstractScores):
     benchmarks: tuple[str, ...]  # beside the events' own weight
     wanted: Float[np.ndarray, " theta"]
     is_own: bool  # the own weights hold at `wanted`
+    is_averaged: bool  # over flavours, later
 
     @property
     def needed(self) -> tuple[str, ...]:
@@ -85,6 +86,7 @@ class MorphedScores(AbstractScores):
         points: Mapping[str, Mapping[str, float]],
         theta: Mapping[str, float],
         at: Mapping[str, float] | None,
+        is_averaged: bool,
     ) -> "MorphedScores":
         """From all `points`, that of the own weight (at `theta`) first; scores at `at`, at `theta` if None.
 
@@ -93,7 +95,7 @@ class MorphedScores(AbstractScores):
         """
         both = (theta, theta if at is None else at)
         own, wanted = (np.array([point.get(name, 0.0) for name in parameters]) for point in both)
-        return cls(morphing(parameters, points), tuple(points)[1:], wanted, bool((own == wanted).all()))
+        return cls(morphing(parameters, points), tuple(points)[1:], wanted, bool((own == wanted).all()), is_averaged)
 
     def columns(self, block: Block, names: tuple[str, ...], tally: Tally) -> Columns:
         """See `AbstractScores.columns`."""
@@ -124,8 +126,8 @@ class MorphedScores(AbstractScores):
         """Nothing beyond the tally."""
 
     def schema(self, schema: TableSchema) -> TableSchema:
-        """Without averages over flavours."""
-        return _meaning_unaveraged(schema, self.morph.parameters)
+        """Without averages over flavours, unless the process makes them."""
+        return schema if self.is_averaged else _meaning_unaveraged(schema, self.morph.parameters)
 
     def report(self) -> dict[str, float]:
         """How well the benchmarks determine the weights."""

@@ -7,12 +7,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from tqdm import tqdm
 
 from saggiatore.errors import StudyError
 from saggiatore.formats.flat_input import read_flat
 from saggiatore.formats.lhe_input import read_lhe
 from saggiatore.formats.source import FlatEvents, LheEvents
+from saggiatore.integrate.averaged import FlavourAverage
 from saggiatore.integrate.events import events_schema
 from saggiatore.integrate.external import (
     ROWS,
@@ -85,7 +87,8 @@ def _scores(section: LheEvents | FlatEvents, process: AbstractProcess) -> Abstra
             f"the rate is no polynomial of degree two in {', '.join(local)}: weights at benchmarks do not give joint "
             "scores in it. Write a process without this parameter, or read a table that has joint scores."
         )
-    return MorphedScores.make(process.parameters, section.points(section.benchmarks), section.theta, section.at)
+    points = section.points(section.benchmarks)
+    return MorphedScores.make(process.parameters, points, section.theta, section.at, section.average_flavours)
 
 
 def _open(section: LheEvents | FlatEvents, file: Path, process: AbstractProcess, scores: AbstractScores) -> Sample:
@@ -146,10 +149,31 @@ def _normalised(
     held: Path, schema: TableSchema, process: AbstractProcess, scores: AbstractScores, tally: Tally, factor: float
 ) -> Iterator[Mapping[str, np.ndarray]]:
     shift = scores.shift(tally)
+    average = None
+    if isinstance(scores, MorphedScores) and scores.is_averaged:
+        average = FlavourAverage(process, scores.wanted, shift)
     for batch in iterate_table(held, "events", ROWS):
         columns = {name: batch[name].to_numpy() for name in schema.names}
         columns["weight"] = columns["weight"] * factor
         for place, name in enumerate(process.parameters):
             for what in ("joint_score", "parton_score"):
                 columns[f"{what}_{name}"] = columns[f"{what}_{name}"] - shift[place]
+        if average is not None:
+            columns |= _averaged(average, batch, columns)
         yield columns
+    if average is not None:
+        average.require_agreement()
+
+
+def _averaged(average: FlavourAverage, batch: pd.DataFrame, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    process = average.process
+    legs = range(len(process.legs))
+    momenta = batch[[f"leg{leg}_{part}" for leg in legs for part in COMPONENTS]].to_numpy(float)
+    joint = np.stack([columns[f"joint_score_{name}"] for name in process.parameters], axis=1)
+    mean, variance = average.of(
+        momenta.reshape(-1, len(legs), 4), batch[[f"leg{leg}_pdg" for leg in legs]].to_numpy(), columns["weight"], joint
+    )
+    return {
+        **{f"parton_score_{name}": mean[:, place] for place, name in enumerate(process.parameters)},
+        **{f"flavour_variance_{name}": variance[:, place] for place, name in enumerate(process.parameters)},
+    }
