@@ -38,9 +38,9 @@ def _require_span(where: str, section: dict, parameters: list[str]) -> None:
 def _require_disjoint(where: str, sections: Iterable[tuple[str, dict]]) -> None:
     read = ((label, section) for label, section in sections if "path" in section)
     for (first, one), (second, other) in combinations(read, 2):
-        if one["path"] == other["path"] and _overlap(one, other):
+        if Path(one["path"]) == Path(other["path"]) and _overlap(one, other):
             raise StudyError(
-                f"{where}: events.{first} and events.{second} share events of {one['path']}, and count as independent "
+                f"{where}: events.{first} and events.{second} share events of {Path(one['path'])}, and count as independent "
                 f"here. Give them different parts of the file with skip and n_events."
             )
 

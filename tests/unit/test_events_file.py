@@ -73,10 +73,13 @@ def assert_same(found, expected, parameter, rtol=1e-12):
 
 
 @pytest.mark.parametrize("name", ["events.lhe", "events.lhe.gz"])
-def test_the_oracle_comes_back_from_les_houches_files(folder, tmp_path, name):
+def test_the_oracle_comes_back_from_les_houches_files(folder, tmp_path, name, capsys):
     expected = read_table(folder / "events.parquet", "events").data
     table = read(folder / name, tmp_path / "out.parquet")
     assert_same(table.data, expected, "a_fb")
+    said = capsys.readouterr().err
+    assert "1 weights are not benchmarks of the study: point_3" in said
+    assert "negative_fraction 0," in said
     sample = table.provenance["sample"]
     assert sample["n_read"] == sample["n_passed"] == N_EVENTS
     assert sample["negative_fraction"] == 0

@@ -126,7 +126,7 @@ def test_benchmarks_that_do_not_suffice(refuse):
 
 def test_training_on_the_test_events(refuse):
     """Parts of one file may not overlap where one section tells them apart."""
-    message = refuse({"train": LHE, "select": LHE, "test": {**LHE, "skip": 100}}, "events")
+    message = refuse({"train": LHE, "select": LHE, "test": {**LHE, "path": "./mine.lhe.gz", "skip": 100}}, "events")
     assert "draws.network: events.test and events.train share events of mine.lhe.gz" in message
     parts = {"train": {**LHE, "n_events": 100}, "select": LHE, "test": {**LHE, "skip": 100, "n_events": 100}}
     message = refuse(parts, "events")

@@ -1,6 +1,7 @@
 """Les Houches event files of any generator (hep-ph/0609017, arXiv:1405.1067), read through pylhe, event by event."""
 
 import gzip
+import sys
 import warnings
 import zlib
 from collections.abc import Iterator, Sequence
@@ -17,6 +18,7 @@ from saggiatore.physics.process import AbstractProcess
 from saggiatore.schema import closest
 
 _INCOMING, _OUTGOING = -1, 1  # status; others are intermediate
+_SHOWN = 10  # weights that are listed
 _GZIP = b"\x1f\x8b"
 # what pylhe and gzip raise on damaged files; its warnings, about files that end early, are errors here
 _DAMAGE = (RuntimeWarning, ValueError, LookupError, TypeError, AttributeError, EOFError, zlib.error, gzip.BadGzipFile)
@@ -72,6 +74,8 @@ def _blocks(
     while end is None or number < end:
         size = ROWS if end is None else min(ROWS, end - number)
         found = list(_take(path, events, number, size))
+        if number == 0 and found:
+            _tell_unused(path, names, found[0])
         rows = [
             _row(path, process, names, number + place, event)
             for place, event in enumerate(found, start=1)
@@ -87,6 +91,15 @@ def _blocks(
     if number <= skip or (end is not None and number < end):
         wanted = f"{skip} are skipped" + ("" if n_events is None else f" and {n_events} asked for")
         raise StudyError(f"{path}: holds {number} events, but {wanted}. Lower skip or n_events.")
+
+
+def _tell_unused(path: Path, names: Sequence[str], event: pylhe.LHEEvent) -> None:
+    """Say which weights the study leaves aside: scale variations, or a benchmark that was forgotten."""
+    unused = [name for name in event.weights if name not in names]
+    if unused:
+        more = ", ..." if len(unused) > _SHOWN else ""
+        shown = ", ".join(unused[:_SHOWN]) + more
+        print(f"{path}: {len(unused)} weights are not benchmarks of the study: {shown}", file=sys.stderr)
 
 
 def _take(path: Path, events: Iterator[pylhe.LHEEvent], n_before: int, size: int) -> Iterator[pylhe.LHEEvent]:
