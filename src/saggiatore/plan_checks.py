@@ -40,8 +40,8 @@ def _require_disjoint(where: str, sections: Iterable[tuple[str, dict]]) -> None:
     for (first, one), (second, other) in combinations(read, 2):
         if Path(one["path"]) == Path(other["path"]) and _overlap(one, other):
             raise StudyError(
-                f"{where}: events.{first} and events.{second} share events of {Path(one['path'])}, and count as independent "
-                f"here. Give them different parts of the file with skip and n_events."
+                f"{where}: events.{first} and events.{second} share events of {Path(one['path'])}, and count as "
+                "independent here. Give them different parts of the file with skip and n_events."
             )
 
 
