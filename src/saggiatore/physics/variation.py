@@ -11,6 +11,7 @@ from typing import NamedTuple, Self
 
 from pydantic import Field
 
+from saggiatore.physics.process import AbstractProcess
 from saggiatore.spec import Spec
 from saggiatore.units import Energy
 
@@ -32,6 +33,10 @@ class AbstractHadronSpec(Spec):
 
     sqrt_s: Energy = Field(gt=0, description="energy of the collision")
     parton_density: str = Field(min_length=1, description="an LHAPDF set: its name, or NAME/MEMBER (0 is the central)")
+
+    @abc.abstractmethod
+    def build(self) -> AbstractProcess:
+        """The process."""
 
     @abc.abstractmethod
     def scale_variations(self) -> dict[str, Variation]:

@@ -14,6 +14,13 @@ from saggiatore.spec import ParameterName, SamplerLabel, Spec, chosen_by
 from saggiatore.tables import TableSchema, iterate_table, read_header, write_batches
 
 
+class Variations(Spec):
+    """Theory variations whose weights the events carry, in columns `weight_<variation>`."""
+
+    scales: bool = Field(False, description="half and twice the scales: six points with alpha_s, two without")
+    members: int = Field(0, ge=0, le=9999, description="error members of the parton-density set: from 1 to this")
+
+
 class GeneratedEvents(Spec):
     """How many events are drawn, and at which theory parameters."""
 
@@ -29,6 +36,8 @@ class GeneratedEvents(Spec):
     theta: dict[ParameterName, float | tuple[float, float]] = Field(
         {}, description="value, or [low, high] for uniform draws, of the parameters that are not zero"
     )
+
+    variations: Variations | None = Field(None, description="theory variations; none if absent")
 
     @model_validator(mode="after")
     def _check(self) -> "GeneratedEvents":
