@@ -1,6 +1,7 @@
 rule numbers:
     input:
         integrals=lambda wc: plan.all_of(wc.study, "sampler", "integral"),
+        samples=lambda wc: plan.all_of(wc.study, "events", "sample"),
         informations=lambda wc: plan.all_of(wc.study, "information", "information"),
         formulas=lambda wc: plan.all_of(wc.study, "formulas", "formula"),
         calibrations=lambda wc: plan.all_of(wc.study, "draws", "calibration"),
@@ -24,7 +25,7 @@ rule numbers:
         code=lambda wc: plan.code_of("numbers", wc.study),
     shell:
         "python -m saggiatore numbers --study {wildcards.study} --code {params.code} "
-        "--integrals {input.integrals:q} --informations {input.informations:q} --formulas {input.formulas:q} "
+        "--integrals {input.integrals:q} --samples {input.samples:q} --informations {input.informations:q} --formulas {input.formulas:q} "
         "--calibrations {input.calibrations:q} --diagnostics {input.diagnostics:q} "
         "--histories {input.histories:q} --figures {input.pdfs:q} {input.pngs:q} --out {output:q} > {log:q} 2>&1"
 

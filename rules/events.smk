@@ -51,6 +51,33 @@ rule events_shard:
         "--integral {input.integral:q} --shard {wildcards.shard} --out {output:q} > {log:q} 2>&1"
 
 
+rule events_file:
+    input:
+        spec="results/{study}/spec/events.{label}.json",
+        file=lambda wc: plan.event_files(wc.study, wc.label),
+    output:
+        events=temp("results/{study}/events/{label}/file.parquet"),
+        sample="results/{study}/tables/{label}.sample.parquet",
+    log:
+        "results/{study}/logs/events.{label}.file.log",
+    benchmark:
+        "results/{study}/benchmarks/events.{label}.file.tsv"
+    priority: lambda wc: plan.priority(wc.study, "events", wc.label)
+    conda:
+        "../envs/simulate.yaml"
+    resources:
+        mem_mb=plan.request("events_file").mem_mb,
+        runtime=plan.request("events_file").runtime,
+        cpus_per_task=plan.request("events_file").cpus_per_task,
+        gpu=plan.request("events_file").gpu,
+    params:
+        code=lambda wc: plan.code_of("events_file", wc.study, "events", wc.label),
+        content=lambda wc: plan.content_of(wc.study, wc.label),
+    shell:
+        "python -m saggiatore events-file --spec {input.spec:q} --code {params.code} --file {input.file:q} "
+        "--out {output.events:q} --sample {output.sample:q} > {log:q} 2>&1"
+
+
 rule events:
     input:
         spec="results/{study}/spec/events.{label}.json",

@@ -16,11 +16,12 @@ from typing import Any, NamedTuple
 
 from saggiatore.errors import StudyError
 from saggiatore.fingerprint import PACKAGE, closure, normalised
+from saggiatore.request import DEFAULTS
 from saggiatore.workflow import Plan
 
 _JOB = re.compile(r"^(?:local)?rule (\w+):\n((?:    .*\n)+)", re.MULTILINE)
 _FIELD = re.compile(r"^    (output|reason|wildcards): (.*)$", re.MULTILINE)
-_STAGES = {"events_shard": "events", "distill": "formulas"}  # rules that are not called as their stage
+_TEMPORARY = re.compile(r"/events/\w+/[\w-]+\.parquet$")  # removed once they are joined
 _FOLLOWS = "Input files updated by another job"
 _PARAMS = "Params have changed since last execution"
 
@@ -62,8 +63,8 @@ def causes(plan: Plan, job: Planned) -> Iterator[str]:
         if kind == _PARAMS and job.rule == "spec":
             yield from _changed_keys(detail)
         elif kind == "Missing output files":
-            if job.rule != "events_shard":  # shards are removed once they are joined
-                yield f"missing: {detail}"
+            if missing := [path for path in detail.split(", ") if not _TEMPORARY.search(path)]:
+                yield f"missing: {', '.join(missing)}"
         elif kind.startswith("Code has changed"):
             yield f"rules/: the command of rule {job.rule} is another one"
         elif kind.startswith("Set of input files has changed"):
@@ -114,8 +115,7 @@ def _changed_keys(detail: str) -> Iterator[str]:
 def _changed_code(plan: Plan, job: Planned) -> Iterator[str]:
     if job.rule == "spec" or not (made := _made(job.outputs)):
         return
-    study, label = job.wildcards["study"], job.wildcards.get("label", "")
-    names = (job.rule, study, _STAGES.get(job.rule, job.rule) if label else "", label)
+    names = (job.rule, job.wildcards["study"], DEFAULTS[job.rule].stage, job.wildcards.get("label", ""))
     now = plan.code_of(*names)
     if made["code"] == now:
         return

@@ -1,6 +1,7 @@
 """Every name that a study can use, as a string: naming a thing imports nothing, using it imports that one module."""
 
 import importlib
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
@@ -110,3 +111,15 @@ TaskSpec = Annotated[Any, _Registered("task")]
 MethodSpec = Annotated[Any, _Registered("method")]
 EngineSpec = Annotated[Any, _Registered("engine")]
 FigureSpec = Annotated[Any, _Registered("figure")]
+
+
+def registered_modules(value: object) -> Iterator[str]:
+    """Modules of the registered entries in a section: `kind` under a key that is a slot of the registry."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if key in REGISTRY and isinstance(item, dict) and item.get("kind") in REGISTRY[key]:
+                yield REGISTRY[key][item["kind"]].split(":")[0]
+            yield from registered_modules(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from registered_modules(item)

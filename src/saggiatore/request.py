@@ -3,6 +3,7 @@
 No job runs again when these change. A profile has the last word (`set-resources`): the site knows its nodes.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 from saggiatore.units import parse_quantity
@@ -21,6 +22,7 @@ class Default(NamedTuple):
 DEFAULTS = {
     "sampler": Default("sampler", "4 GB", "1 h", cores=2),
     "events_shard": Default("events", "4 GB", "2 h", cores=2),
+    "events_file": Default("events", "4 GB", "2 h"),
     "events": Default("events", "4 GB", "30 min"),
     "models": Default("models", "16 GB", "4 h", cores=2, gpu=1),
     "draws": Default("draws", "8 GB", "2 h", cores=2),
@@ -41,18 +43,18 @@ class Job(Protocol):
     label: str
 
 
-class Sections(Protocol):
-    """Where sections are looked up: a `Plan`."""
+class Study(Protocol):
+    """Where sections are looked up."""
 
-    def resources(self, study: str, stage: str, label: str) -> dict[str, Any]:
-        """What the section says under `resources`; empty if nothing."""
+    def section(self, stage: str, label: str) -> dict:
+        """The section `label` of `stage`."""
 
 
 class Request:
     """The resources of one rule, as functions that Snakemake calls for every job and attempt."""
 
-    def __init__(self, sections: Sections, rule: str):
-        self._sections = sections
+    def __init__(self, study: Callable[[str], Study], rule: str):
+        self._study = study
         self._default = DEFAULTS[rule]
 
     def mem_mb(self, wildcards: Job, attempt: int) -> int:
@@ -73,5 +75,6 @@ class Request:
 
     def _value(self, wildcards: Job, name: str) -> Any:
         stage = self._default.stage
-        said = self._sections.resources(wildcards.study, stage, wildcards.label) if stage else {}
+        section = self._study(wildcards.study).section(stage, wildcards.label) if stage else {}
+        said = section.get("resources") or {}
         return getattr(self._default, name) if said.get(name) is None else said[name]

@@ -111,16 +111,16 @@ def _resolve(schema: dict, node: dict) -> dict:
 
 
 def _choose(schema: dict, node: dict, value: Any, place: str) -> tuple[dict, str]:
-    """The branch of a union that `value` belongs to: by `kind`, or None against the rest."""
+    """The branch of a union that `value` belongs to: by `kind` or its like, or None against the rest."""
     if "discriminator" in node:
-        names = node["discriminator"]["names"]
-        kind = value.get("kind") if isinstance(value, dict) else None
+        key, names = node["discriminator"]["propertyName"], node["discriminator"]["names"]
+        kind = value.get(key, node["discriminator"].get("default")) if isinstance(value, dict) else None
         if kind is None:
-            return node, f"{place}: got {value!r}, expected a mapping with 'kind', one of: {', '.join(names)}."
+            return node, f"{place}: got {value!r}, expected a mapping with '{key}', one of: {', '.join(names)}."
         for option in (_resolve(schema, option) for option in node["oneOf"]):
-            if option["properties"]["kind"].get("const") == kind:
+            if option["properties"][key].get("const") == kind:
                 return option, ""
-        return node, f"{place}.kind: nothing is called '{kind}'; {closest(str(kind), names)}"
+        return node, f"{place}.{key}: nothing is called '{kind}'; {closest(str(kind), names)}"
     if "anyOf" in node:
         options = [_resolve(schema, option) for option in node["anyOf"]]
         types: dict[str, type] = {"object": dict, "array": list, "string": str, "null": type(None)}

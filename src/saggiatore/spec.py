@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Discriminator, Field
 
 from saggiatore.units import Duration, Memory
 
@@ -55,3 +55,13 @@ class Section(Spec):
     resources: Resources | None = Field(
         None, exclude=True, description="what its jobs ask a scheduler for; a change makes none of them run again"
     )
+
+
+def chosen_by(key: str, names: tuple[str, ...], default: str) -> tuple[Any, ...]:
+    """Metadata of a union of specs, each with a `pydantic.Tag`, whose `key` says which one is meant."""
+
+    def choose(value: Any) -> str:
+        return str(value.get(key, default)) if isinstance(value, dict) else str(getattr(value, key, default))
+
+    marks: Any = {"discriminator": {"propertyName": key, "names": list(names), "default": default}}
+    return Discriminator(choose), Field(json_schema_extra=marks)

@@ -24,8 +24,10 @@ class Study(Spec):
     title: str = Field(description="one line for the bundle and its readers")
     seed: int = Field(ge=0, description="root of every random stream")
     process: ProcessSpec = Field(description="the hard scattering, its cuts and its theory parameters")
-    sampler: dict[Label, SamplerSection] = Field(description="importance sampling of the process")
-    events: dict[Label, EventsSection] = Field(description="unweighted events")
+    sampler: dict[Label, SamplerSection] = Field({}, description="importance sampling of the process")
+    events: dict[Label, EventsSection] = Field(
+        description="events of the process, or of a file that somebody else made"
+    )
     models: dict[Label, ModelsSection] = Field({}, description="networks")
     draws: dict[Label, DrawsSection] = Field({}, description="posteriors over networks")
     teachers: dict[Label, TeachersSection] = Field({}, description="tables that formulas are distilled from")

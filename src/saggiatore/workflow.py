@@ -4,7 +4,6 @@ Imports no jax: Snakemake parses the workflow at every start, and once more in e
 """
 
 import json
-from collections.abc import Iterator
 from functools import cache, cached_property
 from pathlib import Path
 
@@ -12,7 +11,8 @@ import yaml
 
 from saggiatore.errors import StudyError
 from saggiatore.fingerprint import fingerprint
-from saggiatore.registry import REGISTRY
+from saggiatore.plan_checks import content_key, require_sound_files
+from saggiatore.registry import registered_modules
 from saggiatore.request import Request
 from saggiatore.schema import Reference, child, closest, complete, marked, references, require_valid
 
@@ -23,6 +23,7 @@ ARTEFACTS = {
     ("sampler", "grid"): "sampler/{label}.grid.parquet",
     ("sampler", "integral"): "tables/{label}.integral.parquet",
     ("events", "events"): "events/{label}.parquet",
+    ("events", "sample"): "tables/{label}.sample.parquet",
     ("models", "model"): "models/{label}.eqx",
     ("models", "history"): "models/{label}.history.parquet",
     ("draws", "draws"): "draws/{label}.parquet",
@@ -50,6 +51,8 @@ class Study:
         self._schema = schema
         self._check_references()
         self._check_names()
+        uses = {f"{stage}.{label}": self._events_of(stage, label) for stage, label in self.sections}
+        require_sound_files(name, self.content["events"], self._known["parameter"], uses)
 
     @cached_property
     def sections(self) -> list[tuple[str, str]]:
@@ -69,9 +72,9 @@ class Study:
 
     def kinds(self, stage: str, label: str) -> set[str]:
         """Modules that the section names in the registry, and those of everything upstream of it."""
-        found = set(_registered_modules(self.section(stage, label)))
+        found = set(registered_modules(self.section(stage, label)))
         if stage in SIMULATING:
-            found |= set(_registered_modules({"process": self.content["process"]}))
+            found |= set(registered_modules({"process": self.content["process"]}))
         for reference in self.upstream(stage, label):
             found |= self.kinds(reference.stage, reference.label)
         return found
@@ -89,6 +92,13 @@ class Study:
                 below[above] = max(below.get(above, 0), below.get(section, 0) + 1)
         return below
 
+    @cached_property
+    def _known(self) -> dict[str, list[str]]:
+        """Observables and parameters of the process."""
+        process = self.content["process"]
+        known = self._schema["x-process"][process["kind"]]
+        return {**known, "parameter": known["parameter"] or list(process.get("parameters", {}))}
+
     def _node(self, stage: str, label: str) -> dict:
         return child(self._schema["properties"][stage], label) or {}
 
@@ -104,17 +114,18 @@ class Study:
 
     def _check_names(self) -> None:
         """Observables and parameters that sections use must be the process's own."""
-        process = self.content["process"]
-        known = dict(self._schema["x-process"][process["kind"]])
-        known["parameter"] = known["parameter"] or list(process.get("parameters", {}))
+        kind = self.content["process"]["kind"]
         for stage, label in self.sections:
             node = self._node(stage, label)
             for place, what, name in marked(self._schema, node, self.section(stage, label), "x-names"):
-                if name not in known[what]:
+                if name not in self._known[what]:
                     raise StudyError(
-                        f"study '{self.name}', {stage}.{label}.{place}: the process '{process['kind']}' has no "
-                        f"{what} '{name}'; {closest(name, known[what])}"
+                        f"study '{self.name}', {stage}.{label}.{place}: the process '{kind}' has no "
+                        f"{what} '{name}'; {closest(name, self._known[what])}"
                     )
+
+    def _events_of(self, stage: str, label: str) -> list[str]:
+        return sorted({each.label for each in self.upstream(stage, label) if each.stage == "events"})
 
 
 class Plan:
@@ -162,11 +173,7 @@ class Plan:
 
     def request(self, rule: str) -> Request:
         """What the jobs of a rule ask a scheduler for."""
-        return Request(self, rule)
-
-    def resources(self, study: str, stage: str, label: str) -> dict:
-        """What a section says about its resources."""
-        return self.study(study).section(stage, label).get("resources") or {}
+        return Request(self.study, rule)
 
     def inputs(self, study: str, stage: str, label: str, *fields: str) -> list[str]:
         """Artefacts of the upstream sections that `fields` (all, if none is given) of a section name."""
@@ -183,8 +190,9 @@ class Plan:
         return [artefact(study, each.stage, name, each.label) for each in found if each.field == field]
 
     def all_of(self, study: str, stage: str, name: str) -> list[str]:
-        """The artefact `name` of every section of a stage."""
-        return [artefact(study, stage, name, label) for label in self.study(study).content.get(stage, {})]
+        """The artefact `name` of every section of a stage; samples are of those that read files."""
+        sections = self.study(study).content.get(stage, {}).items()
+        return [artefact(study, stage, name, label) for label, each in sections if name != "sample" or "path" in each]
 
     def specs(self, study: str) -> list[str]:
         """The frozen spec of every section."""
@@ -192,7 +200,7 @@ class Plan:
 
     def bundled(self, study: str) -> list[str]:
         """What the archive holds besides specs, numbers and the house's own files: everything but the events."""
-        kept = [key for key in ARTEFACTS if key[0] != "events"]
+        kept = [key for key in ARTEFACTS if key != ("events", "events")]
         return [path for stage, name in kept for path in self.all_of(study, stage, name)]
 
     def house(self, study: str) -> list[str]:
@@ -202,9 +210,19 @@ class Plan:
         return [f"config/studies/{study}.yaml", *own, *(f"envs/{name}" for name in environments)]
 
     def shards(self, study: str, label: str) -> list[str]:
-        """The shards that make up an events table."""
-        n_shards = self.study(study).section("events", label).get("n_shards", 1)
-        return [f"results/{study}/events/{label}/shard-{shard}.parquet" for shard in range(n_shards)]
+        """The shards that make up an events table; events of a file are one."""
+        section = self.study(study).section("events", label)
+        names = ["file"] if "path" in section else [f"shard-{shard}" for shard in range(section["n_shards"])]
+        return [f"results/{study}/events/{label}/{name}.parquet" for name in names]
+
+    def event_files(self, study: str, label: str) -> list[str]:
+        """The file that events come from, if they do."""
+        section = self.study(study).section("events", label)
+        return [section["path"]] if "path" in section else []
+
+    def content_of(self, study: str, label: str) -> list[str]:
+        """Key of the content of the file that events come from."""
+        return [content_key(Path(path)) for path in self.event_files(study, label)]
 
     def _read(self, name: str) -> Study:
         folder = self._root / "config" / "studies"
@@ -226,15 +244,3 @@ class Plan:
 def artefact(study: str, stage: str, name: str, label: str) -> str:
     """Path of an artefact, from the repository's root."""
     return f"results/{study}/" + ARTEFACTS[stage, name].format(label=label)
-
-
-def _registered_modules(value: object) -> Iterator[str]:
-    """Modules of the registered entries in a section: `kind` under a key that is a slot of the registry."""
-    if isinstance(value, dict):
-        for key, item in value.items():
-            if key in REGISTRY and isinstance(item, dict) and item.get("kind") in REGISTRY[key]:
-                yield REGISTRY[key][item["kind"]].split(":")[0]
-            yield from _registered_modules(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _registered_modules(item)

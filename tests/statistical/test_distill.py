@@ -8,14 +8,18 @@ import pandas as pd
 import pytest
 
 from saggiatore.__main__ import main
+from saggiatore.distill.engine import Candidate
 from saggiatore.distill.expression import evaluate, parse
 from saggiatore.distill.form import fit_form
 from saggiatore.distill.formula import Formula
+from saggiatore.distill.hall_of_fame import write_hall_of_fame
+from saggiatore.distill.parametric import read_parametric
 from saggiatore.tables import Column, TableSchema, read_table, write_table
 
 EVENTS = Path(__file__).parents[1] / "golden" / "wbf_score" / "events.parquet"
 FEATURES = ("x_p1", "x_p2", "delta_eta", "delta_phi")
 COLUMNS = tuple(Column(name, "rad" if name == "delta_phi" else "1", name) for name in FEATURES)
+PARAMETER = {"parameter": "c_wwt"}
 TRUTH = ("joint_score_c_wwt", "parton_score_c_wwt", "flavour_variance_c_wwt")
 VAR_T = 0.173  # of the prototype's column
 FORMS = {
@@ -58,7 +62,7 @@ def write_inputs(folder: Path) -> None:
     x_1, x_2, eta, phi = (first[name] for name in FEATURES)
     smooth = -0.6 * x_1 * (1 + 0.03 * x_1) * (x_2 + 4.4 / eta**2) * np.sin(phi) / (1 + 0.02 * x_2)
     teacher = {name: first[name] for name in FEATURES} | {"score": smooth, "weight": np.ones(3000)}
-    write_table(folder / "teacher.parquet", TableSchema("teacher", 1, (*COLUMNS, *score)), teacher, {})
+    write_table(folder / "teacher.parquet", TableSchema("teacher", 1, (*COLUMNS, *score)), teacher, PARAMETER)
     truth = tuple(Column(name, unit, name) for name, unit in (("weight", "pb"), *((name, "1") for name in TRUTH)))
     for name, part in (("train", data.iloc[:3000]), ("select", data.iloc[3000:5500])):
         columns = {feature: part[feature] for feature in FEATURES}
@@ -113,10 +117,22 @@ def test_a_formula_of_wbf_keeps_the_information(tmp_path):
 
 
 def test_the_steps_refuse_what_does_not_fit(tmp_path, capsys):
-    """Two parameters without a choice, and a teacher without its score."""
+    """A formula of another parameter than the teacher's, and a teacher without its score."""
     write_inputs(tmp_path)
     spec = str(job(tmp_path, 1))
     wrong = ["distill", "--spec", spec, "--code", "x", "--teacher", str(tmp_path / "train.parquet")]
     assert main([*wrong, "--hall-of-fame", str(tmp_path / "out.parquet")]) == 1
     assert "expected 'teacher'" in capsys.readouterr().err
     assert not (tmp_path / "out.parquet").exists()
+    inputs = ["--train", str(tmp_path / "train.parquet"), "--select", str(tmp_path / "select.parquet")]
+    outputs = ["--refits", str(tmp_path / "refits.parquet"), "--formula", str(tmp_path / "c.formula.json")]
+    content = json.loads(Path(spec).read_text())
+    content["section"]["parameter"] = "c_ww"
+    Path(spec).write_text(json.dumps(content))
+    front, labels = tmp_path / "front.parquet", {name: name for name in FEATURES}
+    made = PARAMETER | {"features": [{"name": c.name, "unit": c.unit, "label": c.label} for c in COLUMNS]}
+    form = read_parametric("x_p1*sin(delta_phi)", FEATURES)
+    write_hall_of_fame(front, [Candidate(4, 1.0, form)], ("operon", "1"), labels, made)
+    assert main(["formulas", "--spec", spec, "--code", "x", "--hall-of-fame", str(front), *inputs, *outputs]) == 1
+    assert "formulas.parameter is 'c_ww', the teacher has the score of 'c_wwt'" in capsys.readouterr().err
+    assert not (tmp_path / "refits.parquet").exists()

@@ -8,12 +8,14 @@ import pylhe
 import pytest
 import pythia8mc
 import uproot
+from external import file_job, sample_of
 
 from saggiatore.errors import SchemaError, StudyError
 from saggiatore.integrate.events import Draw, events_schema, generate
 from saggiatore.integrate.integral import CrossSection
 from saggiatore.integrate.vegas import VegasSpec
 from saggiatore.physics.wbf_higgs import WbfHiggsSpec
+from saggiatore.steps import events_file
 from saggiatore.steps.export import parameter_points, run
 from saggiatore.tables import write_batches
 
@@ -60,11 +62,32 @@ def test_a_les_houches_file_holds_the_table(table, tmp_path, name):
     np.testing.assert_array_equal(np.array(parts), momenta(data))
     pdg = [[p.id for p in event.particles] for event in found]
     np.testing.assert_array_equal(pdg, data[[f"leg{i}_pdg" for i in range(5)]])
+    assert {event.eventinfo.scale for event in found} == {80.4}
     weights = np.array([event.eventinfo.weight for event in found])
     np.testing.assert_allclose(weights, data["weight"] * N_EVENTS, rtol=1e-15)
     assert file.init.procInfo[0].xSection == pytest.approx(data["weight"].sum(), rel=1e-7)
     up, down = (np.array([event.weights[point] for event in found]) for point in ("point_1", "point_2"))
     np.testing.assert_allclose((up - down) / (2 * weights), data["joint_score_c_wwt"], rtol=1e-8, atol=1e-10)
+
+
+def test_a_les_houches_file_comes_back(table, tmp_path):
+    """Weak-boson fusion, all flavour channels: joint scores by morphing are the amplitudes' own, up to their mean."""
+    run(events=table, out=tmp_path / "events.lhe.gz", points="c_wwt=1; c_wwt=-1")
+    points = {"point_1": {"c_wwt": 1}, "point_2": {"c_wwt": -1}}
+    job = file_job(PROCESS, source="lhe", path="events.lhe.gz", benchmarks=points)
+    events_file.run(
+        job,
+        code="c",
+        file=tmp_path / "events.lhe.gz",
+        out=tmp_path / "back.parquet",
+        sample=sample_of(tmp_path / "back.parquet"),
+    )
+    data, found = pd.read_parquet(table), pd.read_parquet(tmp_path / "back.parquet")
+    for name in data.columns:
+        if "score" not in name and "variance" not in name:
+            np.testing.assert_allclose(found[name], data[name], rtol=1e-12, err_msg=name)
+    direct = data["joint_score_c_wwt"] - np.average(data["joint_score_c_wwt"], weights=data["weight"])
+    np.testing.assert_allclose(found["joint_score_c_wwt"], direct, rtol=1e-9, atol=1e-8)
 
 
 def test_colours_are_conserved(table, tmp_path):

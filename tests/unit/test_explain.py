@@ -29,10 +29,11 @@ def test_keys_that_differ():
 def test_reasons_of_snakemake():
     reason = "Missing output files: a/b.png, a/b.pdf; Input files updated by another job: c; Updated input files: d"
     job = Planned("figures", ("a/b.png",), reason, {"study": "smoke", "label": "score"})
-    assert list(causes(Plan(ROOT, {"studies": ["smoke"]}), job)) == [
-        "missing: a/b.png, a/b.pdf",
-        "newer than what was made from it: d",
-    ]
+    plan = Plan(ROOT, {"studies": ["smoke"]})
+    assert list(causes(plan, job)) == ["missing: a/b.png, a/b.pdf", "newer than what was made from it: d"]
+    shard = "results/smoke/events/train/shard-0.parquet"
+    reason = f"Missing output files: {shard}"
+    assert list(causes(plan, Planned("events_shard", (shard,), reason, {"study": "smoke", "label": "train"}))) == []
 
 
 def test_a_module_that_differs_from_the_artefacts_commit_is_named(tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ from test_figures import draw
 
 from saggiatore.__main__ import main
 from saggiatore.errors import SchemaError, StudyError
+from saggiatore.integrate.tally import sample_schema
 from saggiatore.number import Number, decimals, fill, quote
 from saggiatore.steps.numbers import run
 from saggiatore.tables import write_table
@@ -18,12 +19,13 @@ def paths(tmp_path):
     return write_study(tmp_path / "results" / "toy")
 
 
-def collect(paths, folder, figures=(), informations=None):
+def collect(paths, folder, figures=(), informations=None, samples=()):
     out = folder / "results" / "toy" / "numbers.json"
     run(
         study="toy",
         code="0123",
         integrals=[paths["integral"]],
+        samples=list(samples),
         informations=[paths["information"]] if informations is None else informations,
         formulas=[paths["formula"]],
         calibrations=[paths["calibration"]],
@@ -68,6 +70,22 @@ def test_two_sections_of_information_keep_their_labels(paths, tmp_path):
     assert "information.network" not in numbers
 
 
+def test_what_a_file_of_events_holds_is_stated(paths, tmp_path):
+    sample = paths["integral"].with_name("train.sample.parquet")
+    schema = sample_schema(is_morphed=True)
+    write_table(
+        sample,
+        schema,
+        {column.name: [0.25] for column in schema.columns if column.kind == "float"}
+        | {column.name: [3] for column in schema.columns if column.kind == "int"},
+        ORIGIN,
+    )
+    numbers = json.loads(collect(paths, tmp_path, samples=[sample]).read_text())["numbers"]
+    assert numbers["sample.train.negative_fraction"]["value"] == 0.25
+    assert numbers["sample.train.cross_section"]["unit"] == "pb"
+    assert numbers["sample.train.n_read"]["artefact"] == "tables/train.sample.parquet"
+
+
 def test_captions_quote_the_numbers(paths, tmp_path):
     folder = tmp_path / "results" / "toy" / "figures"
     figures = [path for kind in ("formula", "pulls") for path in draw(kind, paths, folder)]
@@ -81,7 +99,7 @@ def test_captions_quote_the_numbers(paths, tmp_path):
 
 
 def test_nothing_is_needed(tmp_path):
-    names = ("integrals", "informations", "formulas", "calibrations", "diagnostics", "histories", "figures")
+    names = ("integrals", "samples", "informations", "formulas", "calibrations", "diagnostics", "histories", "figures")
     run(study="toy", code="0", **{name: [] for name in names}, out=tmp_path / "numbers.json")
     assert json.loads((tmp_path / "numbers.json").read_text())["numbers"] == {}
     assert main(["summary", "--numbers", str(tmp_path / "numbers.json")]) == 0

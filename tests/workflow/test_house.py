@@ -32,6 +32,7 @@ LAYERS = [
     {"bundle", "machine"},
     {"steps"},
     {"study"},
+    {"plan_checks"},
     {"request", "workflow", "explain", "__main__"},
 ]
 # the step that exports what study.py defines, and the one that explains the workflow

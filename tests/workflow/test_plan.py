@@ -96,6 +96,86 @@ def test_label_with_odd_characters(refuse):
     assert "figures.My figure" in refuse({"figure": {"kind": "history", "history": "network"}}, "figures", "My figure")
 
 
+LHE = {
+    "source": "lhe",
+    "path": "mine.lhe.gz",
+    "benchmarks": {"up": {"c_wwt": 1}, "down": {"c_wwt": -1}},
+}
+
+
+def test_source_that_nothing_has(refuse):
+    message = refuse({**LHE, "source": "lhef"}, "events", "train")
+    assert (
+        "events.train.source: nothing is called 'lhef'; did you mean 'lhe'? There are: process, lhe, flat." in message
+    )
+
+
+def test_generated_events_still_need_a_sampler(refuse):
+    assert "events.train: the key 'sampler' is missing" in refuse({"n_events": 10}, "events", "train")
+
+
+def test_keys_of_another_source(refuse):
+    assert "events.train.sampler: unknown key" in refuse({**LHE, "sampler": "map"}, "events", "train")
+    assert "events.train.benchmarks: unknown key" in refuse({**LHE, "source": "process"}, "events", "train")
+    assert "the key 'benchmarks' is missing" in refuse({"source": "lhe", "path": "a.lhe"}, "events", "train")
+
+
+def test_file_of_another_kind(refuse):
+    message = refuse({**LHE, "path": "mine.hepmc"}, "events", "train")
+    assert "events.train.path: 'mine.hepmc' does not match" in message
+    assert ".lhe" in message
+
+
+def test_benchmarks_of_other_parameters(refuse):
+    message = refuse({**LHE, "benchmarks": {"up": {"c_wt": 1}}}, "events", "train")
+    assert "events.train.benchmarks.up.c_wt: the process 'wbf_higgs' has no parameter 'c_wt'; did you mean" in message
+
+
+def test_benchmarks_that_do_not_suffice(refuse):
+    message = refuse({**LHE, "benchmarks": {"up": {"c_wwt": 2}}}, "events", "train")
+    assert "events.train: the benchmarks determine 2 of the 3 terms" in message
+    assert "Undetermined: +1*c_wwt -0.5*c_wwt^2" in message
+
+
+def test_training_on_the_test_events(refuse):
+    """Parts of one file may not overlap where one section tells them apart."""
+    message = refuse({"train": LHE, "select": LHE, "test": {**LHE, "path": "./mine.lhe.gz", "skip": 100}}, "events")
+    assert "draws.network: events.test and events.train share events of mine.lhe.gz" in message
+    parts = {"train": {**LHE, "n_events": 100}, "select": LHE, "test": {**LHE, "skip": 100, "n_events": 100}}
+    message = refuse(parts, "events")
+    assert "formulas.formula: events.select and events.train share events" in message
+
+
+def test_a_study_can_do_without_a_sampler(tmp_path):
+    """Its events need the file alone: no sampler, no shards, but the key of the file's content."""
+    study = copy.deepcopy(QUICK)
+    del study["sampler"]
+    bounds = {"train": (0, 100), "select": (100, 100), "test": (200, None)}
+    path = tmp_path / "mine.lhe.gz"
+    study["events"] = {
+        label: {**LHE, "path": str(path), "skip": skip, "n_events": n_events}
+        for label, (skip, n_events) in bounds.items()
+    }
+    (tmp_path / "config" / "studies").mkdir(parents=True)
+    (tmp_path / "config" / "schema").symlink_to(ROOT / "config" / "schema")
+    (tmp_path / "config" / "studies" / "mine.yaml").write_text(yaml.safe_dump(study))
+    plan = Plan(tmp_path, {"studies": ["mine"]})
+    assert plan.targets() == ["results/bundles/mine.zip"]
+    assert plan.inputs("mine", "events", "train") == []
+    assert plan.shards("mine", "train") == ["results/mine/events/train/file.parquet"]
+    assert plan.event_files("mine", "train") == [str(path)]
+    with pytest.raises(StudyError, match=r"mine.lhe.gz: cannot be read \(No such file"):
+        plan.content_of("mine", "train")
+    path.write_bytes(bytes(3_000_000))
+    before = plan.content_of("mine", "train")
+    assert before == plan.content_of("mine", "test")
+    path.write_bytes(bytes(2_999_999) + b"1")
+    assert plan.content_of("mine", "train") != before
+    job = json.loads(plan.job("mine", "events", "train"))
+    assert job["section"]["max_residual"] == 1e-3
+    assert job["process"]["kind"] == "wbf_higgs"
+
+
 def test_study_that_does_not_exist(tmp_path):
     with pytest.raises(StudyError, match=r"no study is called 'quik'.*did you mean 'quick'"):
         Plan(ROOT, {"studies": ["quik"]}).targets()

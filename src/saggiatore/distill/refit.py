@@ -117,7 +117,10 @@ def _minimise(
     for _ in range(_MAX_STEPS):
         scale = jnp.diag(here.gauss_newton)
         step = -jnp.linalg.solve(here.gauss_newton + damping * jnp.diag(scale), here.gradient)
-        if -here.gradient @ step <= _TOLERANCE * (here.loss + rounding):
+        decrease, scarcely = float(-here.gradient @ step), _TOLERANCE * (abs(float(here.loss)) + rounding)
+        if decrease < -scarcely:
+            break  # uphill: negative weights prevail, and the curvature is not positive
+        if decrease <= scarcely:
             return theta, here
         there = moments(theta + step)
         if there.loss < here.loss:

@@ -52,7 +52,8 @@ def score_range(values: np.ndarray, weights: np.ndarray, tail: float = 0.002) ->
 
 
 def _quantiles(values: np.ndarray, weights: np.ndarray, levels: tuple[float, ...]) -> list[float]:
-    return np.quantile(values, levels, weights=weights, method="inverted_cdf").tolist()
+    sizes = np.abs(weights)  # where events lie, whatever their sign
+    return np.quantile(values, levels, weights=sizes, method="inverted_cdf").tolist()
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,8 @@ def profile(values: np.ndarray, targets: np.ndarray, weights: np.ndarray, axis: 
         out=np.zeros(len(bins)),
         where=bins.sum_of_weights_squared > 0,
     )
-    filled = size >= 10
+    # negative weights may leave a bin without a mean, or with a variance below zero
+    filled = (size >= 10) & (bins.sum_of_weights > 0) & (bins.variance >= 0)
     spread = np.sqrt(bins.variance[filled])
     return Profile(axis.centers[filled], bins.value[filled], spread / np.sqrt(size[filled]), spread)
 

@@ -73,7 +73,7 @@ def density(
         hist.axis.Regular(n_bins, *span), hist.axis.Regular(n_bins, *span), storage=hist.storage.Double()
     )
     histogram.fill(across, up, weight=weights / weights.sum())
-    share = np.ma.masked_equal(histogram.values().T, 0)
+    share = np.ma.masked_less_equal(histogram.values().T, 0)  # negative weights may prevail in a bin
     edges = histogram.axes[0].edges
     # weighted events go far beyond what an experiment sees; their colours would leave none for the bulk
     norm = LogNorm(max(float(share.min()), _FAINTEST * float(share.max())), float(share.max()), clip=False)

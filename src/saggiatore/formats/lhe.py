@@ -21,6 +21,9 @@ _PROCESS = 1
 _UNKNOWN_SPIN = 9.0
 _ROUNDING = 1e-10  # of E^2 - p^2, relative to E^2
 _EXACT = pylhe.LHEXMLFormat(
+    initinfo="{beamA:6d} {beamB:6d} {energyA:.16e} {energyB:.16e} {PDFgroupA:5d} {PDFgroupB:5d} {PDFsetA:5d} "
+    "{PDFsetB:5d} {weightingStrategy:5d} {numProcesses:5d}",
+    procinfo="{xSection:.16e} {error:.16e} {unitWeight:.16e} {procId:5d}",
     eventinfo="{nparticles:3d} {pid:6d} {weight:.16e} {scale:.16e} {aqed:.16e} {aqcd:.16e}",
     particle="{id:8d} {status:3d} {mother1:3d} {mother2:3d} {color1:3d} {color2:3d} "
     "{px:.16e} {py:.16e} {pz:.16e} {e:.16e} {m:.16e} {lifetime:.1e} {spin:.1e}",
@@ -36,7 +39,8 @@ class Run(NamedTuple):
     cross_section_error: float
     scale: float  # GeV, of factorisation
     alpha_em: float
-    points: Mapping[str, str]  # further weights: names and what they are
+    points: Mapping[str, str]  # weights at further parameter points: names and what they are
+    variations: Mapping[str, str]  # weights at theory variations, behind those
     comment: str
 
 
@@ -47,7 +51,7 @@ class Event(NamedTuple):
     pdg: Int[np.ndarray, " leg"]
     momenta: Float[np.ndarray, "leg 4"]
     colour: Int[np.ndarray, "leg 2"]
-    weights: Float[np.ndarray, " point"]  # at the run's further points, pb
+    weights: Float[np.ndarray, " point"]  # at the run's further points and variations, pb
 
 
 def write_lhe(path: Path, run: Run, events: Iterable[Event]) -> None:
@@ -57,12 +61,15 @@ def write_lhe(path: Path, run: Run, events: Iterable[Event]) -> None:
         PDFgroupA=-1, PDFgroupB=-1, PDFsetA=-1, PDFsetB=-1, weightingStrategy=-4, numProcesses=1,
     )  # fmt: skip
     total = pylhe.LHEProcInfo(run.cross_section, run.cross_section_error, run.cross_section, _PROCESS)
-    weights = [pylhe.LHEInitRWGTWeight(name, text) for name, text in run.points.items()]
-    groups = pylhe.LHEInitRWGT([pylhe.LHEInitRWGTWeightGroup("parameters", weights=weights)]) if weights else None
+    groups: list[pylhe.LHEInitRWGTWeight | pylhe.LHEInitRWGTWeightGroup] = [
+        pylhe.LHEInitRWGTWeightGroup(kind, weights=[pylhe.LHEInitRWGTWeight(*entry) for entry in entries.items()])
+        for kind, entries in (("parameters", run.points), ("theory_variations", run.variations))
+        if entries
+    ]
     file = pylhe.LHEFile(
         pylhe.LHEInit(info, [total], []),
         (_record(run, event) for event in events),
-        header=pylhe.LHEHeader(groups) if groups else None,
+        header=pylhe.LHEHeader(pylhe.LHEInitRWGT(groups)) if groups else None,
         comment=run.comment,
     )
     with atomic(path) as temporary, _text(temporary, is_zipped=path.suffix == ".gz") as stream:
@@ -71,8 +78,9 @@ def write_lhe(path: Path, run: Run, events: Iterable[Event]) -> None:
 
 def _record(run: Run, event: Event) -> pylhe.LHEEvent:
     info = pylhe.LHEEventInfo(len(event.pdg), _PROCESS, event.weight, run.scale, run.alpha_em, aqcd=-1.0)
+    names = [*run.points, *run.variations]
     # pylhe writes these weights with five digits
-    entries = [f" <wgt id='{name}'>{value:.16e}</wgt>" for name, value in zip(run.points, event.weights, strict=True)]
+    entries = [f" <wgt id='{name}'>{value:.16e}</wgt>" for name, value in zip(names, event.weights, strict=True)]
     optional = ["<rwgt>", *entries, "</rwgt>"] if entries else []
     return pylhe.LHEEvent(info, list(_particles(event)), optional=optional)
 

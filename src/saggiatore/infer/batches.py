@@ -36,6 +36,22 @@ def score_batches(path: Path, features: Sequence[Column], parameter: str, rows: 
         yield Batch(data[names].to_numpy(float), data[target.name].to_numpy(), data[WEIGHT.name].to_numpy())
 
 
+def require_positive(batches: Iterator[Batch], path: Path) -> Iterator[Batch]:
+    """The `batches` of the events at `path`, if no weight is negative: likelihoods and quantiles need that.
+
+    Raises:
+        StudyError: if one is.
+    """
+    for batch in batches:
+        n_negative = int((batch.weight < 0).sum())
+        if n_negative:
+            raise StudyError(
+                f"{path}: at least {n_negative} events have negative weights. A posterior and the coverage "
+                "of its intervals need weights that are none: give draws other events, or use the model without draws."
+            )
+        yield batch
+
+
 def padded(batch: Batch) -> Batch:
     """The batch with its last event repeated, at weight zero, up to a power of two: few shapes, few compilations."""
     n_events = len(batch.score)

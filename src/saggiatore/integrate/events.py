@@ -8,7 +8,7 @@ quantities that grow there need fewer of them.
 """
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import equinox as eqx
@@ -20,12 +20,14 @@ from saggiatore.errors import EmptyRegionError, EventError
 from saggiatore.integrate.base import BATCH, AbstractSampler, over_events, proposed_weight, uniform_batch
 from saggiatore.integrate.integral import CrossSection
 from saggiatore.integrate.unweight import Spectrum, accept, excess
+from saggiatore.integrate.variants import Variants
 from saggiatore.physics.flavours import flavours
 from saggiatore.physics.kinematics import COMPONENTS
 from saggiatore.physics.process import AbstractProcess, measure
 from saggiatore.tables import Column, TableSchema
 from saggiatore.types import Array, Float, PRNGKeyArray, Scalar, Theta, UnitPoint
 
+VARIED = "weight_"  # begins the name of a column of weights at a theory variation
 ROWS = 4096  # events that are described and written at once
 _PATIENCE = 64  # batches after which a region without acceptance is given up
 _HOPELESS = 1e-5  # unweighting efficiency below which it is one
@@ -43,6 +45,7 @@ class Draw(eqx.Module):
     max_ratio: Scalar  # maximum of w(u|theta) / sigma(theta); its mean inside the cuts for weighted events
     kept_fraction: Scalar  # of the rate, below the maximum; 1 for weighted events
     is_weighted: bool = eqx.field(static=True, default=False)
+    variants: Variants | None = None  # theory variations, whose weights are written along
 
     def weighted(self, inside_fraction: Scalar) -> "Draw":
         """The same without accept-reject, given the fraction of all points that pass the cuts."""
@@ -59,9 +62,10 @@ class Trials(eqx.Module):
     is_accepted: Array
 
 
-def events_schema(process: AbstractProcess) -> TableSchema:
-    """Columns of the events of `process`."""
+def events_schema(process: AbstractProcess, variations: Sequence[str] = ()) -> TableSchema:
+    """Columns of the events of `process`, with a weight at each of the named `variations`."""
     columns = [Column("weight", "pb", "share of the fiducial cross section at the event's theta")]
+    columns += [Column(f"{VARIED}{name}", "pb", f"the weight at the theory variation {name}") for name in variations]
     for name in process.parameters:
         columns += [
             Column(f"theta_{name}", "1", f"theory parameter {name} that the event was drawn at"),
@@ -194,7 +198,11 @@ def _describe(draw: Draw, n_total: Array, u: Array, theta: Array, ratio: Array, 
         score, mean, variance = channels.score[channel], channels.mean(), channels.variance()
         pdg = jnp.array(process.channels)[channel]
         share = draw.cross_section(theta) * draw.kept_fraction / n_total
-        row = {"weight": share * (ratio if draw.is_weighted else excess(ratio)), **measure(process, momenta)}
+        weight = share * (ratio if draw.is_weighted else excess(ratio))
+        row = {"weight": weight, **measure(process, momenta)}
+        if draw.variants is not None:
+            varied = draw.variants.ratios(process, momenta, channel, theta)
+            row |= {f"{VARIED}{name}": weight * found for name, found in varied.items()}
         for i, name in enumerate(process.parameters):
             row |= {f"theta_{name}": theta[i], f"joint_score_{name}": score[i]}
             row |= {f"parton_score_{name}": mean[i], f"flavour_variance_{name}": variance[i]}

@@ -14,12 +14,11 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from saggiatore.physics import jet_observable, jet_phase_space, weyl
-from saggiatore.physics.hadron_collision import Collision, Scale, flavour_places
+from saggiatore.physics.hadron_collision import AbstractQcdSpec, Collision, flavour_places
 from saggiatore.physics.jet_amplitude import Boson, OneLine, TwoLines, one_line, two_lines
 from saggiatore.physics.jet_phase_space import DECAY_NUMBERS, JET_NUMBERS, Region
 from saggiatore.physics.kinematics import mass_squared, pseudorapidity, transverse_momentum
 from saggiatore.physics.process import AbstractProcess, Channel
-from saggiatore.physics.strong_coupling import EvolvedCoupling
 from saggiatore.spec import Spec
 from saggiatore.types import Array, Flag, Float, Momenta, Scalar, Theta, UnitPoint
 from saggiatore.units import Energy
@@ -38,13 +37,9 @@ class BosonJetsCuts(Spec):
     abs_eta_l: float = Field(20, gt=0, le=20, description="greatest |pseudorapidity| of a charged lepton")
 
 
-class AbstractBosonJetsSpec(Spec):
+class AbstractBosonJetsSpec(AbstractQcdSpec):
     """Fields that Z and W with jets share."""
 
-    sqrt_s: Energy = Field(gt=0, description="energy of the collision")
-    parton_density: str = Field(min_length=1, description="name of an LHAPDF set")
-    strong_coupling: EvolvedCoupling | None = Field(None, description="without it, that of the set")
-    scale: Scale
     n_jets: int = Field(ge=1, le=MAX_JETS, description="jets; three take a minute to compile")
     cuts: BosonJetsCuts
 
@@ -172,6 +167,6 @@ class AbstractBosonJets(AbstractProcess):
         scale = self.collision.event_scale(
             jet_observable.jet_pt(momenta, self.n_jets), jnp.sqrt(squared + boson[1] ** 2 + boson[2] ** 2)
         )
-        strength = (4 * np.pi * self.collision.alpha_s(scale)) ** self.n_jets / math.factorial(self.n_jets)
+        strength = (4 * np.pi * self.collision.coupling(scale)) ** self.n_jets / math.factorial(self.n_jets)
         luminosities = self.collision.luminosities(momenta, scale).ravel()[flavour_places(self.channels)]
         return strength * luminosities * found

@@ -32,6 +32,7 @@ from saggiatore.physics.matrix_element import MatrixElement
 from saggiatore.physics.parton_density import ScaledDensity
 from saggiatore.physics.peak_map import PeakMap, peak_map
 from saggiatore.physics.process import AbstractProcess, Channel, Observable
+from saggiatore.physics.variation import AbstractFixedScaleSpec
 from saggiatore.spec import Label, Spec
 from saggiatore.types import Array, Flag, Float, Momenta, Scalar, Theta, UnitPoint
 from saggiatore.units import Energy
@@ -75,13 +76,10 @@ class DrellYanCuts(Spec):
     abs_eta_l: float | None = Field(None, gt=0, description="greatest |pseudorapidity| of each lepton; none if absent")
 
 
-class DrellYanSpec(Spec):
+class DrellYanSpec(AbstractFixedScaleSpec):
     """Muon pairs by photon, Z and an optional Z' in proton collisions."""
 
     kind: Literal["drell_yan"] = "drell_yan"
-    sqrt_s: Energy = Field(gt=0, description="energy of the collision")
-    parton_density: str = Field(min_length=1, description="name of an LHAPDF set")
-    factorisation_scale: Energy = Field(gt=0)
     z_prime: ZPrime | None = Field(None, description="none if absent")
     cuts: DrellYanCuts
     parameters: dict[Label, DrellYanDirection] = Field(

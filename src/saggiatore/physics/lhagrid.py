@@ -7,6 +7,7 @@ ids, then one row of x f(x, Q) for each pair of knots, Q running fastest (Buckle
 import importlib.metadata
 import itertools
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ import numpy as np
 from saggiatore.errors import PartonDensityError
 
 _FORMAT = "lhagrid1"
+_NAME = re.compile(r"[^/\s]+(/\d{1,4})?")
 _WHEELS = ("pythia8mc",)  # distributions that install grids under share/Pythia8/pdfdata
 
 
@@ -30,7 +32,7 @@ class Subgrid(NamedTuple):
 
 
 def find_grid(name: str) -> Path:
-    """Path of the central member of the set `name`.
+    """Path of the grid of the set `name`, its central member, or of ``NAME/MEMBER``.
 
     It is looked for in the folders of ``LHAPDF_DATA_PATH`` (as LHAPDF lays it out, NAME/NAME_0000.dat, or flat), then
     among the grids that the pythia8mc wheel installs.
@@ -38,13 +40,15 @@ def find_grid(name: str) -> Path:
     Raises:
         PartonDensityError: naming every path that was tried.
     """
+    if not _NAME.fullmatch(name):
+        raise PartonDensityError(f"the parton density is called {name!r}; expected the name of a set, or NAME/MEMBER.")
     tried = list(_candidates(name))
     for path in tried:
         if path.is_file():
             return path
     listing = "".join(f"\n  {path}" for path in tried)
     raise PartonDensityError(
-        f"the parton-density set '{name}' was not found; expected its central member at one of these paths:{listing}\n"
+        f"the parton-density set '{name}' was not found; expected its grid at one of these paths:{listing}\n"
         "Install the set with LHAPDF and put its folder into LHAPDF_DATA_PATH, or name one that pythia8mc installs."
     )
 
@@ -76,7 +80,8 @@ def read_grid(path: Path) -> tuple[Subgrid, ...]:
 
 
 def _candidates(name: str) -> Iterator[Path]:
-    file = f"{name}_0000.dat"
+    name, _, member = name.partition("/")
+    file = f"{name}_{int(member or 0):04d}.dat"
     for folder in os.environ.get("LHAPDF_DATA_PATH", "").split(os.pathsep):
         if folder:
             yield Path(folder) / name / file

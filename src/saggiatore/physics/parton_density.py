@@ -71,7 +71,7 @@ class ScaledDensity(eqx.Module):
 
     axis: _Axis
     coefficients: Float[Array, "interval power 11"]  # of s, the highest first
-    scale: float = eqx.field(static=True)  # GeV
+    scale: Scalar  # GeV
 
     def xf(self, x: Scalar) -> Float[Array, " 11"]:
         """x f(x, scale) of the `FLAVOURS`; zero above x = 1, NaN below the grid."""
@@ -120,7 +120,7 @@ class PartonDensity(eqx.Module):
         values = jnp.einsum("b,xbf->xf", weights_q, patch.values[:, j : j + len(weights_q)])
         windows = values[patch.x.start[:, None] + jnp.arange(patch.x.taps.shape[1])]
         coefficients = jnp.einsum("iap,iaf->ipf", patch.x.taps, windows)
-        return ScaledDensity(patch.x, coefficients[:, ::-1], float(q))
+        return ScaledDensity(patch.x, coefficients[:, ::-1], jnp.asarray(q, float))
 
 
 def positive_xf(density: ScaledDensity, x: Scalar) -> Float[Array, " 11"]:
@@ -133,7 +133,7 @@ def positive_xf(density: ScaledDensity, x: Scalar) -> Float[Array, " 11"]:
 
 
 def load(name: str) -> PartonDensity:
-    """Read the central member of the LHAPDF set `name`; a flavour that the grid lacks is zero.
+    """Read the LHAPDF set `name` (or NAME/MEMBER); a flavour that the grid lacks is zero.
 
     Raises:
         PartonDensityError: if the grid is missing (naming the paths tried) or damaged.

@@ -112,7 +112,7 @@ def _runge_kutta(alpha: float, step: float, loops: int) -> float:
 
 
 def _of_set(grid: Path, name: str) -> StrongCoupling:
-    info = grid.parent / f"{name}.info"
+    info = grid.parent / f"{name.partition('/')[0]}.info"
     if not info.is_file():
         raise PartonDensityError(
             f"the set '{name}' comes without {info.name}, which would state its strong coupling (looked for in "

@@ -18,13 +18,12 @@ from pydantic import Field, model_validator
 
 from saggiatore.errors import EventError
 from saggiatore.physics import electroweak as ew
-from saggiatore.physics.hadron_collision import Collision, Scale, collision, flavour_places
+from saggiatore.physics.hadron_collision import AbstractQcdSpec, Collision, flavour_places
 from saggiatore.physics.jet_phase_space import beams
 from saggiatore.physics.kinematics import beams_along_z, mass_squared, rapidity, transverse_momentum
 from saggiatore.physics.matrix_element import REFERENCE_ALPHA_S, MatrixElement, parse_pdg
 from saggiatore.physics.phase_space import falling
 from saggiatore.physics.process import AbstractProcess, Channel, Observable
-from saggiatore.physics.strong_coupling import EvolvedCoupling
 from saggiatore.physics.top_pair_amplitude import squares
 from saggiatore.spec import Label, Spec
 from saggiatore.types import Array, Flag, Float, Momenta, Scalar, Theta, UnitPoint
@@ -68,14 +67,10 @@ class TopPairCuts(Spec):
     m_tt: Energy = Field(0, ge=0, description="least mass of the pair")
 
 
-class TopPairSpec(Spec):
+class TopPairSpec(AbstractQcdSpec):
     """Top pairs in proton collisions."""
 
     kind: Literal["top_pair"] = "top_pair"
-    sqrt_s: Energy = Field(gt=0, description="energy of the collision")
-    parton_density: str = Field(min_length=1, description="name of an LHAPDF set")
-    strong_coupling: EvolvedCoupling | None = Field(None, description="without it, that of the set")
-    scale: Scale
     cuts: TopPairCuts = TopPairCuts()
     parameters: dict[Label, Direction] = Field(
         min_length=1, max_length=1, description="the theory parameter: the coefficient of which it is a multiple"
@@ -107,7 +102,7 @@ class TopPairSpec(Spec):
             PartonDensityError: if the set is missing, damaged, does not cover the scale or states no strong coupling.
         """
         return TopPair(
-            collision=collision(self.sqrt_s, self.parton_density, self.scale, self.strong_coupling),
+            collision=self.collision(),
             cuts=self.cuts,
             directions=jnp.array([direction["c_tg"] for direction in self.parameters.values()]),
             parameters=tuple(self.parameters),
@@ -175,7 +170,7 @@ class TopPair(AbstractProcess):
         luminosities = self.collision.luminosities(momenta, scale).ravel()[flavour_places(self.channels)]
         found = squares(momenta, theta @ self.directions)
         of_channel = jnp.stack([found.gluons, *[found.quarks] * (len(self.channels) - 1)])
-        return (4 * np.pi * self.collision.alpha_s(scale)) ** 2 * luminosities * of_channel
+        return (4 * np.pi * self.collision.coupling(scale)) ** 2 * luminosities * of_channel
 
 
 def channel_matrix_element(pdg: str, widths: bool) -> MatrixElement:

@@ -23,6 +23,7 @@ from saggiatore.physics.observables import JET_OBSERVABLES, delta_eta, m_jj
 from saggiatore.physics.parton_density import ScaledDensity, positive_xf
 from saggiatore.physics.phase_space import JetRegion, event, jet_variables, log_density, rapidity_range
 from saggiatore.physics.process import AbstractProcess, Channel, Observable
+from saggiatore.physics.variation import AbstractFixedScaleSpec
 from saggiatore.physics.wbf_amplitude import assignments, pair_propagators, vertex_amplitudes
 from saggiatore.physics.wbf_channel import (
     channel_matrix_element,
@@ -48,13 +49,10 @@ class WbfCuts(Spec):
     m_jj: Energy = Field(0, ge=0, description="least invariant mass of the jets")
 
 
-class WbfHiggsSpec(Spec):
+class WbfHiggsSpec(AbstractFixedScaleSpec):
     """Weak-boson fusion to a Higgs boson in proton collisions."""
 
     kind: Literal["wbf_higgs"] = "wbf_higgs"
-    sqrt_s: Energy = Field(gt=0, description="energy of the collision")
-    parton_density: str = Field(min_length=1, description="name of an LHAPDF set")
-    factorisation_scale: Energy = Field(gt=0)
     cuts: WbfCuts
     parameters: dict[Label, Direction] = Field(
         min_length=1, description="each theory parameter: the direction in coefficient space of which it is a multiple"

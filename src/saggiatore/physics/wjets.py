@@ -33,7 +33,7 @@ from saggiatore.physics.boson_jets import (
     on_shell,
     products,
 )
-from saggiatore.physics.hadron_collision import Collision, collision
+from saggiatore.physics.hadron_collision import Collision
 from saggiatore.physics.jet_channel import charged_channels, charged_features, find_channel, identical_factor, squares
 from saggiatore.physics.jet_observable import boson_observables, w_observables
 from saggiatore.physics.kinematics import beams_along_z, mass_squared
@@ -91,7 +91,7 @@ class WJetsSpec(AbstractBosonJetsSpec):
             for partons in charged_channels(self.n_jets, charge).partons
         ]
         return WJets(
-            collision=collision(self.sqrt_s, self.parton_density, self.scale, self.strong_coupling),
+            collision=self.collision(),
             n_jets=self.n_jets,
             cuts=self.cuts,
             window=self.m_lv,

@@ -17,20 +17,17 @@ from saggiatore.physics import electroweak as ew
 from saggiatore.physics.dimension_six import Direction, in_hisz
 from saggiatore.physics.matrix_element import MatrixElement
 from saggiatore.physics.peak_map import peak_map
+from saggiatore.physics.variation import AbstractFixedScaleSpec
 from saggiatore.physics.zh_channel import channel_matrix_element
 from saggiatore.physics.zh_events import ZhCuts, ZhDecay, ZhLeptons, ZhOnShell, ZhSettings
 from saggiatore.physics.zh_observables import DECAY_OBSERVABLES
-from saggiatore.spec import Label, Spec
-from saggiatore.units import Energy
+from saggiatore.spec import Label
 
 
-class ZhSpec(Spec):
+class ZhSpec(AbstractFixedScaleSpec):
     """Z and Higgs boson in proton collisions."""
 
     kind: Literal["zh"] = "zh"
-    sqrt_s: Energy = Field(gt=0, description="energy of the collision")
-    parton_density: str = Field(min_length=1, description="name of an LHAPDF set")
-    factorisation_scale: Energy = Field(gt=0)
     cuts: ZhCuts = ZhCuts()
     decay: ZhDecay | None = Field(None, description="of the Z boson; if absent it stays on its mass shell")
     parameters: dict[Label, Direction] = Field(

@@ -29,7 +29,7 @@ from saggiatore.physics.boson_jets import (
     on_shell,
     products,
 )
-from saggiatore.physics.hadron_collision import Collision, collision
+from saggiatore.physics.hadron_collision import Collision
 from saggiatore.physics.jet_channel import find_channel, identical_factor, neutral_channels, neutral_features, squares
 from saggiatore.physics.jet_observable import boson_observables, lepton_observables
 from saggiatore.physics.kinematics import beams_along_z, mass_squared
@@ -86,7 +86,7 @@ class ZJetsSpec(AbstractBosonJetsSpec):
         """
         boson = (Z,) if self.m_ll is None else (MUON, -MUON)
         return ZJets(
-            collision=collision(self.sqrt_s, self.parton_density, self.scale, self.strong_coupling),
+            collision=self.collision(),
             n_jets=self.n_jets,
             cuts=self.cuts,
             window=self.m_ll,

@@ -29,7 +29,7 @@ class FormulasSection(Section):
     engine: EngineSpec = Field(description="symbolic-regression engine")
     selection: SelectionSpec = Field(SelectionSpec(), description="how the formula is chosen")
     parameter: ParameterName | None = Field(
-        None, description="theory parameter of the score, if the events have several"
+        None, description="theory parameter of the score: the teacher's, which is checked if it is named here"
     )
 
 
@@ -47,4 +47,5 @@ def run(job: Job[FormulasSection], *, code: str, teacher: Path, hall_of_fame: Pa
     candidates = pareto_front(problem, forms, engine.max_complexity)
     labels = {feature.name: feature.label or rf"\mathrm{{{feature.name}}}" for feature in features}
     made = provenance(job.model_dump(mode="json"), code) | {"features": [vars(feature) for feature in features]}
+    made |= {"parameter": table.provenance["parameter"]}
     write_hall_of_fame(hall_of_fame, candidates, (engine.name, version), labels, made)

@@ -1,5 +1,6 @@
 """Draw from the posterior of a network, and hold its errors against events that it was not fitted to."""
 
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import jax
 from pydantic import Field
 
 from saggiatore.infer.base import draws_columns, draws_schema, posterior_score
-from saggiatore.infer.batches import model_features, parameter_position, score_batches
+from saggiatore.infer.batches import Batch, model_features, parameter_position, require_positive, score_batches
 from saggiatore.infer.calibrate import CALIBRATION, PULLS, calibration_columns, evaluate, pulls_columns
 from saggiatore.infer.diagnostics import DIAGNOSTICS, diagnostics_columns
 from saggiatore.job import Job
@@ -49,7 +50,10 @@ def run(
     section = job.section
     network, header = load_model(model)
     parameter = header["parameters"][parameter_position(header, None)]
-    batches = partial(score_batches, features=model_features(header), parameter=parameter)
+
+    def batches(path: Path) -> Iterator[Batch]:
+        return require_positive(score_batches(path, model_features(header), parameter), path)
+
     key = jax.random.key(job.stream("draws"))
     chains = section.method.build().draw(network, partial(batches, train), key=key)
 

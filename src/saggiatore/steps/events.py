@@ -2,19 +2,29 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, Tag, model_validator
 
 from saggiatore.errors import SchemaError
+from saggiatore.formats.source import FlatEvents, LheEvents
 from saggiatore.job import Job
 from saggiatore.provenance import provenance
-from saggiatore.spec import ParameterName, SamplerLabel, Section
+from saggiatore.spec import ParameterName, SamplerLabel, Section, Spec, chosen_by
 from saggiatore.tables import TableSchema, iterate_table, read_header, write_batches
 
 
-class EventsSection(Section):
+class Variations(Spec):
+    """Theory variations whose weights the events carry, in columns `weight_<variation>`."""
+
+    scales: bool = Field(False, description="half and twice the scales: six points with alpha_s, two without")
+    members: int = Field(0, ge=0, le=9999, description="error members of the parton-density set: from 1 to this")
+
+
+class GeneratedEvents(Section):
     """How many events are drawn, and at which theory parameters."""
 
+    source: Literal["process"] = "process"
     sampler: SamplerLabel
     n_events: int = Field(ge=1, description="events of all shards together")
     n_shards: int = Field(1, ge=1, description="jobs that share the work, each with its own random stream")
@@ -27,8 +37,10 @@ class EventsSection(Section):
         {}, description="value, or [low, high] for uniform draws, of the parameters that are not zero"
     )
 
+    variations: Variations | None = Field(None, description="theory variations; none if absent")
+
     @model_validator(mode="after")
-    def _check(self) -> "EventsSection":
+    def _check(self) -> "GeneratedEvents":
         if self.n_shards > self.n_events:
             raise ValueError(f"n_shards is {self.n_shards}, expected no more than the {self.n_events} events.")
         for name, value in self.theta.items():
@@ -42,14 +54,24 @@ class EventsSection(Section):
         return share + (shard < rest)
 
 
+EventsSection = Annotated[
+    Annotated[GeneratedEvents, Tag("process")] | Annotated[LheEvents, Tag("lhe")] | Annotated[FlatEvents, Tag("flat")],
+    *chosen_by("source", ("process", "lhe", "flat"), default="process"),
+]
+
+
 def run(job: Job[EventsSection], *, code: str, shards: list[Path], out: Path) -> None:
     """Write the events of all `shards`, ordered by their number, however the files are ordered or named.
+
+    Events of a file are one shard; what was found in the file stays in the header as `sample`.
 
     Raises:
         SchemaError: if a shard is missing, doubled, of another study or section, or has other columns.
     """
     ordered, schema = _order(job, shards)
-    write_batches(out, schema, _rows(ordered), provenance(job.model_dump(mode="json"), code))
+    _, first = read_header(ordered[0], "events")
+    sample = {name: first[name] for name in ("sample",) if name in first}
+    write_batches(out, schema, _rows(ordered), provenance(job.model_dump(mode="json"), code) | sample)
 
 
 def _order(job: Job[EventsSection], shards: list[Path]) -> tuple[list[Path], TableSchema]:

@@ -1,5 +1,6 @@
 """Draw one shard of events, with their joint score."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import jax
@@ -9,20 +10,24 @@ import numpy as np
 from saggiatore.errors import SchemaError, StudyError
 from saggiatore.integrate.events import Draw, events_schema, generate, survey
 from saggiatore.integrate.integral import CrossSection
+from saggiatore.integrate.variants import Variants, variants
 from saggiatore.job import Job
 from saggiatore.physics.process import AbstractProcess
+from saggiatore.physics.variation import AbstractHadronSpec, Variation
 from saggiatore.provenance import provenance
 from saggiatore.registry import load
-from saggiatore.steps.events import EventsSection
+from saggiatore.steps.events import GeneratedEvents
 from saggiatore.tables import Table, read_table, write_batches
 from saggiatore.types import Theta
 
 
-def run(job: Job[EventsSection], *, code: str, grid: Path, integral: Path, shard: int, out: Path) -> None:
+def run(job: Job[GeneratedEvents], *, code: str, grid: Path, integral: Path, shard: int, out: Path) -> None:
     """Write the events of one shard.
 
     Raises:
-        StudyError: if there is no such shard, or theta names no parameter of the process, or one that it cannot move.
+        StudyError: if there is no such shard, or theta names no parameter of the process, or one that it cannot move,
+            or the section asks for theory variations, of which the process has none.
+        PartonDensityError: if a member of the set is missing, or a scale lies outside its grid.
         SchemaError: if grid or integral are not those of the section's sampler.
         EmptyRegionError: if next to nothing is accepted.
         EventError: if the rate is negative somewhere in the range of theta.
@@ -31,13 +36,15 @@ def run(job: Job[EventsSection], *, code: str, grid: Path, integral: Path, shard
     if not 0 <= shard < section.n_shards:
         raise StudyError(f"shard {shard} came, expected one from 0 to {section.n_shards - 1}.")
     process = job.process_spec().build()
+    several = _variants(job)
     draw = _prepare(job, process, read_table(grid, "grid"), read_table(integral, "integral", version=1))
+    draw = replace(draw, variants=several)
     events = generate(draw, section.share(shard), section.n_events, key=jax.random.key(job.stream(shard)))
     header = provenance(job.model_dump(mode="json"), code) | {"shard": shard}
-    write_batches(out, events_schema(process), events, header)
+    write_batches(out, events_schema(process, several.names if several else ()), events, header)
 
 
-def _prepare(job: Job[EventsSection], process: AbstractProcess, grid: Table, integral: Table) -> Draw:
+def _prepare(job: Job[GeneratedEvents], process: AbstractProcess, grid: Table, integral: Table) -> Draw:
     for table in (grid, integral):
         _check_origin(job, table)
     upstream = grid.provenance["spec"]["section"]
@@ -59,7 +66,21 @@ def _prepare(job: Job[EventsSection], process: AbstractProcess, grid: Table, int
     return survey(draw, upstream["overweight"] if is_unweighted else None, key=jax.random.key(job.stream("survey")))
 
 
-def _theta_range(section: EventsSection, process: AbstractProcess) -> tuple[Theta, Theta]:
+def _variants(job: Job[GeneratedEvents]) -> Variants | None:
+    """The process at each theory variation that the section asks for."""
+    asked, spec = job.section.variations, job.process_spec()
+    if asked is None:
+        return None
+    if not isinstance(spec, AbstractHadronSpec):
+        raise StudyError(
+            f"events.{job.label}.variations: the process has neither scales nor parton densities. Leave it out."
+        )
+    named = spec.scale_variations() if asked.scales else {}
+    named |= {f"member{number}": Variation(member=number) for number in range(1, asked.members + 1)}
+    return variants({name: spec.varied(variation).build() for name, variation in named.items()})
+
+
+def _theta_range(section: GeneratedEvents, process: AbstractProcess) -> tuple[Theta, Theta]:
     unknown = sorted(set(section.theta) - set(process.parameters))
     if unknown:
         raise StudyError(f"theta names {unknown}, expected parameters of the process: {', '.join(process.parameters)}.")
@@ -76,7 +97,7 @@ def _theta_range(section: EventsSection, process: AbstractProcess) -> tuple[Thet
     return jnp.asarray(low), jnp.asarray(high)
 
 
-def _check_origin(job: Job[EventsSection], table: Table) -> None:
+def _check_origin(job: Job[GeneratedEvents], table: Table) -> None:
     found = table.provenance["spec"]
     expected = {
         "study": job.study,

@@ -10,6 +10,7 @@ import pandas as pd
 from saggiatore.errors import StudyError
 from saggiatore.formats.flat import write_csv, write_root
 from saggiatore.formats.lhe import Event, Run, write_lhe
+from saggiatore.integrate.events import VARIED
 from saggiatore.integrate.reweight import reweight
 from saggiatore.physics.colour_flow import line_numbers
 from saggiatore.physics.electroweak import ALPHA
@@ -47,7 +48,7 @@ def run(*, events: Path, out: Path, points: str = "") -> None:
 
 
 def _export_lhe(events: Path, out: Path, points: str) -> None:
-    _, origin = read_header(events, "events")
+    schema, origin = read_header(events, "events")
     made = origin["spec"]
     spec = load("process", made["process"]["kind"]).model_validate(made["process"])
     process = spec.build()
@@ -56,6 +57,8 @@ def _export_lhe(events: Path, out: Path, points: str) -> None:
             f"the process {spec.kind} does not state its colour flow yet; export to .root or .csv instead."
         )
     thetas = parameter_points(points, process.parameters)
+    values = np.array(list(thetas.values())).reshape(-1, len(process.parameters))
+    varied = [name for name in schema.names if name.startswith(VARIED)]
     n_events, total, square = 0, 0.0, 0.0
     for batch in iterate_table(events, "events"):
         weights = batch["weight"].to_numpy()
@@ -71,9 +74,10 @@ def _export_lhe(events: Path, out: Path, points: str) -> None:
             scale=float(getattr(spec, "factorisation_scale", energy)),
             alpha_em=ALPHA,
             points={f"point_{number}": text for number, text in enumerate(thetas, start=1)},
+            variations={name: name.removeprefix(VARIED) for name in varied},
             comment=f"Saggiatore: study {made['study']}, events {made['label']}, code {origin['code']}",
         ),
-        _events(process, events, np.array(list(thetas.values())).reshape(-1, len(process.parameters)), n_events),
+        _events(process, events, values, varied, n_events),
     )
 
 
@@ -97,7 +101,7 @@ def parameter_points(points: str, parameters: tuple[str, ...]) -> dict[str, Floa
 
 
 def _events(
-    process: AbstractProcess, events: Path, points: Float[np.ndarray, "point theta"], n_events: int
+    process: AbstractProcess, events: Path, points: Float[np.ndarray, "point theta"], varied: list[str], n_events: int
 ) -> Iterator[Event]:
     """Events of the table, their weights times their number."""
     channels = {legs: number for number, legs in enumerate(process.channels)}
@@ -112,9 +116,10 @@ def _events(
         ratios, flows = (np.asarray(part)[: len(batch)] for part in found)
         below = np.cumsum(flows, axis=1) / flows.sum(axis=1, keepdims=True)
         drawn = (below > lots.random((len(batch), 1))).argmax(axis=1)
+        further = batch[varied].to_numpy(float) * n_events
         for row, weight in enumerate((batch["weight"].to_numpy() * n_events).tolist()):
             colour = line_numbers(process.colour_flows[drawn[row]], pdg[row])
-            yield Event(weight, pdg[row], momenta[row], colour, weight * ratios[row])
+            yield Event(weight, pdg[row], momenta[row], colour, np.concatenate([weight * ratios[row], further[row]]))
 
 
 def _legs(batch: pd.DataFrame, n_legs: int) -> tuple[Float[np.ndarray, "event leg 4"], Int[np.ndarray, "event leg"]]:

@@ -37,7 +37,6 @@ REFITS = TableSchema(
         Column("is_chosen", "1", "1 for the member that became the formula", kind="int"),
     ),
 )
-_TRUTH = "joint_score_"
 _WEIGHT = Column("weight", "pb", "Monte Carlo weight")
 
 
@@ -76,7 +75,7 @@ def run(
     _, origin = read_header(hall_of_fame, "hall_of_fame")
     features = tuple(Feature(entry["name"], entry["unit"], entry["label"]) for entry in origin["features"])
     table, candidates = read_hall_of_fame(hall_of_fame, (feature.name for feature in features))
-    parameter = _parameter(train, job.section.parameter)
+    parameter = _parameter(origin["parameter"], job.section.parameter)
     events = _events(train, parameter, features)
     fitted = _refits(candidates, events)
     held_out = _events(select, parameter, features)
@@ -91,15 +90,14 @@ def run(
     replace(formulas[chosen], quality=quality).write(formula)
 
 
-def _parameter(train: Path, stated: str | None) -> str:
-    """The one parameter whose joint score the events have, or the one that the study names."""
-    header, _ = read_header(train, "events")
-    found = [name.removeprefix(_TRUTH) for name in header.names if name.startswith(_TRUTH)]
-    if stated is None and len(found) == 1:
-        return found[0]
-    if stated in found:
-        return str(stated)
-    raise StudyError(f"formulas.parameter is {stated!r}, the events have joint scores of {found}: name one of them.")
+def _parameter(taught: str, stated: str | None) -> str:
+    """The parameter whose score the teacher has; a study that names one must name that."""
+    if stated not in (None, taught):
+        raise StudyError(
+            f"formulas.parameter is '{stated}', the teacher has the score of '{taught}'. Leave it out, or name a "
+            f"teacher of '{stated}'."
+        )
+    return taught
 
 
 def _events(path: Path, parameter: str, features: tuple[Feature, ...]) -> Events:

@@ -89,7 +89,7 @@ def run(
 def observable_columns(events: Path) -> list[Column]:
     """Columns of an event table that are observables: neither weight, nor parameters, nor scores, nor momenta."""
     schema, _ = read_header(events, "events")
-    others = ("theta_", "joint_score_", "parton_score_", "flavour_variance_", "leg")
+    others = ("theta_", "joint_score_", "parton_score_", "flavour_variance_", "leg", "weight_")
     return [column for column in schema.columns if column.name != WEIGHT.name and not column.name.startswith(others)]
 
 

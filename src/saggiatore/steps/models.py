@@ -78,7 +78,7 @@ def gather(table: Table, features: tuple[str, ...], context: tuple[str, ...], ta
 
     Raises:
         SchemaError: if a column is missing.
-        StudyError: if what the task needs fixed varies, or what the context names does not.
+        StudyError: if what the task needs fixed varies, or what the context names does not, or weights cancel.
     """
     context_columns = tuple(theta_column(name).name for name in context)
     for name in (*features, *context_columns, *task.fixed()):
@@ -90,6 +90,12 @@ def gather(table: Table, features: tuple[str, ...], context: tuple[str, ...], ta
         if table.data[name].nunique() < 2:
             raise StudyError(f"{name} takes one value in these events; a density in it needs events of many values.")
     weight = table.data["weight"].to_numpy()
+    if not weight.sum() > 0:
+        raise StudyError(
+            f"the events' weights sum up to {weight.sum():g}, expected a positive number: read more events."
+        )
+    if (weight < 0).any():
+        log.warning("%.3g of the events have negative weights: the loss is a sum of both signs", (weight < 0).mean())
     return Event(
         features=jnp.asarray(table.array(features)),
         context=jnp.asarray(table.array(context_columns)),

@@ -24,6 +24,7 @@ def run(
     study: str,
     code: str,
     integrals: list[Path],
+    samples: list[Path],
     informations: list[Path],
     formulas: list[Path],
     calibrations: list[Path],
@@ -37,6 +38,7 @@ def run(
     scored = dict(_each(informations, root, "information", _information))
     numbers = {
         **dict(_each(integrals, root, "integral", _integral)),
+        **dict(_each(samples, root, "sample", _sample)),
         **(_without_label(scored) if len(informations) == 1 else scored),
         **dict(_formulas(formulas, root)),
         **dict(_each(calibrations, root, "calibration", _calibration)),
@@ -80,6 +82,11 @@ def _integral(label: str, table: Table, artefact: str) -> Named:
     row = table.data.iloc[0]
     for name in ("cross_section", "unweighting_efficiency", "cut_efficiency", "overweight_rate"):
         yield f"{name}.{label}", _entry(table, row, name, artefact)
+
+
+def _sample(label: str, table: Table, artefact: str) -> Named:
+    for name in table.schema.names:
+        yield f"sample.{label}.{name}", _entry(table, table.data.iloc[0], name, artefact)
 
 
 def _information(label: str, table: Table, artefact: str) -> Named:

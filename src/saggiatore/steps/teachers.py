@@ -46,7 +46,8 @@ def run(job: Job[TeachersSection], *, code: str, model: Path, draws: list[Path],
     network, header = load_model(model)
     features, position = model_features(header), parameter_position(header, section.parameter)
     posterior = posterior_score(network, read_table(draws[0], "draws")) if draws else PointScore(network, position)
-    batches = score_batches(events, features, header["parameters"][position])
+    parameter = header["parameters"][position]
+    batches = score_batches(events, features, parameter)
     labelled = evaluate(posterior, _first(batches, section.n_events))
     n_found = len(labelled.mean)
     if n_found < section.n_events:
@@ -59,7 +60,8 @@ def run(job: Job[TeachersSection], *, code: str, model: Path, draws: list[Path],
         "weight": teacher_weight(labelled, section.floor_quantile),
     }
     schema = TableSchema("teacher", 1, (*features, *SCORE))
-    write_table(out, schema, columns, provenance(job.model_dump(mode="json"), code))
+    made = provenance(job.model_dump(mode="json"), code) | {"parameter": parameter}
+    write_table(out, schema, columns, made)
 
 
 def teacher_weight(labelled: Evaluated, floor_quantile: float) -> Float[np.ndarray, " event"]:

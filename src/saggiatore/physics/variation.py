@@ -1,0 +1,80 @@
+r"""Theory uncertainties of a rate: other scales, and other members of the parton-density set.
+
+A `Variation` multiplies the renormalisation and the factorisation scale by a factor and chooses a member of the set.
+The usual seven points are all pairs of factors 1/2, 1, 2 but (1/2, 2) and (2, 1/2), the central one among them; a
+tree-level rate without a strong coupling depends on the factorisation scale alone, which leaves three.
+A process whose spec can be `varied` has another rate at the same momenta: phase space and cuts do not change.
+"""
+
+import abc
+from typing import NamedTuple, Self
+
+from pydantic import Field
+
+from saggiatore.physics.process import AbstractProcess
+from saggiatore.spec import Spec
+from saggiatore.units import Energy
+
+CENTRAL = 0  # member of a set
+
+_FACTORS = (0.5, 1.0, 2.0)
+
+
+class Variation(NamedTuple):
+    """Factors on the scales, and a member of the parton-density set."""
+
+    renormalisation: float = 1.0
+    factorisation: float = 1.0
+    member: int = CENTRAL
+
+
+class AbstractHadronSpec(Spec):
+    """A process of two protons."""
+
+    sqrt_s: Energy = Field(gt=0, description="energy of the collision")
+    parton_density: str = Field(min_length=1, description="an LHAPDF set: its name, or NAME/MEMBER (0 is the central)")
+
+    @abc.abstractmethod
+    def build(self) -> AbstractProcess:
+        """The process."""
+
+    @abc.abstractmethod
+    def scale_variations(self) -> dict[str, Variation]:
+        """Further points of the usual variation of scales, by a name that can end a column's."""
+
+    @abc.abstractmethod
+    def varied(self, variation: Variation) -> Self:
+        """The same process at a variation."""
+
+    def varied_set(self, member: int) -> str:
+        """The set that a variation asks for: its own members count within the set that the study names."""
+        return self.parton_density if member == CENTRAL else f"{self.parton_density.partition('/')[0]}/{member}"
+
+
+class AbstractFixedScaleSpec(AbstractHadronSpec):
+    """A process of two protons without a strong coupling, at one scale."""
+
+    factorisation_scale: Energy = Field(gt=0)
+
+    def scale_variations(self) -> dict[str, Variation]:
+        """Half and twice the factorisation scale."""
+        return {f"muf{_text(f)}": Variation(factorisation=f) for f in _FACTORS if f != 1}
+
+    def varied(self, variation: Variation) -> Self:
+        """See `AbstractHadronSpec.varied`."""
+        return self.model_copy(
+            update={
+                "factorisation_scale": self.factorisation_scale * variation.factorisation,
+                "parton_density": self.varied_set(variation.member),
+            }
+        )
+
+
+def seven_points() -> dict[str, Variation]:
+    """The six points besides the central one, of processes with a strong coupling."""
+    pairs = [(r, f) for r in _FACTORS for f in _FACTORS if r * f != 1 or r == f]
+    return {f"mur{_text(r)}_muf{_text(f)}": Variation(r, f) for r, f in pairs if (r, f) != (1, 1)}
+
+
+def _text(factor: float) -> str:
+    return f"{factor:g}".replace(".", "p")

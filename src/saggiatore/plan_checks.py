@@ -1,0 +1,68 @@
+"""Checks of events that come from files, before anything runs: that benchmarks suffice, that parts do not overlap."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from itertools import combinations
+from pathlib import Path
+
+from saggiatore.errors import StudyError
+
+_SAMPLED = 1 << 20  # bytes at either end of a file that tell its content
+
+
+def require_sound_files(
+    study: str, events: Mapping[str, dict], parameters: list[str], uses: Mapping[str, list[str]]
+) -> None:
+    """Check the sections `events` of a study, given its process's parameters and the events that each section uses.
+
+    Raises:
+        StudyError: if benchmarks do not determine the weights of events, or a section uses two that share some.
+    """
+    for label, section in events.items():
+        _require_span(f"study '{study}', events.{label}", section, parameters)
+    for user, labels in uses.items():
+        _require_disjoint(f"study '{study}', {user}", [(label, events[label]) for label in labels])
+
+
+def _require_span(where: str, section: dict, parameters: list[str]) -> None:
+    if not section.get("benchmarks"):
+        return
+    from saggiatore.integrate.morphing import morphing  # numpy, only where a study reads files
+
+    try:
+        morphing(parameters, {"": section["theta"], **section["benchmarks"]})
+    except StudyError as error:
+        raise StudyError(f"{where}: {error}") from None
+
+
+def _require_disjoint(where: str, sections: Iterable[tuple[str, dict]]) -> None:
+    read = ((label, section) for label, section in sections if "path" in section)
+    for (first, one), (second, other) in combinations(read, 2):
+        if Path(one["path"]) == Path(other["path"]) and _overlap(one, other):
+            raise StudyError(
+                f"{where}: events.{first} and events.{second} share events of {Path(one['path'])}, and count as "
+                "independent here. Give them different parts of the file with skip and n_events."
+            )
+
+
+def _overlap(one: dict, other: dict) -> bool:
+    early, late = sorted((one, other), key=lambda section: section["skip"])
+    return early["n_events"] is None or early["skip"] + early["n_events"] > late["skip"]
+
+
+def content_key(path: Path) -> str:
+    """Key of a file's content from its size and both its ends: gigabytes are not read at every start.
+
+    Beside the modification time, which Snakemake looks at, it also notices a file replaced by an older one. The end of
+    a gzipped file holds a checksum of all of it.
+
+    Raises:
+        StudyError: if there is no such file.
+    """
+    try:
+        with open(path, "rb") as file:
+            size, head = path.stat().st_size, file.read(_SAMPLED)
+            file.seek(max(0, size - _SAMPLED))
+            return f"{size}-{hashlib.sha256(head + file.read()).hexdigest()[:16]}"
+    except OSError as error:
+        raise StudyError(f"{path}: cannot be read ({error.strerror}). Check the path of the events.") from None
