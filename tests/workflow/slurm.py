@@ -122,9 +122,9 @@ class Slurm:
         self.call("scontrol", "update", f"nodename={name}", "state=down", "reason=lost")
 
     def restore_node(self, name):
-        """The node boots again."""
+        """The node boots again and registers, by which the controller takes it back (ReturnToService=2)."""
         self.start_node(name)
-        self.call("scontrol", "update", f"nodename={name}", "state=resume")
+        self.wait(lambda: self.nodes()[name] in ("idle", "mixed"), f"{name} is back", 30)
 
     def _is_steward(self, process, node):
         """Whether the process is a slurmstepd of the node: the parent of a job's processes."""
