@@ -101,13 +101,22 @@ def jobs_since(slurm, before, name=""):
     return [job for number, job in sorted(slurm.jobs().items()) if number not in before and name in job["Comment"]]
 
 
-def checkpointed(folder, label):
-    """The training of `label`, stopped (SIGSTOP) behind its first checkpoint, so that it is there when it is needed."""
-    process = Slurm.wait(lambda: steps(folder).get(f"models.{label}"), f"models.{label} runs", 120, 0.01)
-    path = folder / MODELS / f".{label}.checkpoint"
-    Slurm.wait(path.exists, f"{path} is there", 90, 0.001)
-    process.send_signal(signal.SIGSTOP)
-    return process
+def checkpointed(folder, *labels):
+    """The trainings of `labels`, each stopped (SIGSTOP) behind its first checkpoint, to be there when needed."""
+    found, stopped = {}, {}
+
+    def are_stopped():
+        if not {f"models.{label}" for label in labels} <= found.keys():
+            found.update(steps(folder))
+        for label in labels:
+            process, path = found.get(f"models.{label}"), folder / MODELS / f".{label}.checkpoint"
+            if process and label not in stopped and path.exists():
+                process.send_signal(signal.SIGSTOP)
+                stopped[label] = process
+        return len(stopped) == len(labels)
+
+    Slurm.wait(are_stopped, f"first checkpoints of {labels}", 180, 0.005)
+    return [stopped[label] for label in labels]
 
 
 def finish(run):
@@ -178,7 +187,7 @@ def test_a_lost_node_costs_only_its_own_jobs(slurm, small):
     known = slurm.jobs()
     run = start_snakemake(small, *PROFILE, NETWORK, FLOW, "--forcerun", "models")
     try:
-        network, flow = checkpointed(small, "network"), checkpointed(small, "flow")
+        network, flow = checkpointed(small, "network", "flow")
         (lost,) = jobs_since(slurm, known, "network")
         assert (lost["NodeList"], jobs_since(slurm, known, "flow")[0]["NodeList"]) == ("g1", "c1")
         slurm.lose_node("g1")
@@ -203,7 +212,7 @@ def test_a_training_that_meets_its_time_limit_is_resumed_to_the_same_bytes(slurm
     log = small / "results" / "smoke" / "logs" / "models.network.log"
     run = start_snakemake(small, *PROFILE, NETWORK, "--forcerun", "models", "--set-resources", "models:slurm_extra=''")
     try:
-        process = checkpointed(small, "network")
+        (process,) = checkpointed(small, "network")
         checkpoint = (small / MODELS / ".network.checkpoint").read_bytes()
         Slurm.wait(lambda: not process.is_running(), "Slurm ends the training", 150)
         said = log.read_text()
