@@ -101,8 +101,9 @@ class Slurm:
             self.wait(lambda: not self.call("squeue", "-h"), "no job left", 45)
         for pid in reversed(self._started):
             self._end(pid)
-        for name in ("slurm.conf", "gres.conf"):
-            (ETC / name).unlink(missing_ok=True)
+        for path in (ETC / name for name in ("slurm.conf", "gres.conf")):
+            if path.is_symlink() and path.readlink().parent == self.folder:  # our own, and nobody else's
+                path.unlink()
 
     def start_node(self, name):
         """Start the slurmd of a node."""
@@ -192,9 +193,11 @@ class Slurm:
         self._started.append(int(path.read_text()))
 
     def _end(self, pid):
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, number)
-            with contextlib.suppress(TimeoutError):
-                self.wait(lambda: not Path(f"/proc/{pid}").exists(), "the daemon has ended", 10)
-                return
+        with contextlib.suppress(psutil.NoSuchProcess):
+            daemon = psutil.Process(pid)
+            for number in (signal.SIGTERM, signal.SIGKILL):
+                daemon.send_signal(number)
+                with contextlib.suppress(TimeoutError):
+                    # a zombie has ended: whether anybody reaps it is up to the machine's first process
+                    self.wait(lambda: daemon.status() == psutil.STATUS_ZOMBIE, "the daemon has ended", 10)
+                    return
