@@ -21,6 +21,8 @@ REGISTRY: dict[str, dict[str, str]] = {
         "zjets": "saggiatore.physics.zjets:ZJetsSpec",
     },
     "sampler": {
+        "madnis": "saggiatore.integrate.madnis:MadnisSpec",
+        "multichannel": "saggiatore.integrate.multichannel:MultichannelSpec",
         "vegas": "saggiatore.integrate.vegas:VegasSpec",
     },
     "model": {

@@ -18,6 +18,7 @@ from saggiatore.physics.hadron_collision import AbstractQcdSpec, Collision, flav
 from saggiatore.physics.jet_amplitude import Boson, OneLine, TwoLines, one_line, two_lines
 from saggiatore.physics.jet_phase_space import DECAY_NUMBERS, JET_NUMBERS, Region
 from saggiatore.physics.kinematics import mass_squared, pseudorapidity, transverse_momentum
+from saggiatore.physics.mapping import AbstractMapping, CollinearMapping, Identity
 from saggiatore.physics.process import AbstractProcess, Channel
 from saggiatore.spec import Spec
 from saggiatore.types import Array, Flag, Float, Momenta, Scalar, Theta, UnitPoint
@@ -116,6 +117,25 @@ class AbstractBosonJets(AbstractProcess):
     def dim(self) -> int:
         """Three numbers a jet, one for the boson and three for its decay."""
         return JET_NUMBERS * self.n_jets + 1 + (0 if self.window is None else DECAY_NUMBERS)
+
+    @property
+    def mappings(self) -> tuple[AbstractMapping, ...]:
+        """The coordinates themselves, in which soft jets are followed, and one for each pair of collinear jets."""
+        n = self.n_jets
+        pairs = [(i, j) for j in range(n) for i in range(j)]
+        return (
+            Identity(),
+            *(
+                CollinearMapping(
+                    max_abs_eta=self.cuts.abs_eta_j,
+                    radius=self.cuts.delta_r_jj,
+                    etas=(n + i, n + j),
+                    turn=2 * n + j,
+                    reference=None if i == 0 else 2 * n + i,
+                )
+                for i, j in pairs
+            ),
+        )
 
     def momenta(self, u: UnitPoint) -> tuple[Momenta, Scalar]:
         """Momenta inside the cuts on the jets' pT and eta and inside the mass window."""

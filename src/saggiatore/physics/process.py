@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from saggiatore.physics.colour_flow import Flow
+from saggiatore.physics.mapping import AbstractMapping, Identity
 from saggiatore.types import Array, Flag, Float, Int, Momenta, Scalar, Theta, UnitPoint
 
 Channel = Int[Array, ""]  # place in a process's `channels`
@@ -61,6 +62,11 @@ class AbstractProcess(eqx.Module):
     @abc.abstractmethod
     def legs(self) -> tuple[str, ...]:
         """Names of the legs of `momenta`, incoming first."""
+
+    @property
+    def mappings(self) -> tuple[AbstractMapping, ...]:
+        """Mappings of the unit hypercube, one for each propagator or singularity that a sampler can follow."""
+        return (Identity(),)
 
     @abc.abstractmethod
     def momenta(self, u: UnitPoint) -> tuple[Momenta, Scalar]:

@@ -15,6 +15,7 @@ from saggiatore.physics import electroweak as ew
 from saggiatore.physics.colour_flow import Flow
 from saggiatore.physics.kinematics import boost_along_z
 from saggiatore.physics.lepton_pair import leptons_accepted
+from saggiatore.physics.mapping import AbstractMapping, propagator_mappings
 from saggiatore.physics.parton_density import ScaledDensity
 from saggiatore.physics.peak_map import PeakMap
 from saggiatore.physics.process import AbstractProcess, Channel, Observable
@@ -201,6 +202,12 @@ class ZhLeptons(AbstractProcess):
     parameters: tuple[str, ...] = eqx.field(static=True)
     quadratic: tuple[str, ...] = eqx.field(static=True)
     channels: tuple[tuple[int, ...], ...] = eqx.field(static=True)
+
+    @property
+    def mappings(self) -> tuple[AbstractMapping, ...]:
+        """One for a virtual photon, one for the Z boson, in the mass of the leptons."""
+        masses = (self.decay.m_ll, self.decay.max_m_ll)
+        return propagator_mappings(self.pair_mass, masses, ((ew.M_Z, ew.WIDTH_Z),), coordinate=4)
 
     def momenta(self, u: UnitPoint) -> tuple[Momenta, Scalar]:
         """Events inside the cuts on production and on the mass of the leptons."""
