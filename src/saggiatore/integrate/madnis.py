@@ -91,7 +91,10 @@ class MadnisSpec(AbstractSamplerSpec):
         start = self.start.sampler(process, shares, edges)
         like = self.build(start, key=jax.random.key(0))
         layers = [
-            (require_shape(arrays, f"weight_{i}", layer.weight.shape), require_shape(arrays, f"bias_{i}", layer.bias.shape))
+            (
+                require_shape(arrays, f"weight_{i}", layer.weight.shape),
+                require_shape(arrays, f"bias_{i}", layer.bias.shape),
+            )
             for i, layer in enumerate(like.flows.map.layers)
         ]
         leaves = [jnp.asarray(array) for pair in layers for array in pair]

@@ -38,8 +38,8 @@ class MadnisTraining(Spec):
 class Stored(NamedTuple):
     """Points inside the cuts that training uses again, in single precision."""
 
-    v: Float[Array, "event mapping dim"]  # in the grid of each mapping
-    log_grid: Float[Array, "event mapping"]  # log|dv/du|
+    v: Float[Array, "mapping dim event"]  # in the grid of each mapping
+    log_grid: Float[Array, "mapping event"]  # log|dv/du|
     log_square: Float[Array, " event"]  # of f^2/q, with f over its integral
 
 
@@ -102,14 +102,15 @@ def _draw(
     inside = weights > 0
     mean, fraction = total / len(weights), inside.mean()
     log_square = 2 * np.log(weights[inside] / mean) + log_q[inside] + np.log(fraction)
-    return Stored(*(column.astype(np.float32) for column in (v[inside], log_grid[inside], log_square)))
+    columns = (np.moveaxis(v[inside], 0, -1), log_grid[inside].T, log_square)
+    return Stored(*(column.astype(np.float32) for column in columns))
 
 
 def _padded(kept: list[Stored], capacity: int) -> tuple[Stored, Array]:
     """All points in arrays of one size for all rounds, so that training is compiled once, and their number."""
-    whole = Stored(*(np.concatenate(column) for column in zip(*kept, strict=True)))
+    whole = Stored(*(np.concatenate(column, axis=-1) for column in zip(*kept, strict=True)))
     n_stored = len(whole.log_square)
-    empty = [((0, capacity - n_stored), *[(0, 0)] * (column.ndim - 1)) for column in whole]
+    empty = [(*[(0, 0)] * (column.ndim - 1), (0, capacity - n_stored)) for column in whole]
     return Stored(*(jnp.asarray(np.pad(c, pad)) for c, pad in zip(whole, empty, strict=True))), jnp.asarray(n_stored)
 
 
@@ -135,7 +136,7 @@ def _descend(
     def step(carry: tuple[Trainable, Any], key: PRNGKeyArray) -> tuple[tuple[Trainable, Any], Scalar]:
         trainable, state = carry
         rows = jax.random.randint(key, (settings.batch_size,), 0, n_stored)
-        loss, slope = jax.value_and_grad(_loss)(trainable, jax.tree.map(lambda column: column[rows], stored))
+        loss, slope = jax.value_and_grad(_loss)(trainable, jax.tree.map(lambda column: column[..., rows], stored))
         update, state = optimiser.update(slope, state)
         return (optax.apply_updates(trainable, update), state), loss
 
@@ -146,14 +147,10 @@ def _descend(
 
 def _loss(trainable: Trainable, batch: Stored) -> Scalar:
     """Logarithm of the mean of (f/q)(f/g): its gradient does not grow with the largest weight of a batch."""
-    log_shares = jax.nn.log_softmax(trainable.logits)
-
-    def log_density(v: Float[Array, "mapping dim"], log_grid: Float[Array, " mapping"]) -> Scalar:
-        logs = jax.vmap(lambda each, point: each.inverse(point)[1])(trainable.maps, v)
-        return jax.nn.logsumexp(log_shares + logs + log_grid)
-
-    logs = batch.log_square - jax.vmap(log_density)(batch.v, batch.log_grid)
-    return jax.nn.logsumexp(logs) - jnp.log(len(logs))
+    log_shares = jax.nn.log_softmax(trainable.logits)[:, None]
+    logs = jax.vmap(lambda each, points: each.inverse(points)[1])(trainable.maps, batch.v)
+    log_density = jax.nn.logsumexp(log_shares + logs + batch.log_grid, axis=0)
+    return jax.nn.logsumexp(batch.log_square - log_density) - jnp.log(len(batch.log_square))
 
 
 def _optimiser(settings: MadnisTraining) -> optax.GradientTransformation:

@@ -2,15 +2,21 @@ r"""A triangular map of the unit hypercube: each coordinate through a spline tha
 
 $v_k = S_k(z_k; v_1 \dots v_{k-1})$: the Knothe-Rosenblatt map, which exists for every density. A small network for each
 coordinate gives the numbers of its spline. Both directions cost the same: all networks once, side by side where v is
-known, one after the other where it is not. Before any training the map is the identity.
+known, one after the other where it is not. Before any training the map is the identity. A point may have an axis of events
+behind its coordinates, as in `spline`.
 """
+
+from itertools import pairwise
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 
 from saggiatore.integrate import spline
-from saggiatore.types import Array, Float, PRNGKeyArray, Scalar, UnitPoint
+from saggiatore.types import Array, Float, PRNGKeyArray
+
+Points = Float[Array, "dim *event"]
+Values = Float[Array, "*event"]
 
 
 class Layer(eqx.Module):
@@ -30,7 +36,7 @@ class Triangular(eqx.Module):
         """The identity, with `depth` hidden layers of `width` for each of `dim` coordinates."""
         sizes = [dim, *[width] * depth, spline.n_numbers(n_bins)]
         layers = []
-        for i, (n_in, n_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+        for i, (n_in, n_out) in enumerate(pairwise(sizes)):
             is_last = i == depth
             # the first coordinates have fewer inputs, hence their own variance
             n_used = jnp.maximum(jnp.arange(dim), 1)[:, None, None] if i == 0 else n_in
@@ -44,30 +50,31 @@ class Triangular(eqx.Module):
         """Number of coordinates."""
         return self.layers[0].bias.shape[0]
 
-    def forward(self, z: UnitPoint) -> tuple[UnitPoint, Scalar]:
+    def forward(self, z: Points) -> tuple[Points, Values]:
         """Map z to v, with log|dv/dz|."""
 
-        def step(v: UnitPoint, k: Array) -> tuple[UnitPoint, Scalar]:
+        def step(v: Points, k: Array) -> tuple[Points, Values]:
             numbers = _network(jax.tree.map(lambda a: a[k], self.layers), v, k)
             value, log_slope = spline.forward(spline.from_numbers(numbers), z[k])
-            return v.at[k].set(value), log_slope
+            return v.at[k].set(jnp.minimum(value, 1.0)), log_slope  # rounding at the end of the interval
 
         v, logs = jax.lax.scan(step, jnp.zeros_like(z), jnp.arange(self.dim))
-        return v, logs.sum()
+        return v, logs.sum(axis=0)
 
-    def inverse(self, v: UnitPoint) -> tuple[UnitPoint, Scalar]:
+    def inverse(self, v: Points) -> tuple[Points, Values]:
         """The z that is mapped to `v`, with log|dz/dv|."""
 
-        def coordinate(layers: tuple[Layer, ...], k: Array) -> tuple[Scalar, Scalar]:
-            return spline.inverse(spline.from_numbers(_network(layers, v, k)), v[k])
+        def coordinate(layers: tuple[Layer, ...], k: Array, value: Values) -> tuple[Values, Values]:
+            return spline.inverse(spline.from_numbers(_network(layers, v, k)), value)
 
-        z, logs = jax.vmap(coordinate)(self.layers, jnp.arange(self.dim))
-        return z, logs.sum()
+        z, logs = jax.vmap(coordinate)(self.layers, jnp.arange(self.dim), v)
+        return z, logs.sum(axis=0)
 
 
-def _network(layers: tuple[Layer, ...], v: UnitPoint, k: Array) -> Float[Array, " number"]:
+def _network(layers: tuple[Layer, ...], v: Points, k: Array) -> Float[Array, "number *event"]:
     """The numbers of spline `k`; the coordinates from `k` on are hidden from it."""
-    hidden = jnp.where(jnp.arange(len(v)) < k, 2 * v - 1, 0.0)
+    ones = (1,) * (v.ndim - 1)
+    hidden = jnp.where(jnp.arange(len(v)).reshape(-1, *ones) < k, 2 * v - 1, 0.0)
     for layer in layers[:-1]:
-        hidden = jax.nn.silu(layer.weight @ hidden + layer.bias)
-    return layers[-1].weight @ hidden + layers[-1].bias
+        hidden = jax.nn.silu(layer.weight @ hidden + layer.bias.reshape(-1, *ones))
+    return layers[-1].weight @ hidden + layers[-1].bias.reshape(-1, *ones)
