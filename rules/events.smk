@@ -18,6 +18,25 @@ rule sampler:
         "--grid {output.grid:q} --integral {output.integral:q} > {log:q} 2>&1"
 
 
+rule integrator_comparison:
+    input:
+        specs=lambda wc: plan.specs(wc.study, "sampler"),
+    output:
+        table="results/{study}/tables/integrator_comparison.parquet",
+        latex="results/{study}/tables/integrator_comparison.tex",
+    log:
+        "results/{study}/logs/integrator_comparison.log",
+    benchmark:
+        "results/{study}/benchmarks/integrator_comparison.tsv"
+    conda:
+        "../envs/simulate.yaml"
+    params:
+        code=lambda wc: plan.code_of_all("integrator_comparison", wc.study, "sampler"),
+    shell:
+        "python -m saggiatore integrator-comparison --study {wildcards.study} --code {params.code} "
+        "--specs {input.specs:q} --out {output.table:q} --latex {output.latex:q} > {log:q} 2>&1"
+
+
 rule events_shard:
     input:
         spec="results/{study}/spec/events.{label}.json",

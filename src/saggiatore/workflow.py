@@ -167,6 +167,12 @@ class Plan:
         """What the longest chain of stages waits for comes first: on few cores it decides when the study is done."""
         return self.study(study).n_below(stage, label)
 
+    def code_of_all(self, step: str, study: str, stage: str) -> str:
+        """Fingerprint of the step and of everything that the sections of a stage name in the registry."""
+        labels = self.study(study).content.get(stage, {})
+        named = set().union(*(self.study(study).kinds(stage, label) for label in labels))
+        return fingerprint({f"saggiatore.steps.{step}", *named})
+
     def inputs(self, study: str, stage: str, label: str, *fields: str) -> list[str]:
         """Artefacts of the upstream sections that `fields` (all, if none is given) of a section name."""
         found = self.study(study).upstream(stage, label)
@@ -186,9 +192,10 @@ class Plan:
         sections = self.study(study).content.get(stage, {}).items()
         return [artefact(study, stage, name, label) for label, each in sections if name != "sample" or "path" in each]
 
-    def specs(self, study: str) -> list[str]:
-        """The frozen spec of every section."""
-        return [f"results/{study}/spec/{stage}.{label}.json" for stage, label in self.study(study).sections]
+    def specs(self, study: str, *stages: str) -> list[str]:
+        """The frozen spec of every section, of `stages` if any are given."""
+        sections = self.study(study).sections
+        return [f"results/{study}/spec/{each}.{label}.json" for each, label in sections if not stages or each in stages]
 
     def bundled(self, study: str) -> list[str]:
         """What the archive holds besides specs, numbers and the house's own files: everything but the events."""

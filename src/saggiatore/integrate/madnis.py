@@ -1,10 +1,10 @@
 r"""Neural importance sampling: a trained map on top of the VEGAS grid of each mapping.
 
 After Heimel et al., arXiv:2212.06172 and arXiv:2311.01548 (MadNIS): one flow for each mapping, which starts from VEGAS;
-the loss is the variance of the weights; points are stored with their integrand and used again (buffered training). Here
-$u = M_i(G_i(T_i(z)))$, where G is the grid's quantile function through a smooth spline, so that no edge of a bin is left
-in the weights, and T a triangular map that starts as the identity. The grid's hypercubes, whose edges T could not remove,
-are left out: T takes their place. Channel weights need no network, see `mixture`.
+the loss is the variance of the weights; points are stored with their integrand and used again (buffered training).
+Here $u = M_i(G_i(T_i(z)))$, where G is the grid's quantile function through a smooth spline, so that no edge of a bin
+is left in the weights, and T a triangular map that starts as the identity. The grid's hypercubes, whose edges T could
+not remove, are left out: T takes their place. Channel weights need no network, see `mixture`.
 
 A training that went wrong is not used: on fresh points the trained sampler must have a smaller variance than the
 multi-channel VEGAS it started from, which is kept otherwise.
@@ -27,9 +27,10 @@ from saggiatore.integrate.multichannel import Multichannel, MultichannelSpec
 from saggiatore.integrate.spline_mixture import Flow, SplineMixture
 from saggiatore.integrate.triangular import Triangular
 from saggiatore.integrate.vegas import VegasSpec
+from saggiatore.physics.mapping import AbstractMapping
 from saggiatore.physics.process import AbstractProcess
 from saggiatore.tables import Table
-from saggiatore.types import PRNGKeyArray, Theta
+from saggiatore.types import Array, PRNGKeyArray, Theta
 
 _log = logging.getLogger(__name__)
 
@@ -61,8 +62,8 @@ class MadnisSpec(AbstractSamplerSpec):
             _log.info("madnis: relative standard deviation %.4g after training, %.4g before.", found, before)
             return trained
         _log.warning(
-            "madnis: the relative standard deviation is %.4g after training and was %.4g before; the multi-channel VEGAS "
-            "that it started from is used instead.",
+            "madnis: the relative standard deviation is %.4g after training and was %.4g before; the multi-channel "
+            "VEGAS that it started from is used instead.",
             found,
             before,
         )
@@ -70,10 +71,14 @@ class MadnisSpec(AbstractSamplerSpec):
 
     def build(self, start: Multichannel, *, key: PRNGKeyArray) -> SplineMixture:
         """The sampler before training: the grids of `start`, smooth and without their hypercubes."""
-        keys = jax.random.split(key, len(start.mappings))
-        maps = [Triangular.build(start.dim, self.width, self.depth, self.n_bins, key=each) for each in keys]
-        flows = Flow(start.grids.edges, jax.tree.map(lambda *parts: jnp.stack(parts), *maps))
-        return SplineMixture(start.mappings, start.shares, flows)
+        return self._untrained(start.mappings, start.shares, start.grids.edges, key=key)
+
+    def _untrained(
+        self, mappings: tuple[AbstractMapping, ...], shares: Array, edges: Array, *, key: PRNGKeyArray
+    ) -> SplineMixture:
+        keys = jax.random.split(key, len(mappings))
+        maps = [Triangular.build(edges.shape[1], self.width, self.depth, self.n_bins, key=each) for each in keys]
+        return SplineMixture(mappings, shares, Flow(edges, jax.tree.map(lambda *parts: jnp.stack(parts), *maps)))
 
     def restore(self, table: Table, process: AbstractProcess) -> AbstractSampler:
         """The sampler that `SplineMixture.table` wrote, or `Multichannel.table` where training did not help.
@@ -86,10 +91,8 @@ class MadnisSpec(AbstractSamplerSpec):
             return self.start.restore_arrays(arrays, process)
         n_mappings = len(process.mappings)
         shares = require_shape(arrays, "shares", (n_mappings,))
-        n_edges = (self.start.grid or VegasSpec(n_bins=2)).n_bins + 1
-        edges = require_shape(arrays, "edges", (n_mappings, process.dim, n_edges))
-        start = self.start.sampler(process, shares, edges)
-        like = self.build(start, key=jax.random.key(0))
+        edges = require_shape(arrays, "edges", (n_mappings, process.dim, self.start.grid_or_none.n_bins + 1))
+        like = self._untrained(process.mappings, jnp.asarray(shares), jnp.asarray(edges), key=jax.random.key(0))
         layers = [
             (
                 require_shape(arrays, f"weight_{i}", layer.weight.shape),

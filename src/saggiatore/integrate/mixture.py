@@ -2,9 +2,10 @@ r"""Mixtures of densities, one for each mapping of a process: $g(u) = \sum_i a_i
 
 The first number of a point chooses the mapping and its remainder is used again, so that a mixture is a function of as
 many uniform numbers as the process has. Each point weighs $f/g$ with the whole mixture, whichever mapping it came
-from: the channel weights are $\alpha_i = a_i g_i / g$. For points that are drawn independently no other weights give a
-smaller variance (Veach and Guibas, SIGGRAPH 1995, "balance heuristic": minimise $\sum_i \int f^2 \alpha_i^2 / (a_i g_i)$
-at fixed $\sum_i \alpha_i = 1$), so that there is nothing for a network to learn in them.
+from: the channel weights are $\alpha_i = a_i g_i / g$. For points that are drawn independently no other weights have a
+smaller variance (Veach and Guibas, SIGGRAPH 1995, the balance heuristic: the minimum of
+$\sum_i \int f^2 \alpha_i^2 / (a_i g_i)\, du$ at $\sum_i \alpha_i = 1$), so that there is nothing for a network to learn in
+them.
 """
 
 import abc

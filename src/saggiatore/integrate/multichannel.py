@@ -59,12 +59,20 @@ class Multichannel(AbstractMixture):
 
 
 class MultichannelSpec(AbstractSamplerSpec):
-    """A mixture of the process's mappings, each with a VEGAS grid of its own. Numbers of points are for each mapping."""
+    """A mixture of the process's mappings, each with a VEGAS grid of its own.
+
+    The grid's numbers of points are for each mapping.
+    """
 
     kind: Literal["multichannel"] = "multichannel"
     grid: VegasSpec | None = Field(VegasSpec(), description="of each mapping; without it the bare mappings are mixed")
     n_iterations: int = Field(5, ge=0, description="refinements of the shares; none: equal shares")
     n_points: int = Field(65_536, ge=1000, description="points of each refinement of the shares")
+
+    @property
+    def grid_or_none(self) -> VegasSpec:
+        """The grid, or one that changes nothing."""
+        return self.grid or _NO_GRID
 
     def adapt(self, process: AbstractProcess, theta: Theta, *, key: PRNGKeyArray) -> Multichannel:
         """Adapt the grids, then the shares, to the fiducial rate of `process` at `theta`.
@@ -95,7 +103,7 @@ class MultichannelSpec(AbstractSamplerSpec):
             return v, weigh_batch(process, theta, u) * jnp.exp(log_ratio)
 
         if self.grid is None:
-            return _NO_GRID.build(process.dim)
+            return self.grid_or_none.build(process.dim)
         what = f"mapping {mapping + 1}/{len(mappings)}, vegas"
         return self.grid.adapt_to(weigh, process.dim, what, key=jax.random.fold_in(key, mapping))
 
@@ -109,7 +117,7 @@ class MultichannelSpec(AbstractSamplerSpec):
 
     def restore_arrays(self, arrays: Mapping[str, np.ndarray], process: AbstractProcess) -> Multichannel:
         """The sampler of `Multichannel.arrays`; see `restore`."""
-        grid = self.grid or _NO_GRID
+        grid = self.grid_or_none
         n_mappings, n_strata = len(process.mappings), grid.n_strata(process.dim)
         shares = require_shape(arrays, "shares", (n_mappings,))
         edges = require_shape(arrays, "edges", (n_mappings, process.dim, grid.n_bins + 1))
@@ -129,7 +137,7 @@ _NO_GRID = VegasSpec(n_bins=2, n_iterations=0, max_cubes=1)
 
 
 def improve(shares: Float[Array, " mapping"], moments: np.ndarray) -> Float[Array, " mapping"]:
-    r"""The next shares, $\propto a_i \sqrt{W_i}$ (Kleiss and Pittau, after eq. 12), none below a hundredth of equal ones.
+    r"""The next shares, $\propto a_i \sqrt{W_i}$ (Kleiss and Pittau), none below a hundredth of equal ones.
 
     Raises:
         EventError: if a moment is not finite.
