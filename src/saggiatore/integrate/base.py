@@ -36,6 +36,10 @@ class AbstractSampler(eqx.Module):
         """
 
     @abc.abstractmethod
+    def log_density(self, u: UnitPoint) -> Scalar:
+        """Logarithm of the sampler's density at any point `u`."""
+
+    @abc.abstractmethod
     def table(self) -> tuple[TableSchema, Mapping[str, np.ndarray]]:
         """The adapted sampler as a table, from which the `restore` of its Spec builds it again."""
 

@@ -16,7 +16,7 @@ import optax
 from pydantic import Field
 from tqdm import tqdm
 
-from saggiatore.errors import EventError
+from saggiatore.errors import EmptyRegionError, EventError
 from saggiatore.integrate.base import BATCH, AbstractSampler, n_batches, over_events
 from saggiatore.integrate.mixture import inverses, weighted_batch
 from saggiatore.integrate.spline_mixture import SplineMixture
@@ -93,25 +93,26 @@ def _draw(
     parts, total = [], 0.0
     for number in range(n_batches(n_points)):
         u, weights, log_q = weighted_batch(process, theta, source, key, number)
-        v, log_grid = _to_grids(sampler, u)
         total += float(weights.sum())
-        parts.append([np.asarray(column) for column in (v, log_grid, weights, log_q)])
-    v, log_grid, weights, log_q = (np.concatenate(column) for column in zip(*parts, strict=True))
+        parts.append([np.asarray(column) for column in (*_to_grids(sampler, u), weights, log_q)])
     if not np.isfinite(total):
         raise EventError("the rate is not finite at some point of phase space; the process must return numbers.")
-    inside = weights > 0
-    mean, fraction = total / len(weights), inside.mean()
-    log_square = 2 * np.log(weights[inside] / mean) + log_q[inside] + np.log(fraction)
+    v, log_grid, weight, log_density = (np.concatenate(column) for column in zip(*parts, strict=True))
+    inside = weight > 0
+    if not inside.any():
+        raise EmptyRegionError(f"none of {len(weight)} points passes the cuts. Widen the cuts of the process.")
+    log_square = 2 * np.log(weight[inside] * len(weight) / total) + log_density[inside] + np.log(inside.mean())
     columns = (np.moveaxis(v[inside], 0, -1), log_grid[inside].T, log_square)
-    return Stored(*(column.astype(np.float32) for column in columns))
+    return Stored(*(jnp.asarray(column, jnp.float32) for column in columns))
 
 
 def _padded(kept: list[Stored], capacity: int) -> tuple[Stored, Array]:
     """All points in arrays of one size for all rounds, so that training is compiled once, and their number."""
-    whole = Stored(*(np.concatenate(column, axis=-1) for column in zip(*kept, strict=True)))
-    n_stored = len(whole.log_square)
-    empty = [(*[(0, 0)] * (column.ndim - 1), (0, capacity - n_stored)) for column in whole]
-    return Stored(*(jnp.asarray(np.pad(c, pad)) for c, pad in zip(whole, empty, strict=True))), jnp.asarray(n_stored)
+    whole = [np.concatenate(column, axis=-1) for column in zip(*kept, strict=True)]
+    n_stored = whole[-1].shape[-1]
+    empty = [[(0, 0)] * (column.ndim - 1) + [(0, capacity - n_stored)] for column in whole]
+    padded = Stored(*(jnp.asarray(np.pad(column, rows)) for column, rows in zip(whole, empty, strict=True)))
+    return padded, jnp.asarray(n_stored)
 
 
 @eqx.filter_jit

@@ -4,8 +4,8 @@ The first number of a point chooses the mapping and its remainder is used again,
 many uniform numbers as the process has. Each point weighs $f/g$ with the whole mixture, whichever mapping it came
 from: the channel weights are $\alpha_i = a_i g_i / g$. For points that are drawn independently no other weights have a
 smaller variance (Veach and Guibas, SIGGRAPH 1995, the balance heuristic: the minimum of
-$\sum_i \int f^2 \alpha_i^2 / (a_i g_i)\, du$ at $\sum_i \alpha_i = 1$), so that there is nothing for a network to learn in
-them.
+$\sum_i \int f^2 \alpha_i^2 / (a_i g_i)\, du$ at $\sum_i \alpha_i = 1$), so that there is nothing for a network to learn
+in them.
 """
 
 import abc

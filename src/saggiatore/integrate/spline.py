@@ -128,11 +128,14 @@ def _find(spline: Spline, sizes: Float[Array, "bin *event"], value: Values) -> B
 def _smooth_bin(edges: Float[Array, " knot"], number: Int[Array, "*event"]) -> Bin:
     """A bin of the smooth quantile function; its slope at a knot is the harmonic mean of the slopes on both sides.
 
-    That is the choice of Fritsch and Butland, SIAM J. Sci. Stat. Comput. 5 (1984) 300, for bins of equal width.
+    That is the choice of Fritsch and Butland, SIAM J. Sci. Stat. Comput. 5 (1984) 300, for bins of equal width. At both
+    ends the density goes on as it falls or rises in the outermost bin: where the integrand vanishes there, as parton
+    densities do at large x, that bin is wide and its density far from constant.
     """
     n_bins = len(edges) - 1
     steps = jnp.diff(edges) * n_bins
-    slopes = jnp.concatenate([steps[:1], 2 / (1 / steps[:-1] + 1 / steps[1:]), steps[-1:]])
+    inner = 2 / (1 / steps[:-1] + 1 / steps[1:])
+    slopes = jnp.concatenate([steps[:1] ** 2 / inner[:1], inner, steps[-1:] ** 2 / inner[-1:]])
     height = edges[number + 1] - edges[number]
     width = jnp.full_like(height, 1 / n_bins)
     return Bin(number / n_bins, width, edges[number], height, slopes[number], slopes[number + 1])

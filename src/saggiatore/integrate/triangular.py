@@ -2,8 +2,8 @@ r"""A triangular map of the unit hypercube: each coordinate through a spline tha
 
 $v_k = S_k(z_k; v_1 \dots v_{k-1})$: the Knothe-Rosenblatt map, which exists for every density. A small network for each
 coordinate gives the numbers of its spline. Both directions cost the same: all networks once, side by side where v is
-known, one after the other where it is not. Before any training the map is the identity. A point may have an axis of events
-behind its coordinates, as in `spline`.
+known, one after the other where it is not. Before any training the map is the identity. A point may have an axis of
+events behind its coordinates, as in `spline`.
 """
 
 from itertools import pairwise
