@@ -24,7 +24,7 @@ CHEAP = {
         "n_bins": 6,
         "width": 8,
         "depth": 1,
-        "training": {"n_rounds": 2, "n_points": 16_384, "n_steps": 200},
+        "training": {"n_rounds": 2, "n_points": 16_384, "n_steps": 200, "batch_size": 512},
         "n_test": 16_384,
     },
 }

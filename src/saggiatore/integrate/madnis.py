@@ -40,7 +40,9 @@ class MadnisSpec(AbstractSamplerSpec):
 
     kind: Literal["madnis"] = "madnis"
     start: MultichannelSpec = Field(
-        MultichannelSpec(grid=VegasSpec(n_iterations=7)), description="what training starts from, and falls back to"
+        # few bins: the noise of narrow ones would stay in the trained map as wiggles
+        MultichannelSpec(grid=VegasSpec(n_bins=32, alpha=0.5, n_iterations=8, n_cube_points=131_072)),
+        description="what training starts from, and falls back to",
     )
     n_bins: int = Field(10, ge=2, le=100, description="bins of each spline")
     width: int = Field(24, ge=1, description="hidden units per layer, for each coordinate")

@@ -28,11 +28,11 @@ from saggiatore.types import Array, Float, PRNGKeyArray, Scalar, Theta, UnitPoin
 class MadnisTraining(Spec):
     """How the flows are trained."""
 
-    n_rounds: int = Field(6, ge=1, description="times that points are drawn with the current sampler")
+    n_rounds: int = Field(2, ge=1, description="times that points are drawn with the current sampler")
     n_points: int = Field(131_072, ge=1000, description="points of each round; those of earlier rounds are kept")
-    n_steps: int = Field(150, ge=1, description="steps of each round")
-    batch_size: int = Field(2048, ge=1)
-    learning_rate: float = Field(0.005, gt=0, description="at the start; it falls to zero as a cosine")
+    n_steps: int = Field(2000, ge=1, description="steps of each round")
+    batch_size: int = Field(256, ge=1, description="stored points of each step")
+    learning_rate: float = Field(0.02, gt=0, description="at the start; it falls to zero as a cosine")
 
 
 class Stored(NamedTuple):
