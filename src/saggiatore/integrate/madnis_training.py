@@ -1,8 +1,8 @@
 r"""The training of `madnis`: draw, store, and descend the variance of the weights on what was stored.
 
 With stored points u of density q and integrand f the variance of the weights under the mixture g is, up to constants,
-$\langle (f/q)(f/g) \rangle_q$ (arXiv:2212.06172, eq. 12, with points of an older sampler as in section 4.4), whose
-gradient needs neither f's derivatives nor new values of it. A stored point keeps where each mapping's grid has it,
+$\langle (f/q)(f/g) \rangle_q$ (buffered training of arXiv:2212.06172: q may be an older sampler), whose gradient
+needs neither f's derivatives nor new values of it. A stored point keeps where each mapping's grid has it,
 so that a step of training evaluates splines and networks alone. Shares are trained together with the flows.
 """
 
