@@ -16,13 +16,13 @@ N_POINTS = 256
 def mappings():
     """The distinct mappings of all registered processes, as the first study that uses a process configures it.
 
-    Jets come in the largest number: that has all that fewer of them have.
+    Jets come in the largest number, which has all that fewer of them have, with the same cuts for every boson.
     """
     seen = []
     for name in sorted(REGISTRY["process"]):
         content = section(name)
         if "n_jets" in content:
-            content = content | {"n_jets": MAX_JETS, "cuts": content["cuts"] | {"delta_r_jj": 0.4}}
+            content = content | {"n_jets": MAX_JETS, "cuts": content["cuts"] | {"delta_r_jj": 0.4, "abs_eta_j": 5}}
         process = load("process", name).model_validate(content).build()
         for number, mapping in enumerate(process.mappings):
             if not any(eqx.tree_equal(mapping, other) for other in seen):
