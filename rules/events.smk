@@ -31,7 +31,7 @@ rule integrator_comparison:
     conda:
         "../envs/simulate.yaml"
     params:
-        code=lambda wc: plan.code_of_all("integrator_comparison", wc.study, "sampler"),
+        code=lambda wc: plan.code_of("integrator_comparison", wc.study, "sampler"),
     shell:
         "python -m saggiatore integrator-comparison --study {wildcards.study} --code {params.code} "
         "--specs {input.specs:q} --out {output.table:q} --latex {output.latex:q} > {log:q} 2>&1"

@@ -159,19 +159,14 @@ class Plan:
         return json.dumps(job, sort_keys=True)
 
     def code_of(self, step: str, study: str, stage: str = "", label: str = "") -> str:
-        """Fingerprint of the step and of everything that the section names in the registry."""
-        named = self.study(study).kinds(stage, label) if stage else set()
-        return fingerprint({f"saggiatore.steps.{step}", *named})
+        """Fingerprint of the step and of all that the section (without a label: the stage) names in the registry."""
+        found = self.study(study)
+        kinds = [found.kinds(stage, each) for each in found.content.get(stage, {}) if label in ("", each)]
+        return fingerprint({f"saggiatore.steps.{step}"}.union(*kinds))
 
     def priority(self, study: str, stage: str, label: str) -> int:
         """What the longest chain of stages waits for comes first: on few cores it decides when the study is done."""
         return self.study(study).n_below(stage, label)
-
-    def code_of_all(self, step: str, study: str, stage: str) -> str:
-        """Fingerprint of the step and of everything that the sections of a stage name in the registry."""
-        labels = self.study(study).content.get(stage, {})
-        named = set().union(*(self.study(study).kinds(stage, label) for label in labels))
-        return fingerprint({f"saggiatore.steps.{step}", *named})
 
     def inputs(self, study: str, stage: str, label: str, *fields: str) -> list[str]:
         """Artefacts of the upstream sections that `fields` (all, if none is given) of a section name."""
@@ -247,11 +242,8 @@ def artefact(study: str, stage: str, name: str, label: str) -> str:
 
 def _registered_modules(value: object) -> Iterator[str]:
     """Modules of the registered entries in a section: `kind` under a key that is a slot of the registry."""
-    if isinstance(value, dict):
-        for key, item in value.items():
-            if key in REGISTRY and isinstance(item, dict) and item.get("kind") in REGISTRY[key]:
-                yield REGISTRY[key][item["kind"]].split(":")[0]
-            yield from _registered_modules(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _registered_modules(item)
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        if key in REGISTRY and isinstance(item, dict) and item.get("kind") in REGISTRY[key]:
+            yield REGISTRY[key][item["kind"]].split(":")[0]
+        yield from _registered_modules(item)
