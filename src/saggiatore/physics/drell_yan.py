@@ -199,6 +199,10 @@ class DrellYan(AbstractProcess):
             total += flux[1, number] * (equal * t**2 + opposite * u**2)
         return total
 
+    def scales(self, momenta: Momenta) -> tuple[Scalar, Scalar]:
+        """The fixed scale; no strong coupling."""
+        return self.density.scale, jnp.array(jnp.nan)
+
     def channel_rate(self, momenta: Momenta, channel: Channel, theta: Theta) -> Scalar:
         """The rate of one channel."""
         is_reversed, quark_type = annihilation.place(channel)

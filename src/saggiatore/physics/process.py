@@ -9,7 +9,7 @@ arXiv:1805.00013 (eqs. 8-10).
 
 import abc
 from collections.abc import Callable, Mapping
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -46,7 +46,11 @@ class AbstractProcess(eqx.Module):
     parameters: eqx.AbstractVar[tuple[str, ...]]
     quadratic: eqx.AbstractVar[tuple[str, ...]]  # of `parameters`
     channels: eqx.AbstractVar[tuple[tuple[int, ...], ...]]  # flavour channels: PDG numbers of the legs
-    colour_flows: ClassVar[tuple[Flow, ...]] = ()  # how colour may flow; none: the process does not say
+
+    @property
+    def colour_flows(self) -> tuple[Flow, ...]:
+        """How colour may flow; none: the process does not say."""
+        return ()
 
     @property
     @abc.abstractmethod
@@ -86,6 +90,10 @@ class AbstractProcess(eqx.Module):
     @abc.abstractmethod
     def channel_rate(self, momenta: Momenta, channel: Channel, theta: Theta) -> Scalar:
         """The rate of one flavour channel; `rate` is the sum over all, in fewer steps."""
+
+    def scales(self, momenta: Momenta) -> tuple[Scalar, Scalar]:
+        """Factorisation scale of an event (GeV), and alpha_s at its renormalisation scale; NaN where there is none."""
+        return jnp.array(jnp.nan), jnp.array(jnp.nan)
 
     def colour_rates(self, momenta: Momenta, channel: Channel, theta: Theta) -> Float[Array, " flow"]:
         """How likely each of `colour_flows` is, up to a factor: leading colour, without interference of flows."""

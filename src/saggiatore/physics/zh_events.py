@@ -173,6 +173,10 @@ class ZhOnShell(AbstractProcess):
         """See `ZhSettings`."""
         return self.settings.rate(momenta, theta)
 
+    def scales(self, momenta: Momenta) -> tuple[Scalar, Scalar]:
+        """The fixed scale; no strong coupling."""
+        return self.settings.density.scale, jnp.array(jnp.nan)
+
     def channel_rate(self, momenta: Momenta, channel: Channel, theta: Theta) -> Scalar:
         """See `ZhSettings`."""
         return self.settings.channel_rate(momenta, channel, theta)
@@ -226,6 +230,10 @@ class ZhLeptons(AbstractProcess):
     def rate(self, momenta: Momenta, theta: Theta) -> Scalar:
         """See `ZhSettings`."""
         return self.settings.rate(momenta, theta)
+
+    def scales(self, momenta: Momenta) -> tuple[Scalar, Scalar]:
+        """The fixed scale; no strong coupling."""
+        return self.settings.density.scale, jnp.array(jnp.nan)
 
     def channel_rate(self, momenta: Momenta, channel: Channel, theta: Theta) -> Scalar:
         """See `ZhSettings`."""
