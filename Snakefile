@@ -26,6 +26,7 @@ wildcard_constraints:
 
 
 include: "rules/spec.smk"
+include: "rules/sampler.smk"
 include: "rules/events.smk"
 include: "rules/models.smk"
 include: "rules/draws.smk"

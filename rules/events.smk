@@ -1,28 +1,3 @@
-rule sampler:
-    input:
-        spec="results/{study}/spec/sampler.{label}.json",
-    output:
-        grid="results/{study}/sampler/{label}.grid.parquet",
-        integral="results/{study}/tables/{label}.integral.parquet",
-    log:
-        "results/{study}/logs/sampler.{label}.log",
-    benchmark:
-        "results/{study}/benchmarks/sampler.{label}.tsv"
-    priority: lambda wc: plan.priority(wc.study, "sampler", wc.label)
-    conda:
-        "../envs/simulate.yaml"
-    resources:
-        mem_mb=plan.request("sampler").mem_mb,
-        runtime=plan.request("sampler").runtime,
-        cpus_per_task=plan.request("sampler").cpus_per_task,
-        gpu=plan.request("sampler").gpu,
-    params:
-        code=lambda wc: plan.code_of("sampler", wc.study, "sampler", wc.label),
-    shell:
-        "python -m saggiatore sampler --spec {input.spec:q} --code {params.code} "
-        "--grid {output.grid:q} --integral {output.integral:q} > {log:q} 2>&1"
-
-
 rule events_shard:
     input:
         spec="results/{study}/spec/events.{label}.json",

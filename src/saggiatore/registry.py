@@ -22,6 +22,8 @@ REGISTRY: dict[str, dict[str, str]] = {
         "zjets": "saggiatore.physics.zjets:ZJetsSpec",
     },
     "sampler": {
+        "madnis": "saggiatore.integrate.madnis:MadnisSpec",
+        "multichannel": "saggiatore.integrate.multichannel:MultichannelSpec",
         "vegas": "saggiatore.integrate.vegas:VegasSpec",
     },
     "model": {
@@ -115,11 +117,8 @@ FigureSpec = Annotated[Any, _Registered("figure")]
 
 def registered_modules(value: object) -> Iterator[str]:
     """Modules of the registered entries in a section: `kind` under a key that is a slot of the registry."""
-    if isinstance(value, dict):
-        for key, item in value.items():
-            if key in REGISTRY and isinstance(item, dict) and item.get("kind") in REGISTRY[key]:
-                yield REGISTRY[key][item["kind"]].split(":")[0]
-            yield from registered_modules(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from registered_modules(item)
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        if key in REGISTRY and isinstance(item, dict) and item.get("kind") in REGISTRY[key]:
+            yield REGISTRY[key][item["kind"]].split(":")[0]
+        yield from registered_modules(item)

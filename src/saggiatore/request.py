@@ -21,6 +21,7 @@ class Default(NamedTuple):
 
 DEFAULTS = {
     "sampler": Default("sampler", "4 GB", "1 h", cores=2),
+    "integrator_comparison": Default("sampler", "1 GB", "10 min"),
     "events_shard": Default("events", "4 GB", "2 h", cores=2),
     "events_file": Default("events", "4 GB", "2 h"),
     "events": Default("events", "4 GB", "30 min"),
@@ -75,6 +76,10 @@ class Request:
 
     def _value(self, wildcards: Job, name: str) -> Any:
         stage = self._default.stage
-        section = self._study(wildcards.study).section(stage, wildcards.label) if stage else {}
+        section = (
+            self._study(wildcards.study).section(stage, wildcards.label)
+            if stage and hasattr(wildcards, "label")
+            else {}
+        )
         said = section.get("resources") or {}
         return getattr(self._default, name) if said.get(name) is None else said[name]

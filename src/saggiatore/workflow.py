@@ -160,12 +160,14 @@ class Plan:
         return json.dumps(job, sort_keys=True)
 
     def code_of(self, step: str, study: str, stage: str = "", label: str = "") -> str:
-        """Fingerprint of the step and of everything that the section names in the registry."""
+        """Fingerprint of the step and of all that the section (without a label: the stage) names in the registry."""
         return fingerprint(self.modules(step, study, stage, label))
 
     def modules(self, step: str, study: str, stage: str = "", label: str = "") -> set[str]:
-        """The step, and what the section and everything upstream of it name in the registry."""
-        return {f"saggiatore.steps.{step}", *(self.study(study).kinds(stage, label) if stage else ())}
+        """Modules of the step, and of what the section (without a label: the stage) and all above it name."""
+        found = self.study(study)
+        kinds = [found.kinds(stage, each) for each in found.content.get(stage, {}) if label in ("", each)]
+        return {f"saggiatore.steps.{step}"}.union(*kinds)
 
     def priority(self, study: str, stage: str, label: str) -> int:
         """What the longest chain of stages waits for comes first: on few cores it decides when the study is done."""
@@ -194,9 +196,10 @@ class Plan:
         sections = self.study(study).content.get(stage, {}).items()
         return [artefact(study, stage, name, label) for label, each in sections if name != "sample" or "path" in each]
 
-    def specs(self, study: str) -> list[str]:
-        """The frozen spec of every section."""
-        return [f"results/{study}/spec/{stage}.{label}.json" for stage, label in self.study(study).sections]
+    def specs(self, study: str, *stages: str) -> list[str]:
+        """The frozen spec of every section, of `stages` if any are given."""
+        sections = self.study(study).sections
+        return [f"results/{study}/spec/{each}.{label}.json" for each, label in sections if not stages or each in stages]
 
     def bundled(self, study: str) -> list[str]:
         """What the archive holds besides specs, numbers and the house's own files: everything but the events."""

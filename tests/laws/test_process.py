@@ -204,10 +204,11 @@ def test_channels_are_drawn_by_their_rates(compiled, theta):
 
 
 def test_colour_is_conserved(compiled, theta):
-    """In each flow that is possible each quark has one line, which another quark or antiquark of the event ends."""
+    """In each flow that is possible a quark has one line and a gluon two, and each ends at another leg of the event."""
     process = compiled.process
     if not process.colour_flows:
         return  # the process does not state them; `export` says so
+    assert len(set(process.colour_flows)) == len(process.colour_flows)
     momenta = compiled.momenta[compiled.inside][0]
     found = jax.jit(jax.vmap(lambda k: process.colour_rates(momenta, k, theta)))(jnp.arange(len(process.channels)))
     assert (np.asarray(found).max(axis=1) > 0).all()
@@ -216,7 +217,8 @@ def test_colour_is_conserved(compiled, theta):
             if rate == 0:
                 continue
             numbers = line_numbers(flow, legs)
-            assert ((numbers > 0).sum(axis=1) == (np.abs(legs) < 7)).all()
+            assert ((numbers > 0).sum(axis=1) == (np.abs(legs) < 7) + 2 * (legs == 21)).all()
+            assert (numbers[numbers[:, 0] > 0, 0] != numbers[numbers[:, 0] > 0, 1]).all()
             flowing = np.where(np.arange(len(legs)) < 2, -1, 1)  # incoming colour ends in the event
             for number in np.unique(numbers[numbers > 0]):
                 colour, anticolour = flowing @ (numbers == number)

@@ -6,6 +6,7 @@ points are `<rwgt>` entries. All numbers have the digits of a double, so that no
 
 import gzip
 import io
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,7 +38,6 @@ class Run(NamedTuple):
     beam_energy: float  # GeV, of each
     cross_section: float  # pb
     cross_section_error: float
-    scale: float  # GeV, of factorisation
     alpha_em: float
     points: Mapping[str, str]  # weights at further parameter points: names and what they are
     variations: Mapping[str, str]  # weights at theory variations, behind those
@@ -48,6 +48,8 @@ class Event(NamedTuple):
     """One event; momenta are (E, px, py, pz) in GeV, incoming legs first."""
 
     weight: float  # pb; the mean over events is the cross section
+    scale: float  # GeV, of factorisation; NaN where there is none, and a shower starts at the energy of a beam
+    alpha_s: float  # NaN where there is none
     pdg: Int[np.ndarray, " leg"]
     momenta: Float[np.ndarray, "leg 4"]
     colour: Int[np.ndarray, "leg 2"]
@@ -77,7 +79,9 @@ def write_lhe(path: Path, run: Run, events: Iterable[Event]) -> None:
 
 
 def _record(run: Run, event: Event) -> pylhe.LHEEvent:
-    info = pylhe.LHEEventInfo(len(event.pdg), _PROCESS, event.weight, run.scale, run.alpha_em, aqcd=-1.0)
+    scale = run.beam_energy if math.isnan(event.scale) else event.scale
+    alpha_s = -1.0 if math.isnan(event.alpha_s) else event.alpha_s
+    info = pylhe.LHEEventInfo(len(event.pdg), _PROCESS, event.weight, scale, run.alpha_em, alpha_s)
     names = [*run.points, *run.variations]
     # pylhe writes these weights with five digits
     entries = [f" <wgt id='{name}'>{value:.16e}</wgt>" for name, value in zip(names, event.weights, strict=True)]

@@ -1,4 +1,4 @@
-"""What a sampler is: an invertible map of the unit hypercube that follows the integrand, adapted once and kept."""
+"""What a sampler is: a density on the unit hypercube that follows the integrand, adapted once and kept."""
 
 import abc
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -12,7 +12,7 @@ from tqdm import tqdm
 from saggiatore.physics.process import AbstractProcess, weight
 from saggiatore.spec import Spec
 from saggiatore.tables import Table, TableSchema
-from saggiatore.types import Array, PRNGKeyArray, Scalar, Theta, UnitPoint
+from saggiatore.types import Array, Float, PRNGKeyArray, Scalar, Theta, UnitPoint
 
 BATCH = 16384  # points that one compiled call handles; memory grows with it, not with the number of points
 CHUNK = 1024  # points that are in flight at once inside a call: intermediate results stay in the cache
@@ -30,7 +30,14 @@ class AbstractSampler(eqx.Module):
 
     @abc.abstractmethod
     def propose(self, v: UnitPoint) -> tuple[UnitPoint, Scalar]:
-        """Map a uniform point `v` to a point `u` of the sampler's density, with log|du/dv|."""
+        """Map a uniform point `v` to a point `u` of the sampler's density g, with -log g(u).
+
+        Where the map can be inverted that is log|du/dv|; a mixture of densities has no such inverse.
+        """
+
+    @abc.abstractmethod
+    def log_density(self, u: UnitPoint) -> Scalar:
+        """Logarithm of the sampler's density at any point `u`."""
 
     @abc.abstractmethod
     def table(self) -> tuple[TableSchema, Mapping[str, np.ndarray]]:
@@ -45,11 +52,11 @@ class AbstractSamplerSpec(Spec):
         """A sampler that follows the fiducial rate of `process` at `theta`."""
 
     @abc.abstractmethod
-    def restore(self, table: Table) -> AbstractSampler:
-        """The sampler that was written as `table`.
+    def restore(self, table: Table, process: AbstractProcess) -> AbstractSampler:
+        """The sampler that was adapted to `process` and written as `table`.
 
         Raises:
-            SchemaError: if the table holds something else.
+            SchemaError: if the table holds something else, or is of another process.
         """
 
 
@@ -59,6 +66,12 @@ def proposed_weight(
     """The point that `v` maps to and its Monte Carlo weight under the sampler's density, in pb."""
     u, log_det = sampler.propose(v)
     return u, weight(process, u, theta) * jax.numpy.exp(log_det)
+
+
+@eqx.filter_jit
+def weigh_batch(process: AbstractProcess, theta: Theta, u: Float[Array, "event dim"]) -> Float[Array, " event"]:
+    """Monte Carlo weights under the uniform density, pb; compiled apart from any sampler, hence once a process."""
+    return over_events(lambda point: weight(process, point, theta), u)
 
 
 def uniform_batch(key: PRNGKeyArray, number: Array, dim: int) -> Array:

@@ -1,4 +1,6 @@
-"""Existing events at other parameter points, and the colour flows behind them."""
+"""Existing events at other parameter points, and what a parton shower asks about them."""
+
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -8,6 +10,15 @@ from saggiatore.physics.process import AbstractProcess, Channel
 from saggiatore.types import Array, Float, Int, Momenta, Theta
 
 
+class Reweighted(NamedTuple):
+    """One row an event."""
+
+    ratios: Float[Array, "event point"]
+    colour_rates: Float[Array, "event flow"]
+    scale: Float[Array, " event"]  # of factorisation, GeV; NaN where there is none
+    alpha_s: Float[Array, " event"]
+
+
 @eqx.filter_jit
 def reweight(
     process: AbstractProcess,
@@ -15,13 +26,13 @@ def reweight(
     channels: Int[Array, " event"],
     theta: Float[Array, "event theta"],
     points: Float[Array, "point theta"],
-) -> tuple[Float[Array, "event point"], Float[Array, "event flow"]]:
-    """Rates of the events' channels at `points` over those at the events' own `theta`; rates of the colour flows."""
+) -> Reweighted:
+    """Rates of the events' channels at `points` over those at the events' own `theta`, colour flows and scales."""
 
-    def one(momenta: Momenta, channel: Channel, theta: Theta) -> tuple[Array, Array]:
+    def one(momenta: Momenta, channel: Channel, theta: Theta) -> Reweighted:
         rates = jax.vmap(lambda point: process.channel_rate(momenta, channel, point))(
             jnp.concatenate([theta[None], points])
         )
-        return rates[1:] / rates[0], process.colour_rates(momenta, channel, theta)
+        return Reweighted(rates[1:] / rates[0], process.colour_rates(momenta, channel, theta), *process.scales(momenta))
 
     return jax.vmap(one)(momenta, channels, theta)

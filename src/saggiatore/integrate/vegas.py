@@ -28,23 +28,17 @@ from saggiatore.integrate.base import (
     proposed_weight,
     uniform_batch,
 )
+from saggiatore.integrate.grid import GRID, grid_arrays, grid_columns, require_shape
 from saggiatore.physics.process import AbstractProcess
-from saggiatore.tables import Column, Table, TableSchema
+from saggiatore.tables import Table, TableSchema
 from saggiatore.types import Array, Float, Int, PRNGKeyArray, Scalar, Theta, UnitPoint
 
-GRID = TableSchema(
-    "grid",
-    1,
-    (
-        Column("array", "1", "edges of the bins, or cumulative probability of the hypercubes", kind="str"),
-        Column("row", "1", "dimension of the edges, 0 for the hypercubes", kind="int"),
-        Column("column", "1", "place along the row", kind="int"),
-        Column("value", "1", "value from 0 to 1"),
-    ),
-)
 # Unweighting pays for the largest weights, the variance for the squares: a cube counts by its mean of w^4, to the 1/4.
 _POWER = 4
 _LEAST = 0.1  # of a cube's share: no cube is shut out because few points met it
+
+# A batch of uniform points for a map, of a stream and its number, with the weights of what they are mapped to.
+Weigh = Callable[["Vegas", PRNGKeyArray, Array], tuple[Array, Array]]
 
 
 class Vegas(AbstractSampler):
@@ -74,14 +68,23 @@ class Vegas(AbstractSampler):
         volume = jnp.prod(width * n_bins) / (probability * (len(self.cumulative) - 1))
         return left + width * (position - bins), jnp.log(volume)
 
+    def log_density(self, u: UnitPoint) -> Scalar:
+        """Logarithm of the density at `u`: minus the log|du/dv| of the point that is mapped there."""
+        n_bins = self.edges.shape[1] - 1
+        bins = jax.vmap(lambda edges, x: jnp.searchsorted(edges[1:-1], x, side="right", method="compare_all"))(
+            self.edges, u
+        )
+        rows = jnp.arange(self.dim)
+        left = self.edges[rows, bins]
+        width = self.edges[rows, bins + 1] - left
+        strata = ((bins + (u - left) / width) * (self.n_strata / n_bins)).astype(int)
+        cube = jnp.minimum(strata, self.n_strata - 1) @ self.n_strata ** jnp.arange(self.dim)
+        probability = self.cumulative[cube + 1] - self.cumulative[cube]
+        return jnp.log(probability * (len(self.cumulative) - 1)) - jnp.log(jnp.prod(width * n_bins))
+
     def table(self) -> tuple[TableSchema, Mapping[str, np.ndarray]]:
         """Edges and cumulative probabilities, one number a row."""
-        parts = {"edges": np.asarray(self.edges), "cumulative": np.asarray(self.cumulative)[None]}
-        places = [np.indices(part.shape).reshape(2, -1) for part in parts.values()]
-        rows, columns = np.concatenate(places, axis=1)
-        names = np.repeat(list(parts), [part.size for part in parts.values()])
-        value = np.concatenate([part.ravel() for part in parts.values()])
-        return GRID, {"array": names, "row": rows, "column": columns, "value": value}
+        return GRID, grid_columns({"edges": np.asarray(self.edges), "cumulative": np.asarray(self.cumulative)[None]})
 
 
 class VegasSpec(AbstractSamplerSpec):
@@ -100,39 +103,56 @@ class VegasSpec(AbstractSamplerSpec):
         edges = np.tile(np.linspace(0.0, 1.0, self.n_bins + 1), (dim, 1))
         return Vegas(jnp.asarray(edges), jnp.asarray([0.0, 1.0]), 1)
 
+    def n_strata(self, dim: int) -> int:
+        """The largest number of strata along each of `dim` dimensions with no more than `max_cubes` hypercubes."""
+        n_strata = 1
+        while (n_strata + 1) ** dim <= self.max_cubes:
+            n_strata += 1
+        return n_strata
+
     def adapt(self, process: AbstractProcess, theta: Theta, *, key: PRNGKeyArray) -> Vegas:
         """Adapt bins, then hypercubes, to the fiducial rate of `process` at `theta`; where there is none they stay.
 
         Raises:
             EventError: if the rate is not finite somewhere.
         """
-        sampler = self.build(process.dim)
+
+        def weigh(sampler: Vegas, key: PRNGKeyArray, number: Array) -> tuple[Array, Array]:
+            return _weigh(process, sampler, theta, key, number)
+
+        return self.adapt_to(weigh, process.dim, "vegas", key=key)
+
+    def adapt_to(self, weigh: "Weigh", dim: int, what: str, *, key: PRNGKeyArray) -> Vegas:
+        """Adapt to weights of any origin: `weigh` draws a batch of uniform points and weighs what they map to.
+
+        Raises:
+            EventError: if a weight is not finite.
+        """
+        sampler = self.build(dim)
         for iteration in range(self.n_iterations):
-            what = f"vegas {iteration + 1}/{self.n_iterations}"
-            points = _points(process, sampler, theta, jax.random.fold_in(key, iteration), self.n_points, what)
+            stream, text = jax.random.fold_in(key, iteration), f"{what} {iteration + 1}/{self.n_iterations}"
+            points = _points(weigh, sampler, stream, self.n_points, text)
             sampler = refine(sampler, _mean(points, _bin_moments, self.n_bins), self.alpha)
-        stream = jax.random.fold_in(key, self.n_iterations)
-        points = _points(process, sampler, theta, stream, self.n_cube_points, "vegas cubes")
-        n_strata = _strata(self.max_cubes, process.dim)
+        n_strata = self.n_strata(dim)
+        if n_strata == 1:
+            return sampler
+        points = _points(
+            weigh, sampler, jax.random.fold_in(key, self.n_iterations), self.n_cube_points, f"{what} cubes"
+        )
         return weigh_cubes(sampler, _mean(points, _cube_moments, n_strata), n_strata)
 
-    def restore(self, table: Table) -> Vegas:
+    def restore(self, table: Table, process: AbstractProcess) -> Vegas:
         """The map that `Vegas.table` wrote.
 
         Raises:
-            SchemaError: if the numbers are not those of a VEGAS map.
+            SchemaError: if the numbers are not those of a VEGAS map of this process.
         """
-        parts = {name: part["value"].to_numpy() for name, part in table.data.groupby("array")}
-        edges, cumulative = parts.get("edges", np.empty(0)), parts.get("cumulative", np.empty(0))
-        n_edges = self.n_bins + 1
-        if edges.size == 0 or edges.size % n_edges:
-            raise SchemaError(f"a grid of {edges.size} edges came, expected {n_edges} a dimension. Re-run the sampler.")
-        dim = edges.size // n_edges
-        n_strata = _strata(max(len(cumulative) - 1, 1), dim)
-        rows = [*edges.reshape(dim, n_edges), cumulative]
-        if n_strata**dim != len(cumulative) - 1 or not all(_is_partition(row) for row in rows):
-            raise SchemaError("the grid does not divide the hypercube into bins and cubes. Re-run the sampler.")
-        return Vegas(jnp.asarray(edges.reshape(dim, n_edges)), jnp.asarray(cumulative), n_strata)
+        arrays = grid_arrays(table)
+        edges = require_shape(arrays, "edges", (process.dim, self.n_bins + 1))
+        n_strata = self.n_strata(process.dim)
+        cumulative = require_shape(arrays, "cumulative", (n_strata**process.dim + 1,))
+        require_partition(*edges, cumulative)
+        return Vegas(jnp.asarray(edges), jnp.asarray(cumulative), n_strata)
 
 
 def refine(sampler: Vegas, mean_square: np.ndarray, alpha: float) -> Vegas:
@@ -153,13 +173,11 @@ def weigh_cubes(sampler: Vegas, mean_power: np.ndarray, n_strata: int) -> Vegas:
     return Vegas(sampler.edges, jnp.asarray(cumulative / cumulative[-1]), n_strata)
 
 
-def _points(
-    process: AbstractProcess, sampler: Vegas, theta: Theta, key: PRNGKeyArray, n_points: int, what: str
-) -> Iterator[tuple[Array, Array]]:
+def _points(weigh: Weigh, sampler: Vegas, key: PRNGKeyArray, n_points: int, what: str) -> Iterator[tuple[Array, Array]]:
     """Batches of uniform points with their weights."""
     batches = range(n_batches(n_points))
     for number in progress(batches, len(batches), what):
-        yield _weigh(process, sampler, theta, key, jnp.asarray(number))
+        yield weigh(sampler, key, jnp.asarray(number))
 
 
 @eqx.filter_jit
@@ -216,13 +234,11 @@ def _refine_axis(edges: np.ndarray, mean_square: np.ndarray, alpha: float) -> np
     return np.concatenate([[0.0], inside, [1.0]])
 
 
-def _strata(max_cubes: int, dim: int) -> int:
-    """The largest number of strata along each dimension with no more than `max_cubes` hypercubes."""
-    n_strata = 1
-    while (n_strata + 1) ** dim <= max_cubes:
-        n_strata += 1
-    return n_strata
+def require_partition(*rows: np.ndarray) -> None:
+    """Check that each row rises from 0 to 1.
 
-
-def _is_partition(row: np.ndarray) -> bool:
-    return bool(len(row) > 1 and row[0] == 0 and row[-1] == 1 and (np.diff(row) > 0).all())
+    Raises:
+        SchemaError: if one does not.
+    """
+    if not all(row[0] == 0 and row[-1] == 1 and (np.diff(row) > 0).all() for row in rows):
+        raise SchemaError("the grid does not divide the hypercube into bins and cubes. Re-run the sampler.")

@@ -9,15 +9,19 @@ import abc
 import math
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from pydantic import Field, model_validator
 
 from saggiatore.physics import jet_observable, jet_phase_space, weyl
+from saggiatore.physics.colour_flow import Flow
 from saggiatore.physics.hadron_collision import AbstractQcdSpec, Collision, flavour_places
-from saggiatore.physics.jet_amplitude import Boson, OneLine, TwoLines, one_line, two_lines
+from saggiatore.physics.jet_amplitude import N_INCOMING, Boson, OneLine, TwoLines, one_line, two_lines
+from saggiatore.physics.jet_colour import jet_flows, one_line_by_flow, two_lines_by_flow
 from saggiatore.physics.jet_phase_space import DECAY_NUMBERS, JET_NUMBERS, Region
 from saggiatore.physics.kinematics import mass_squared, pseudorapidity, transverse_momentum
+from saggiatore.physics.mapping import AbstractMapping, CollinearMapping, Identity
 from saggiatore.physics.process import AbstractProcess, Channel
 from saggiatore.spec import Spec
 from saggiatore.types import Array, Flag, Float, Momenta, Scalar, Theta, UnitPoint
@@ -117,6 +121,25 @@ class AbstractBosonJets(AbstractProcess):
         """Three numbers a jet, one for the boson and three for its decay."""
         return JET_NUMBERS * self.n_jets + 1 + (0 if self.window is None else DECAY_NUMBERS)
 
+    @property
+    def mappings(self) -> tuple[AbstractMapping, ...]:
+        """The coordinates themselves, in which soft jets are followed, and one for each pair of collinear jets."""
+        n = self.n_jets
+        pairs = [(i, j) for j in range(n) for i in range(j)]
+        return (
+            Identity(),
+            *(
+                CollinearMapping(
+                    max_abs_eta=self.cuts.abs_eta_j,
+                    radius=self.cuts.delta_r_jj,
+                    etas=(n + i, n + j),
+                    turn=2 * n + j,
+                    reference=None if i == 0 else 2 * n + i,
+                )
+                for i, j in pairs
+            ),
+        )
+
     def momenta(self, u: UnitPoint) -> tuple[Momenta, Scalar]:
         """Momenta inside the cuts on the jets' pT and eta and inside the mass window."""
         region = Region(self.collision.sqrt_s, self.n_jets, self.cuts.pt_j, self.cuts.abs_eta_j)
@@ -143,6 +166,21 @@ class AbstractBosonJets(AbstractProcess):
             inside &= jnp.abs(pseudorapidity(lepton)) <= self.cuts.abs_eta_l
         return inside
 
+    def scales(self, momenta: Momenta) -> tuple[Scalar, Scalar]:
+        """See `AbstractProcess.scales`."""
+        return self.collision.scales(self._scale(momenta, self._boson(momenta)[1]))
+
+    @property
+    def colour_flows(self) -> tuple[Flow, ...]:
+        """Those of the jets: the boson has no colour."""
+        return jet_flows(N_INCOMING + self.n_jets)
+
+    def colour_rates(self, momenta: Momenta, channel: Channel, theta: Theta) -> Float[Array, " flow"]:
+        """Squares of the channel's amplitude in each flow."""
+        partons, (wave, squared) = momenta[: N_INCOMING + self.n_jets], self._boson(momenta)
+        found = Products(one_line_by_flow(partons, wave), two_lines_by_flow(partons, wave) if self.n_jets > 1 else None)
+        return jax.vmap(lambda each: self.channel_squares(each, squared, theta)[channel])(found)
+
     @abc.abstractmethod
     def charged_leptons(self, momenta: Momenta) -> list[Array]:
         """Momenta that the cuts on leptons concern."""
@@ -156,17 +194,23 @@ class AbstractBosonJets(AbstractProcess):
         return self._rates(momenta, theta)[channel]
 
     def _rates(self, momenta: Momenta, theta: Theta) -> Float[Array, " channel"]:
-        n_partons = 2 + self.n_jets
-        pair = momenta[n_partons:]
-        if self.window is None:
-            wave, squared = on_shell(pair[0], self.mass), jnp.asarray(self.mass**2)
-        else:
-            wave, squared = decayed(pair[0], pair[1]), mass_squared(pair[0] + pair[1])
+        n_partons = N_INCOMING + self.n_jets
+        wave, squared = self._boson(momenta)
         found = self.channel_squares(products(momenta[:n_partons], wave), squared, theta)
-        boson = pair.sum(axis=0)
-        scale = self.collision.event_scale(
-            jet_observable.jet_pt(momenta, self.n_jets), jnp.sqrt(squared + boson[1] ** 2 + boson[2] ** 2)
-        )
+        scale = self._scale(momenta, squared)
         strength = (4 * np.pi * self.collision.coupling(scale)) ** self.n_jets / math.factorial(self.n_jets)
         luminosities = self.collision.luminosities(momenta, scale).ravel()[flavour_places(self.channels)]
         return strength * luminosities * found
+
+    def _scale(self, momenta: Momenta, boson_squared: Scalar) -> Scalar:
+        """The scale of an event, GeV, before the factors on it."""
+        _, px, py, _ = momenta[N_INCOMING + self.n_jets :].sum(axis=0)
+        mt = jnp.sqrt(boson_squared + px**2 + py**2)
+        return self.collision.event_scale(jet_observable.jet_pt(momenta, self.n_jets), mt)
+
+    def _boson(self, momenta: Momenta) -> tuple[Boson, Scalar]:
+        """The boson or what became of it, and its mass squared, GeV^2."""
+        legs = momenta[N_INCOMING + self.n_jets :]
+        if self.window is None:
+            return on_shell(legs[0], self.mass), jnp.asarray(self.mass**2)
+        return decayed(legs[0], legs[1]), mass_squared(legs[0] + legs[1])

@@ -120,6 +120,34 @@ def gram_matrix(first: Sequence[Tensor], second: Sequence[Tensor]) -> np.ndarray
     return (rows.conj() @ columns.T).real
 
 
+def string(legs: tuple[int, ...]) -> Tensor:
+    r"""$(T^{a_1} T^{a_2} \cdots)_{ij}$ of a quark, the gluons of its line in order, and an antiquark."""
+    quark, *gluons, antiquark = legs
+    matrix = np.eye(N_COLOURS, dtype=complex)
+    for _ in gluons:
+        matrix = np.einsum("...ij,ajk->...aik", matrix, generators())
+    matrix = np.moveaxis(matrix, -2, 0)  # (quark, gluons ..., antiquark)
+    return Tensor((quark, *gluons, antiquark), matrix)
+
+
+def product(first: Tensor, second: Tensor) -> Tensor:
+    """Both tensors side by side."""
+    return Tensor((*first.legs, *second.legs), np.tensordot(first.values, second.values, axes=0))
+
+
+def projection(tensors: Sequence[Tensor], flows: Sequence[Tensor]) -> np.ndarray:
+    """How much of each of `flows` is in each of `tensors`, real, shape (flow, tensor); the flows must span them.
+
+    Raises:
+        ArithmeticError: if they do not.
+    """
+    matrix, wanted = (np.stack([tensor.values.ravel() for tensor in each], axis=1) for each in (flows, tensors))
+    found = np.linalg.lstsq(matrix, wanted, rcond=None)[0]
+    if np.abs(matrix @ found - wanted).max() > _NEGLIGIBLE or np.abs(found.imag).max() > _NEGLIGIBLE:
+        raise ArithmeticError("the colour flows do not span the amplitude's tensors")
+    return found.real
+
+
 def closed(tensor: Tensor, leg: int) -> Tensor:
     """The open index becomes that of the external leg `leg`."""
     return Tensor((*tensor.legs, leg), tensor.values)

@@ -28,9 +28,10 @@ from saggiatore.physics.drell_yan_amplitude import (
 )
 from saggiatore.physics.kinematics import boost_along_z
 from saggiatore.physics.lepton_pair import LEPTON_PAIR_OBSERVABLES, leptons_accepted, m_ll
+from saggiatore.physics.mapping import AbstractMapping, propagator_mappings
 from saggiatore.physics.matrix_element import MatrixElement
 from saggiatore.physics.parton_density import ScaledDensity
-from saggiatore.physics.peak_map import PeakMap, peak_map
+from saggiatore.physics.peak_map import PeakMap, Resonance, peak_map
 from saggiatore.physics.process import AbstractProcess, Channel, Observable
 from saggiatore.physics.variation import AbstractFixedScaleSpec
 from saggiatore.spec import Label, Spec
@@ -124,6 +125,8 @@ class DrellYanSpec(AbstractFixedScaleSpec):
             z_prime=self.z_prime or ZPrime(mass=ew.M_Z, width=ew.WIDTH_Z, coupling=0),  # decoupled
             density=density,
             pair_mass=peak_map(*_mass_range(self), resonances),
+            mass_range=_mass_range(self),
+            resonances=resonances,
             directions=jnp.array(directions),
             parameters=tuple(self.parameters),
             quadratic=tuple(
@@ -151,10 +154,17 @@ class DrellYan(AbstractProcess):
     z_prime: ZPrime = eqx.field(static=True)
     density: ScaledDensity
     pair_mass: PeakMap
+    mass_range: tuple[float, float] = eqx.field(static=True)  # GeV
+    resonances: tuple[Resonance, ...] = eqx.field(static=True)
     directions: Float[Array, "theta input"]  # of coupling, strength, mass (GeV) and sin^2
     parameters: tuple[str, ...] = eqx.field(static=True)
     quadratic: tuple[str, ...] = eqx.field(static=True)
     channels: tuple[tuple[int, ...], ...] = eqx.field(static=True)
+
+    @property
+    def mappings(self) -> tuple[AbstractMapping, ...]:
+        """One for the photon, one for each resonance, in the mass of the pair."""
+        return propagator_mappings(self.pair_mass, self.mass_range, self.resonances, coordinate=0)
 
     def momenta(self, u: UnitPoint) -> tuple[Momenta, Scalar]:
         """Muon pairs inside the cuts on mass and pT, flat in rapidity and cos(theta)."""
@@ -188,6 +198,10 @@ class DrellYan(AbstractProcess):
             total += flux[0, number] * (equal * u**2 + opposite * t**2)
             total += flux[1, number] * (equal * t**2 + opposite * u**2)
         return total
+
+    def scales(self, momenta: Momenta) -> tuple[Scalar, Scalar]:
+        """The fixed scale; no strong coupling."""
+        return self.density.scale, jnp.array(jnp.nan)
 
     def channel_rate(self, momenta: Momenta, channel: Channel, theta: Theta) -> Scalar:
         """The rate of one channel."""

@@ -51,6 +51,10 @@ class Collision(eqx.Module):
         """alpha_s of an event at `scale` (GeV)."""
         return self.alpha_s(self.factors[0] * scale)
 
+    def scales(self, scale: Scalar) -> tuple[Scalar, Scalar]:
+        """Factorisation scale (GeV) and alpha_s of an event at `scale`."""
+        return self.factors[1] * scale, self.coupling(scale)
+
     def luminosities(self, partons: Momenta, scale: Scalar) -> Float[Array, "11 11"]:
         """Densities f_1 f_2 times flux, in pb GeV^2, by the flavours (`FLAVOURS`) of the two incoming partons.
 

@@ -80,15 +80,40 @@ def one_line(partons: Momenta, boson: Boson, chosen: tuple[tuple[int, ...], ...]
     Without `chosen` assignments, all are evaluated.
     """
     assignments = np.array(one_line_assignments(len(partons)) if chosen is None else chosen)
-    n_gluons = assignments.shape[1] - 2
-    steps = plan((Leg("quark", 1), *[Leg("gluon")] * n_gluons, Leg("boson"), Leg("antiquark", 1)), 1)
-    order = [0, *range(2, 2 + n_gluons), None, 1]
-    found = _evaluate(steps, order, assignments, (-1,), partons, boson)
-    return OneLine(_hermitian(found, colour.gram_matrix(steps.tensors, steps.tensors), found).real)
+    steps, order = one_line_plan(assignments.shape[1] - 2)
+    found = evaluate(steps, order, assignments, (-1,), partons, boson)
+    return OneLine(hermitian(found, colour.gram_matrix(steps.tensors, steps.tensors), found).real)
 
 
 def two_lines(partons: Momenta, boson: Boson) -> TwoLines:
     """Products for two quark lines."""
+    plans, order, found = two_line_amplitudes(partons, boson)
+    gram = {(a, b): colour.gram_matrix(plans[a - 1].tensors, plans[b - 1].tensors) for a in EMITTERS for b in EMITTERS}
+
+    def product(a: int, b: int) -> Array:
+        return by_chirality(found, a, b, gram[a, b])
+
+    left = [found[emitter, -1] for emitter in EMITTERS]
+    exchange = [[_exchange(plans[a], left[a], plans[b], left[b], order) for b in (0, 1)] for a in (0, 1)]
+    return TwoLines(
+        product(1, 1).real,
+        product(2, 2).real,
+        product(1, 2),
+        jnp.stack([jnp.stack(row, axis=1) for row in exchange], axis=1),
+    )
+
+
+def one_line_plan(n_gluons: int) -> tuple[Plan, list[int | None]]:
+    """The recursion and, for each of its legs, the column of an assignment."""
+    steps = plan((Leg("quark", 1), *[Leg("gluon")] * n_gluons, Leg("boson"), Leg("antiquark", 1)), 1)
+    return steps, [0, *range(2, 2 + n_gluons), None, 1]
+
+
+ByEmitter = dict[tuple[int, int], list[Array]]  # amplitudes of each colour, by (emitter, chirality of line 2)
+
+
+def two_line_amplitudes(partons: Momenta, boson: Boson) -> tuple[list[Plan], list[int | None], ByEmitter]:
+    """The recursion for either emitter, the column of each of its legs, and what it gives."""
     assignments = np.array(two_line_assignments(len(partons)))
     n_gluons = assignments.shape[1] - 4
     legs = (
@@ -102,26 +127,19 @@ def two_lines(partons: Momenta, boson: Boson) -> TwoLines:
     order = [0, 2, 3, *range(4, 4 + n_gluons), None, 1]
     plans = [plan(legs, emitter) for emitter in EMITTERS]
     found = {
-        (emitter, chi): _evaluate(steps, order, assignments, (-1, chi), partons, boson)
+        (emitter, chi): evaluate(steps, order, assignments, (-1, chi), partons, boson)
         for emitter, steps in zip(EMITTERS, plans, strict=True)
         for chi in HELICITIES
     }
-    gram = {(a, b): colour.gram_matrix(plans[a - 1].tensors, plans[b - 1].tensors) for a in EMITTERS for b in EMITTERS}
-
-    def product(a: int, b: int) -> Array:
-        return jnp.stack([_hermitian(found[a, chi], gram[a, b], found[b, chi]) for chi in HELICITIES], axis=1)
-
-    left = [found[emitter, -1] for emitter in EMITTERS]
-    exchange = [[_exchange(plans[a], left[a], plans[b], left[b], order) for b in (0, 1)] for a in (0, 1)]
-    return TwoLines(
-        product(1, 1).real,
-        product(2, 2).real,
-        product(1, 2),
-        jnp.stack([jnp.stack(row, axis=1) for row in exchange], axis=1),
-    )
+    return plans, order, found
 
 
-def _evaluate(
+def by_chirality(found: ByEmitter, a: int, b: int, gram: np.ndarray) -> Array:
+    """Products of the amplitudes with the emitters `a` and `b`, axes (assignment, chirality, boson)."""
+    return jnp.stack([hermitian(found[a, chi], gram, found[b, chi]) for chi in HELICITIES], axis=1)
+
+
+def evaluate(
     steps: Plan,
     order: list[int | None],
     assignments: np.ndarray,
@@ -162,7 +180,7 @@ def _on_axis(wave: Vector, axis: int, n_axes: int) -> Vector:
     return jax.tree.map(put, wave)
 
 
-def _hermitian(first: list[Array], gram: np.ndarray, second: list[Array]) -> Array:
+def hermitian(first: list[Array], gram: np.ndarray, second: list[Array]) -> Array:
     """Sum over colours and gluon helicities of A* G B, axes (assignment, boson)."""
     total = jnp.zeros(())
     for row, a in zip(gram, first, strict=True):
@@ -178,4 +196,4 @@ def _exchange(plan_1: Plan, one: list[Array], plan_2: Plan, two: list[Array], or
     names = [place if column is None else places[antiquarks.get(column, column)] for place, column in enumerate(order)]
     swapped = [colour.relabelled(tensor, names) for tensor in plan_2.tensors]
     gram = colour.gram_matrix(plan_1.tensors, swapped)
-    return -_hermitian([a[..., 0::2] for a in one], gram, [b[..., 1::2] for b in two]).real
+    return -hermitian([a[..., 0::2] for a in one], gram, [b[..., 1::2] for b in two]).real

@@ -9,13 +9,14 @@ arXiv:1805.00013 (eqs. 8-10).
 
 import abc
 from collections.abc import Callable, Mapping
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 
 from saggiatore.physics.colour_flow import Flow
+from saggiatore.physics.mapping import AbstractMapping, Identity
 from saggiatore.types import Array, Flag, Float, Int, Momenta, Scalar, Theta, UnitPoint
 
 Channel = Int[Array, ""]  # place in a process's `channels`
@@ -45,7 +46,11 @@ class AbstractProcess(eqx.Module):
     parameters: eqx.AbstractVar[tuple[str, ...]]
     quadratic: eqx.AbstractVar[tuple[str, ...]]  # of `parameters`
     channels: eqx.AbstractVar[tuple[tuple[int, ...], ...]]  # flavour channels: PDG numbers of the legs
-    colour_flows: ClassVar[tuple[Flow, ...]] = ()  # how colour may flow; none: the process does not say
+
+    @property
+    def colour_flows(self) -> tuple[Flow, ...]:
+        """How colour may flow; none: the process does not say."""
+        return ()
 
     @property
     @abc.abstractmethod
@@ -61,6 +66,11 @@ class AbstractProcess(eqx.Module):
     @abc.abstractmethod
     def legs(self) -> tuple[str, ...]:
         """Names of the legs of `momenta`, incoming first."""
+
+    @property
+    def mappings(self) -> tuple[AbstractMapping, ...]:
+        """Mappings of the unit hypercube, one for each propagator or singularity that a sampler can follow."""
+        return (Identity(),)
 
     @abc.abstractmethod
     def momenta(self, u: UnitPoint) -> tuple[Momenta, Scalar]:
@@ -80,6 +90,10 @@ class AbstractProcess(eqx.Module):
     @abc.abstractmethod
     def channel_rate(self, momenta: Momenta, channel: Channel, theta: Theta) -> Scalar:
         """The rate of one flavour channel; `rate` is the sum over all, in fewer steps."""
+
+    def scales(self, momenta: Momenta) -> tuple[Scalar, Scalar]:
+        """Factorisation scale of an event (GeV), and alpha_s at its renormalisation scale; NaN where there is none."""
+        return jnp.array(jnp.nan), jnp.array(jnp.nan)
 
     def colour_rates(self, momenta: Momenta, channel: Channel, theta: Theta) -> Float[Array, " flow"]:
         """How likely each of `colour_flows` is, up to a factor: leading colour, without interference of flows."""

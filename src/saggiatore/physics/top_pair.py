@@ -18,13 +18,14 @@ from pydantic import Field, model_validator
 
 from saggiatore.errors import EventError
 from saggiatore.physics import electroweak as ew
+from saggiatore.physics.colour_flow import Flow, along
 from saggiatore.physics.hadron_collision import AbstractQcdSpec, Collision, flavour_places
 from saggiatore.physics.jet_phase_space import beams
 from saggiatore.physics.kinematics import beams_along_z, mass_squared, rapidity, transverse_momentum
 from saggiatore.physics.matrix_element import REFERENCE_ALPHA_S, MatrixElement, parse_pdg
 from saggiatore.physics.phase_space import falling
 from saggiatore.physics.process import AbstractProcess, Channel, Observable
-from saggiatore.physics.top_pair_amplitude import squares
+from saggiatore.physics.top_pair_amplitude import GLUON_FLOWS, gluon_flows, squares
 from saggiatore.spec import Label, Spec
 from saggiatore.types import Array, Flag, Float, Momenta, Scalar, Theta, UnitPoint
 from saggiatore.units import Energy, InverseTeV2
@@ -117,6 +118,8 @@ class TopPair(AbstractProcess):
     dim: ClassVar[int] = 4
     legs: ClassVar[tuple[str, ...]] = ("parton along +z", "parton along -z", "top quark", "antitop quark")
     observables: ClassVar[Mapping[str, Observable]] = _OBSERVABLES
+    # gluons in both orders; a quark along +z, as outgoing an antiquark; an antiquark there
+    colour_flows: ClassVar[tuple[Flow, ...]] = (*map(along, GLUON_FLOWS), ((2, 0), (1, 3)), ((2, 1), (0, 3)))
 
     collision: Collision
     cuts: TopPairCuts = eqx.field(static=True)
@@ -164,9 +167,23 @@ class TopPair(AbstractProcess):
         """The rate of one channel."""
         return self._rates(momenta, theta)[channel]
 
-    def _rates(self, momenta: Momenta, theta: Theta) -> Float[Array, " channel"]:
+    def scales(self, momenta: Momenta) -> tuple[Scalar, Scalar]:
+        """See `AbstractProcess.scales`."""
+        return self.collision.scales(self._scale(momenta))
+
+    def _scale(self, momenta: Momenta) -> Scalar:
         mt = jnp.sqrt(ew.M_TOP**2 + momenta[2, 1] ** 2 + momenta[2, 2] ** 2)
-        scale = self.collision.event_scale(mt[None], mt)
+        return self.collision.event_scale(mt[None], mt)
+
+    def colour_rates(self, momenta: Momenta, channel: Channel, theta: Theta) -> Float[Array, " flow"]:
+        """Both orders of the gluons; a quark pair hands its colours to the tops."""
+        of_gluons = jnp.concatenate([gluon_flows(momenta, theta @ self.directions), jnp.zeros(2)])
+        of_quarks = jnp.array([2 if legs[0] > 0 else 3 for legs in self.channels])[channel]
+        is_gluons = jnp.array([legs[0] == GLUON for legs in self.channels])[channel]
+        return jnp.where(is_gluons, of_gluons, (jnp.arange(len(self.colour_flows)) == of_quarks).astype(float))
+
+    def _rates(self, momenta: Momenta, theta: Theta) -> Float[Array, " channel"]:
+        scale = self._scale(momenta)
         luminosities = self.collision.luminosities(momenta, scale).ravel()[flavour_places(self.channels)]
         found = squares(momenta, theta @ self.directions)
         of_channel = jnp.stack([found.gluons, *[found.quarks] * (len(self.channels) - 1)])

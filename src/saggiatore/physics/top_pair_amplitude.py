@@ -17,11 +17,12 @@ from saggiatore.physics import electroweak as ew
 from saggiatore.physics.recursion import Wave, amplitudes
 from saggiatore.physics.recursion_plan import Leg, Plan, plan
 from saggiatore.physics.weyl import HELICITIES
-from saggiatore.types import Array, Momenta, Scalar
+from saggiatore.types import Array, Float, Momenta, Scalar
 
 _KAPPA = ew.VEV / 2**0.5 * 1e-6  # 1/GeV, at c_tG = 1 TeV^-2
 _GLUON_AVERAGE = 1 / 256
 _QUARK_AVERAGE = 1 / 36
+GLUON_FLOWS = ((2, 0, 1, 3), (2, 1, 0, 3))  # top quark, gluons, antitop quark
 _SIGNS = (-1.0, -1.0, 1.0, 1.0)  # of the legs' momenta, all outgoing
 
 
@@ -39,6 +40,17 @@ def squares(momenta: Momenta, c_tg: Scalar, width: float = 0.0) -> Squares:
         # the other chirality of the light quarks gives the same, by parity
         2 * _QUARK_AVERAGE * _square(_quark_waves(momenta), _quark_plan(width), momenta, c_tg),
     )
+
+
+def gluon_flows(momenta: Momenta, c_tg: Scalar) -> Float[Array, " flow"]:
+    """Squares of the two colour flows of gluons, up to a factor: along `GLUON_FLOWS`."""
+    steps, order = _gluon_plan(0.0)
+    places = {leg: place for place, leg in enumerate(order)}
+    strings = [colour.string(tuple(places[leg] for leg in line)) for line in GLUON_FLOWS]
+    total = _amplitudes(_gluon_waves(momenta), (steps, order), momenta, c_tg)
+    rows = colour.projection(steps.tensors, strings)
+    found = (sum((weight * each for weight, each in zip(row, total, strict=True)), jnp.zeros(())) for row in rows)
+    return jnp.stack([jnp.sum(each.real**2 + each.imag**2) for each in found])
 
 
 def _top(kind: str, width: float) -> Leg:
@@ -78,7 +90,17 @@ def _on_axis(wave: Any, axis: int) -> Any:
 
 
 def _square(waves: list[Wave], steps: tuple[Plan, tuple[int, ...]], momenta: Momenta, c_tg: Scalar) -> Scalar:
-    """Sum over spins and colours of |M_0 + c M_1|^2: at most one insertion."""
+    """Sum over spins and colours of |M|^2."""
+    total = _amplitudes(waves, steps, momenta, c_tg)
+    gram = colour.gram_matrix(steps[0].tensors, steps[0].tensors)
+    return sum(
+        (gram[i, j] * jnp.sum((total[i].conj() * total[j]).real) for i in range(len(total)) for j in range(len(total))),
+        jnp.zeros(()),
+    )
+
+
+def _amplitudes(waves: list[Wave], steps: tuple[Plan, tuple[int, ...]], momenta: Momenta, c_tg: Scalar) -> list[Array]:
+    """M_0 + c M_1 of each colour: at most one insertion."""
     tree, order = steps
     vectors = [weyl.massless(p) for p in momenta[:2]] + [weyl.from_real(p) for p in momenta[2:]]
     signed = [weyl.scale(_SIGNS[leg], vectors[leg]) for leg in order]
@@ -87,9 +109,4 @@ def _square(waves: list[Wave], steps: tuple[Plan, tuple[int, ...]], momenta: Mom
         return amplitudes(tree, [waves[leg] for leg in order], signed, kappa)
 
     value, slope = jax.jvp(amplitude, (jnp.zeros(()),), (jnp.asarray(_KAPPA),))
-    total = [zero + c_tg * one for zero, one in zip(value, slope, strict=True)]
-    gram = colour.gram_matrix(tree.tensors, tree.tensors)
-    return sum(
-        (gram[i, j] * jnp.sum((total[i].conj() * total[j]).real) for i in range(len(total)) for j in range(len(total))),
-        jnp.zeros(()),
-    )
+    return [zero + c_tg * one for zero, one in zip(value, slope, strict=True)]

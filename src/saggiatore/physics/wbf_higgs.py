@@ -155,6 +155,10 @@ class WbfHiggs(AbstractProcess):
         t, u = (_pair_amplitudes(legs, theta @ self.directions) for legs in assignments(momenta))
         return self._flux(x_1, x_2) * flavour_sum(_proton(self.density, x_1), _proton(self.density, x_2), t, u)
 
+    def scales(self, momenta: Momenta) -> tuple[Scalar, Scalar]:
+        """The fixed scale; no strong coupling."""
+        return self.density.scale, jnp.array(jnp.nan)
+
     def channel_rate(self, momenta: Momenta, channel: Channel, theta: Theta) -> Scalar:
         """The rate of one channel of `wbf_channel`; its legs 3 and 4 are the forward and the backward jet."""
         places = [[parton_density.FLAVOURS.index(legs[i]) for legs in self.channels] for i in (0, 1)]

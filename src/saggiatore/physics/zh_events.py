@@ -15,6 +15,7 @@ from saggiatore.physics import electroweak as ew
 from saggiatore.physics.colour_flow import Flow
 from saggiatore.physics.kinematics import boost_along_z
 from saggiatore.physics.lepton_pair import leptons_accepted
+from saggiatore.physics.mapping import AbstractMapping, propagator_mappings
 from saggiatore.physics.parton_density import ScaledDensity
 from saggiatore.physics.peak_map import PeakMap
 from saggiatore.physics.process import AbstractProcess, Channel, Observable
@@ -172,6 +173,10 @@ class ZhOnShell(AbstractProcess):
         """See `ZhSettings`."""
         return self.settings.rate(momenta, theta)
 
+    def scales(self, momenta: Momenta) -> tuple[Scalar, Scalar]:
+        """The fixed scale; no strong coupling."""
+        return self.settings.density.scale, jnp.array(jnp.nan)
+
     def channel_rate(self, momenta: Momenta, channel: Channel, theta: Theta) -> Scalar:
         """See `ZhSettings`."""
         return self.settings.channel_rate(momenta, channel, theta)
@@ -202,6 +207,12 @@ class ZhLeptons(AbstractProcess):
     quadratic: tuple[str, ...] = eqx.field(static=True)
     channels: tuple[tuple[int, ...], ...] = eqx.field(static=True)
 
+    @property
+    def mappings(self) -> tuple[AbstractMapping, ...]:
+        """One for a virtual photon, one for the Z boson, in the mass of the leptons."""
+        masses = (self.decay.m_ll, self.decay.max_m_ll)
+        return propagator_mappings(self.pair_mass, masses, ((ew.M_Z, ew.WIDTH_Z),), coordinate=4)
+
     def momenta(self, u: UnitPoint) -> tuple[Momenta, Scalar]:
         """Events inside the cuts on production and on the mass of the leptons."""
         mass_squared, log_mass = self.pair_mass(u[4])
@@ -219,6 +230,10 @@ class ZhLeptons(AbstractProcess):
     def rate(self, momenta: Momenta, theta: Theta) -> Scalar:
         """See `ZhSettings`."""
         return self.settings.rate(momenta, theta)
+
+    def scales(self, momenta: Momenta) -> tuple[Scalar, Scalar]:
+        """The fixed scale; no strong coupling."""
+        return self.settings.density.scale, jnp.array(jnp.nan)
 
     def channel_rate(self, momenta: Momenta, channel: Channel, theta: Theta) -> Scalar:
         """See `ZhSettings`."""

@@ -48,7 +48,7 @@ def _prepare(job: Job[GeneratedEvents], process: AbstractProcess, grid: Table, i
     for table in (grid, integral):
         _check_origin(job, table)
     upstream = grid.provenance["spec"]["section"]
-    sampler = load("sampler", upstream["sampler"]["kind"]).model_validate(upstream["sampler"]).restore(grid)
+    sampler = load("sampler", upstream["sampler"]["kind"]).model_validate(upstream["sampler"]).restore(grid, process)
     row = integral.data.iloc[0]
     low, high = _theta_range(job.section, process)
     draw = Draw(

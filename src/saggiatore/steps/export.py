@@ -71,7 +71,6 @@ def _export_lhe(events: Path, out: Path, points: str) -> None:
             beam_energy=energy,
             cross_section=float(total),
             cross_section_error=float(max(square - total**2 / n_events, 0.0) ** 0.5),
-            scale=float(getattr(spec, "factorisation_scale", energy)),
             alpha_em=ALPHA,
             points={f"point_{number}": text for number, text in enumerate(thetas, start=1)},
             variations={name: name.removeprefix(VARIED) for name in varied},
@@ -113,13 +112,16 @@ def _events(
         rows = np.arange(ROWS) % len(batch)  # one compiled shape
         padded = [jnp.asarray(column[rows]) for column in (momenta, numbers, theta)]
         found = reweight(process, padded[0], padded[1], padded[2], jnp.asarray(points))
-        ratios, flows = (np.asarray(part)[: len(batch)] for part in found)
+        ratios, flows, scale, alpha_s = (np.asarray(part)[: len(batch)] for part in found)
         below = np.cumsum(flows, axis=1) / flows.sum(axis=1, keepdims=True)
         drawn = (below > lots.random((len(batch), 1))).argmax(axis=1)
         further = batch[varied].to_numpy(float) * n_events
         for row, weight in enumerate((batch["weight"].to_numpy() * n_events).tolist()):
             colour = line_numbers(process.colour_flows[drawn[row]], pdg[row])
-            yield Event(weight, pdg[row], momenta[row], colour, np.concatenate([weight * ratios[row], further[row]]))
+            scales = scale[row], alpha_s[row]
+            yield Event(
+                weight, *scales, pdg[row], momenta[row], colour, np.concatenate([weight * ratios[row], further[row]])
+            )
 
 
 def _legs(batch: pd.DataFrame, n_legs: int) -> tuple[Float[np.ndarray, "event leg 4"], Int[np.ndarray, "event leg"]]:

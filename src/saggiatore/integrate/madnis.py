@@ -1,0 +1,115 @@
+r"""Neural importance sampling: a trained map on top of the VEGAS grid of each mapping.
+
+After Heimel et al., arXiv:2212.06172 and arXiv:2311.01548 (MadNIS): one flow for each mapping, which starts from VEGAS;
+the loss is the variance of the weights; points are stored with their integrand and used again (buffered training).
+Here $u = M_i(G_i(T_i(z)))$, where G is the grid's quantile function through a smooth spline, so that no edge of a bin
+is left in the weights, and T a triangular map that starts as the identity. The grid's hypercubes, whose edges T could
+not remove, are left out: T takes their place. Channel weights need no network, see `mixture`.
+
+A training that went wrong is not used: on fresh points the trained sampler must have a smaller variance than the
+multi-channel VEGAS it started from, which is kept otherwise.
+"""
+
+import logging
+from typing import Literal
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from pydantic import Field
+
+from saggiatore.integrate.base import AbstractSampler, AbstractSamplerSpec, n_batches
+from saggiatore.integrate.grid import grid_arrays, require_shape
+from saggiatore.integrate.madnis_training import MadnisTraining, train
+from saggiatore.integrate.mixture import weighted_batch
+from saggiatore.integrate.multichannel import Multichannel, MultichannelSpec
+from saggiatore.integrate.spline_mixture import Flow, SplineMixture
+from saggiatore.integrate.triangular import Triangular
+from saggiatore.integrate.vegas import VegasSpec
+from saggiatore.physics.mapping import AbstractMapping
+from saggiatore.physics.process import AbstractProcess
+from saggiatore.tables import Table
+from saggiatore.types import Array, PRNGKeyArray, Theta
+
+_log = logging.getLogger(__name__)
+
+
+class MadnisSpec(AbstractSamplerSpec):
+    """Neural importance sampling with a flow for each mapping of the process."""
+
+    kind: Literal["madnis"] = "madnis"
+    start: MultichannelSpec = Field(
+        # few bins: the noise of narrow ones would stay in the trained map as wiggles
+        MultichannelSpec(grid=VegasSpec(n_bins=32, alpha=0.5, n_iterations=8, n_cube_points=131_072)),
+        description="what training starts from, and falls back to",
+    )
+    n_bins: int = Field(10, ge=2, le=100, description="bins of each spline")
+    width: int = Field(24, ge=1, description="hidden units per layer, for each coordinate")
+    depth: int = Field(2, ge=1, description="hidden layers")
+    training: MadnisTraining = MadnisTraining()
+    n_test: int = Field(131_072, ge=1000, description="fresh points on which the trained sampler must beat its start")
+
+    def adapt(self, process: AbstractProcess, theta: Theta, *, key: PRNGKeyArray) -> AbstractSampler:
+        """Train on the fiducial rate of `process` at `theta`; the start itself if that did not help.
+
+        Raises:
+            EventError: if the rate is not finite somewhere.
+        """
+        keys = [jax.random.fold_in(key, i) for i in range(4)]
+        start = self.start.adapt(process, theta, key=keys[0])
+        trained = train(process, theta, start, self.build(start, key=keys[1]), self.training, key=keys[2])
+        found, before = (relative_std(process, theta, s, self.n_test, key=keys[3]) for s in (trained, start))
+        if found < before:  # false for a NaN
+            _log.info("madnis: relative standard deviation %.4g after training, %.4g before.", found, before)
+            return trained
+        _log.warning(
+            "madnis: the relative standard deviation is %.4g after training and was %.4g before; the multi-channel "
+            "VEGAS that it started from is used instead.",
+            found,
+            before,
+        )
+        return start
+
+    def build(self, start: Multichannel, *, key: PRNGKeyArray) -> SplineMixture:
+        """The sampler before training: the grids of `start`, smooth and without their hypercubes."""
+        return self._untrained(start.mappings, start.shares, start.grids.edges, key=key)
+
+    def _untrained(
+        self, mappings: tuple[AbstractMapping, ...], shares: Array, edges: Array, *, key: PRNGKeyArray
+    ) -> SplineMixture:
+        keys = jax.random.split(key, len(mappings))
+        maps = [Triangular.build(edges.shape[1], self.width, self.depth, self.n_bins, key=each) for each in keys]
+        return SplineMixture(mappings, shares, Flow(edges, jax.tree.map(lambda *parts: jnp.stack(parts), *maps)))
+
+    def restore(self, table: Table, process: AbstractProcess) -> AbstractSampler:
+        """The sampler that `SplineMixture.table` wrote, or `Multichannel.table` where training did not help.
+
+        Raises:
+            SchemaError: if the numbers are not those of this process's mappings with these settings.
+        """
+        arrays = grid_arrays(table)
+        if "cumulative" in arrays:
+            return self.start.restore_arrays(arrays, process)
+        n_mappings = len(process.mappings)
+        shares = require_shape(arrays, "shares", (n_mappings,))
+        edges = require_shape(arrays, "edges", (n_mappings, process.dim, self.start.grid_or_none.n_bins + 1))
+        like = self._untrained(process.mappings, jnp.asarray(shares), jnp.asarray(edges), key=jax.random.key(0))
+        layers = [
+            (
+                require_shape(arrays, f"weight_{i}", layer.weight.shape),
+                require_shape(arrays, f"bias_{i}", layer.bias.shape),
+            )
+            for i, layer in enumerate(like.flows.map.layers)
+        ]
+        leaves = [jnp.asarray(array) for pair in layers for array in pair]
+        return eqx.tree_at(lambda s: jax.tree.leaves(s.flows.map), like, leaves)
+
+
+def relative_std(
+    process: AbstractProcess, theta: Theta, sampler: AbstractSampler, n_points: int, *, key: PRNGKeyArray
+) -> float:
+    """Standard deviation of the weights over their mean, from at least `n_points` points."""
+    batches = range(n_batches(n_points))
+    weights = np.concatenate([weighted_batch(process, theta, sampler, key, number)[1] for number in batches])
+    return float(weights.std() / weights.mean())

@@ -1,0 +1,179 @@
+r"""Multi-channel integration: a VEGAS grid for each mapping of a process, and adaptive shares.
+
+Kleiss and Pittau, hep-ph/9405257: the shares $a_i$ of the mixture $g = \sum_i a_i g_i$ have the smallest variance where
+$W_i = \int f^2 g_i / g^2\, du$ is the same for all i, and $a_i \propto a_i \sqrt{W_i}$ leads there. Before that, each
+mapping's grid is adapted to its own part of the integrand, $f q_i / \sum_j q_j$ with the densities $q_i$ of the bare
+mappings: a partition that stays as it is while grids move.
+"""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from pydantic import Field
+
+from saggiatore.errors import EventError, SchemaError
+from saggiatore.integrate.base import AbstractSamplerSpec, n_batches, over_events, uniform_batch, weigh_batch
+from saggiatore.integrate.grid import GRID, grid_arrays, grid_columns, require_shape
+from saggiatore.integrate.mixture import AbstractMixture, inverses, weighted_batch
+from saggiatore.integrate.vegas import Vegas, VegasSpec, require_partition
+from saggiatore.physics.mapping import AbstractMapping
+from saggiatore.physics.process import AbstractProcess
+from saggiatore.tables import Table, TableSchema
+from saggiatore.types import Array, Float, PRNGKeyArray, Scalar, Theta, UnitPoint
+
+_LEAST_SHARE = 0.01  # of an equal share: no mapping is shut out because few of its points met the integrand
+
+
+class Multichannel(AbstractMixture):
+    """A VEGAS grid on top of each mapping."""
+
+    mappings: tuple[AbstractMapping, ...]
+    shares: Float[Array, " mapping"]
+    grids: Vegas  # every array has the mapping as a further, first axis
+
+    @property
+    def dim(self) -> int:
+        """Dimension of the hypercube."""
+        return self.grids.edges.shape[1]
+
+    def draw(self, v: UnitPoint) -> Float[Array, "mapping dim"]:
+        """The same point through every grid."""
+        return jax.vmap(lambda grid: grid.propose(v)[0])(self.grids)
+
+    def log_densities(self, y: Float[Array, "mapping dim"]) -> Float[Array, " mapping"]:
+        """Logarithm of the density of each grid."""
+        return jax.vmap(lambda grid, point: grid.log_density(point))(self.grids, y)
+
+    def table(self) -> tuple[TableSchema, Mapping[str, np.ndarray]]:
+        """Shares, edges and cumulative probabilities."""
+        return GRID, grid_columns(self.arrays())
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All numbers of the sampler, by name."""
+        found = {"shares": self.shares, "edges": self.grids.edges, "cumulative": self.grids.cumulative}
+        return {name: np.asarray(array) for name, array in found.items()}
+
+
+class MultichannelSpec(AbstractSamplerSpec):
+    """A mixture of the process's mappings, each with a VEGAS grid of its own.
+
+    The grid's numbers of points are for each mapping.
+    """
+
+    kind: Literal["multichannel"] = "multichannel"
+    grid: VegasSpec | None = Field(VegasSpec(), description="of each mapping; without it the bare mappings are mixed")
+    n_iterations: int = Field(5, ge=0, description="refinements of the shares; none: equal shares")
+    n_points: int = Field(65_536, ge=1000, description="points of each refinement of the shares")
+
+    @property
+    def grid_or_none(self) -> VegasSpec:
+        """The grid, or one that changes nothing."""
+        return self.grid or _NO_GRID
+
+    def adapt(self, process: AbstractProcess, theta: Theta, *, key: PRNGKeyArray) -> Multichannel:
+        """Adapt the grids, then the shares, to the fiducial rate of `process` at `theta`.
+
+        Raises:
+            EventError: if the rate is not finite somewhere.
+        """
+        grids = [self._adapt_grid(process, theta, i, key) for i in range(len(process.mappings))]
+        stacked = jax.tree.map(lambda *parts: jnp.stack(parts), *grids)
+        n_mappings = len(process.mappings)
+        sampler = Multichannel(process.mappings, jnp.full(n_mappings, 1 / n_mappings), stacked)
+        if n_mappings == 1:
+            return sampler
+        for iteration in range(self.n_iterations):
+            stream = jax.random.fold_in(key, n_mappings + iteration)
+            found = [
+                _moments(sampler, *weighted_batch(process, theta, sampler, stream, number)[:2])
+                for number in range(n_batches(self.n_points))
+            ]
+            sampler = eqx.tree_at(lambda s: s.shares, sampler, improve(sampler.shares, np.mean(found, axis=0)))
+        return sampler
+
+    def _adapt_grid(self, process: AbstractProcess, theta: Theta, mapping: int, key: PRNGKeyArray) -> Vegas:
+        mappings = process.mappings
+
+        def weigh(grid: Vegas, key: PRNGKeyArray, number: Array) -> tuple[Array, Array]:
+            v, u, log_ratio = _draw_part(mappings, jnp.asarray(mapping), grid, key, number)
+            return v, weigh_batch(process, theta, u) * jnp.exp(log_ratio)
+
+        if self.grid is None:
+            return self.grid_or_none.build(process.dim)
+        what = f"mapping {mapping + 1}/{len(mappings)}, vegas"
+        return self.grid.adapt_to(weigh, process.dim, what, key=jax.random.fold_in(key, mapping))
+
+    def restore(self, table: Table, process: AbstractProcess) -> Multichannel:
+        """The sampler that `Multichannel.table` wrote.
+
+        Raises:
+            SchemaError: if the numbers are not those of this process's mappings with these settings.
+        """
+        return self.restore_arrays(grid_arrays(table), process)
+
+    def restore_arrays(self, arrays: Mapping[str, np.ndarray], process: AbstractProcess) -> Multichannel:
+        """The sampler of `Multichannel.arrays`; see `restore`."""
+        grid = self.grid_or_none
+        n_mappings, n_strata = len(process.mappings), grid.n_strata(process.dim)
+        shares = require_shape(arrays, "shares", (n_mappings,))
+        edges = require_shape(arrays, "edges", (n_mappings, process.dim, grid.n_bins + 1))
+        cumulative = require_shape(arrays, "cumulative", (n_mappings, n_strata**process.dim + 1))
+        require_partition(*edges.reshape(-1, grid.n_bins + 1), *cumulative)
+        if not ((shares > 0).all() and np.isclose(shares.sum(), 1)):
+            raise SchemaError(
+                f"the shares of the mappings are {shares.tolist()}, expected positive numbers that sum "
+                "to one. Re-run the sampler."
+            )
+        return Multichannel(
+            process.mappings, jnp.asarray(shares), Vegas(jnp.asarray(edges), jnp.asarray(cumulative), n_strata)
+        )
+
+
+_NO_GRID = VegasSpec(n_bins=2, n_iterations=0, max_cubes=1)
+
+
+def improve(shares: Float[Array, " mapping"], moments: np.ndarray) -> Float[Array, " mapping"]:
+    r"""The next shares, $\propto a_i \sqrt{W_i}$ (Kleiss and Pittau), none below a hundredth of equal ones.
+
+    Raises:
+        EventError: if a moment is not finite.
+    """
+    if not np.isfinite(moments).all():
+        raise EventError("the rate is not finite at some point of phase space; the process must return numbers.")
+    load = np.asarray(shares) * np.sqrt(moments)
+    if not load.any():
+        return shares
+    load = load / load.sum()
+    return jnp.asarray((1 - _LEAST_SHARE) * load + _LEAST_SHARE / len(load))
+
+
+@eqx.filter_jit
+def _draw_part(
+    mappings: tuple[AbstractMapping, ...], mapping: Array, grid: Vegas, key: PRNGKeyArray, number: Array
+) -> tuple[Float[Array, "event dim"], Float[Array, "event dim"], Float[Array, " event"]]:
+    """Points of one mapping and its grid, with the logarithm of what turns f into the weight of the mapping's part."""
+
+    def part(v: UnitPoint) -> tuple[UnitPoint, Scalar]:
+        y, log_det = grid.propose(v)
+        u = jax.lax.switch(mapping, [lambda point, m=m: m.forward(point)[0] for m in mappings], y)
+        return u, log_det - jax.nn.logsumexp(inverses(mappings, u)[1])
+
+    v = uniform_batch(key, number, grid.dim)
+    return v, *over_events(part, v)
+
+
+@eqx.filter_jit
+def _moments(
+    sampler: Multichannel, u: Float[Array, "event dim"], weights: Float[Array, " event"]
+) -> Float[Array, " mapping"]:
+    """W_i of the shares, from points of the mixture and their weights f/g."""
+
+    def moment(point: UnitPoint, weight: Scalar) -> Float[Array, " mapping"]:
+        logs = sampler.log_components(point)
+        return weight**2 * jnp.exp(logs - jax.nn.logsumexp(jnp.log(sampler.shares) + logs))
+
+    return over_events(moment, u, weights).mean(axis=0)

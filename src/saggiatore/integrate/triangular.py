@@ -1,0 +1,80 @@
+r"""A triangular map of the unit hypercube: each coordinate through a spline that depends on those before it.
+
+$v_k = S_k(z_k; v_1 \dots v_{k-1})$: the Knothe-Rosenblatt map, which exists for every density. A small network for each
+coordinate gives the numbers of its spline. Both directions cost the same: all networks once, side by side where v is
+known, one after the other where it is not. Before any training the map is the identity. A point may have an axis of
+events behind its coordinates, as in `spline`.
+"""
+
+from itertools import pairwise
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from saggiatore.integrate import spline
+from saggiatore.types import Array, Float, PRNGKeyArray
+
+Points = Float[Array, "dim *event"]
+Values = Float[Array, "*event"]
+
+
+class Layer(eqx.Module):
+    """An affine map for each coordinate."""
+
+    weight: Float[Array, "dim out in"]
+    bias: Float[Array, "dim out"]
+
+
+class Triangular(eqx.Module):
+    """A spline for each coordinate, given the coordinates before it."""
+
+    layers: tuple[Layer, ...]
+
+    @staticmethod
+    def build(dim: int, width: int, depth: int, n_bins: int, *, key: PRNGKeyArray) -> "Triangular":
+        """The identity, with `depth` hidden layers of `width` for each of `dim` coordinates."""
+        sizes = [dim, *[width] * depth, spline.n_numbers(n_bins)]
+        layers = []
+        for i, (n_in, n_out) in enumerate(pairwise(sizes)):
+            is_last = i == depth
+            # the first coordinates have fewer inputs, hence their own variance
+            n_used = jnp.maximum(jnp.arange(dim), 1)[:, None, None] if i == 0 else n_in
+            normal = jax.random.normal(jax.random.fold_in(key, i), (dim, n_out, n_in)) * (2 / n_used) ** 0.5
+            weight = jnp.zeros((dim, n_out, n_in)) if is_last else normal
+            layers.append(Layer(weight, jnp.zeros((dim, n_out))))
+        return Triangular(tuple(layers))
+
+    @property
+    def dim(self) -> int:
+        """Number of coordinates."""
+        return self.layers[0].bias.shape[0]
+
+    def forward(self, z: Points) -> tuple[Points, Values]:
+        """Map z to v, with log|dv/dz|."""
+
+        def step(v: Points, k: Array) -> tuple[Points, Values]:
+            numbers = _network(jax.tree.map(lambda a: a[k], self.layers), v, k)
+            value, log_slope = spline.forward(spline.from_numbers(numbers), z[k])
+            return v.at[k].set(jnp.minimum(value, 1.0)), log_slope  # rounding at the end of the interval
+
+        v, logs = jax.lax.scan(step, jnp.zeros_like(z), jnp.arange(self.dim))
+        return v, logs.sum(axis=0)
+
+    def inverse(self, v: Points) -> tuple[Points, Values]:
+        """The z that is mapped to `v`, with log|dz/dv|."""
+
+        def coordinate(layers: tuple[Layer, ...], k: Array, value: Values) -> tuple[Values, Values]:
+            return spline.inverse(spline.from_numbers(_network(layers, v, k)), value)
+
+        z, logs = jax.vmap(coordinate)(self.layers, jnp.arange(self.dim), v)
+        return z, logs.sum(axis=0)
+
+
+def _network(layers: tuple[Layer, ...], v: Points, k: Array) -> Float[Array, "number *event"]:
+    """The numbers of spline `k`; the coordinates from `k` on are hidden from it."""
+    ones = (1,) * (v.ndim - 1)
+    hidden = jnp.where(jnp.arange(len(v)).reshape(-1, *ones) < k, 2 * v - 1, 0.0)
+    for layer in layers[:-1]:
+        hidden = jax.nn.silu(layer.weight @ hidden + layer.bias.reshape(-1, *ones))
+    return layers[-1].weight @ hidden + layers[-1].bias.reshape(-1, *ones)
