@@ -30,7 +30,16 @@ CHEAP = {
 }
 
 
-@pytest.fixture(scope="module", params=sorted(REGISTRY["sampler"]))
+THOROUGH = ("madnis",)  # half a minute of compilation
+
+
+def samplers():
+    """Every registered sampler."""
+    for name in sorted(REGISTRY["sampler"]):
+        yield pytest.param(name, marks=[pytest.mark.thorough] if name in THOROUGH else [])
+
+
+@pytest.fixture(scope="module", params=samplers())
 def spec(request):
     return load("sampler", request.param).model_validate(CHEAP.get(request.param, {}))
 

@@ -11,6 +11,8 @@ from saggiatore.steps.events import EventsSection
 from saggiatore.steps.sampler import SamplerSection
 from saggiatore.tables import read_table
 
+pytestmark = pytest.mark.thorough
+
 SCALE = 100.0  # GeV
 PROCESS = {
     "kind": "drell_yan",

@@ -97,7 +97,8 @@ def test_lepton_pairs_follow_the_densities():
 FIXED = {"choice": "fixed", "value": "91.188 GeV"}
 
 
-@pytest.mark.parametrize("scale", [pytest.param(FIXED, marks=pytest.mark.thorough), {"choice": "half_ht"}])
+@pytest.mark.thorough
+@pytest.mark.parametrize("scale", [FIXED, {"choice": "half_ht"}])
 def test_jets_follow_densities_and_coupling(scale):
     """With a dynamical scale each event has its own: H_T/2 of a Z boson on its mass shell and one jet."""
     spec = jet(scale)

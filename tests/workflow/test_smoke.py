@@ -89,13 +89,14 @@ def test_the_bundle_is_byte_identical_when_rebuilt(built):
 
 
 def test_an_artefact_is_byte_identical_when_rebuilt(built):
-    """The same study and seed give the same bytes: sampling in shards, then a figure."""
-    for name, rules in (("events/train.parquet", ("sampler", "events_shard")), ("figures/score.png", ("figures",))):
+    """The same study and seed give the same bytes: a figure, and sampling in shards."""
+    # the figure first: it needs what the sampling behind it would make outdated
+    for name, rules in (("figures/score.png", ("figures",)), ("events/train.parquet", ("sampler", "events_shard"))):
         path = built / "results" / "smoke" / name
         before = path.read_bytes()
         snakemake(built, "--cores", "2", f"results/smoke/{name}", "--forcerun", *rules)
         assert path.read_bytes() == before
-        touch(built)
+    touch(built)
 
 
 @pytest.mark.thorough
