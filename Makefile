@@ -1,5 +1,5 @@
 # make          the environment, then the default study (STUDY=name for another one)
-# make test     the tests; make test-thorough runs those that compile for minutes
+# make test     the tests; make test-thorough runs those that take long: large compilations, the type checker
 # make test-cluster   the cluster profile on a Slurm that the tests start (root, Debian's slurm packages)
 # make venv     the environment alone
 # make lock     resolve requirements.in again (needs uv)

@@ -102,7 +102,7 @@ def axis(edge, n=121):
     return np.linspace(-np.pi, np.pi, n) if edge is None else np.asarray(edge.inverse(jnp.linspace(-7.0, 7.0, n)))
 
 
-@pytest.mark.parametrize("name", FLOWS)
+@pytest.mark.parametrize("name", [pytest.param("line_and_circle", marks=pytest.mark.thorough), "edges"])
 def test_a_density_is_normalised_and_its_samples_follow_it(name):
     """2000 samples; Kolmogorov-Smirnov of each feature, p > 1e-4."""
     model, _, edges = untrained(name)

@@ -102,6 +102,7 @@ def test_interval_factors_weight_the_events(truth, fitted):
     np.testing.assert_allclose(*factors, rtol=1e-3)
 
 
+@pytest.mark.thorough
 def test_sandwich_is_true_where_the_noise_is_wrong(truth):
     """300 replicas of 2,000 events: scatter of the estimate against the stated error, 5 standard errors (4 % each).
 

@@ -47,6 +47,7 @@ def wbf():
     return process, sampler, {name: float(column[0]) for name, column in row.items()}
 
 
+@pytest.mark.thorough
 def test_wbf_cross_section(wbf, reference):
     """600k points, error below 0.15 %: within 0.5 % of MadGraph (0.19 %) and of a semi-analytic integral (0.06 %)."""
     _, _, row = wbf
@@ -57,6 +58,7 @@ def test_wbf_cross_section(wbf, reference):
         assert abs(row["cross_section"] - value) < 5 * np.hypot(error, row["cross_section_error"])
 
 
+@pytest.mark.thorough
 def test_wbf_unweights_well(wbf):
     """The design asks for 3.8 % at 0.1 % overweight; half of what was reached is demanded here."""
     _, _, row = wbf
@@ -64,6 +66,7 @@ def test_wbf_unweights_well(wbf):
     assert 0 < row["overweight_rate"] <= OVERWEIGHT
 
 
+@pytest.mark.thorough
 def test_wbf_distributions(wbf, reference):
     """20k events against MadGraph's 20k: two-sample Kolmogorov-Smirnov tests, p > 1.7e-5 each (1e-4 over six)."""
     process, sampler, row = wbf
@@ -103,6 +106,7 @@ def test_z_jet_cross_section():
     assert abs(sigma - 11909.7) < 5 * np.hypot(error, 17.4)
 
 
+@pytest.mark.thorough
 def test_the_parity_of_the_coefficients(wbf):
     """A CP-odd coefficient enters the cross section quadratically, a CP-even one linearly; in standard errors."""
     _, _, row = wbf

@@ -158,6 +158,7 @@ class Empty(Asymmetry):
         return momenta[0, 0] < 0
 
 
+@pytest.mark.thorough
 def test_a_parameter_that_is_not_quadratic_cannot_be_moved(tmp_path):
     """The cross section is known to second order about zero only; at zero, events are drawn."""
     process = {

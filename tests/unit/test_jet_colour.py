@@ -75,6 +75,7 @@ def test_one_gluon_has_one_flow():
     np.testing.assert_allclose(4 * by_flow.sum(axis=1), full, rtol=1e-10)
 
 
+@pytest.mark.thorough
 def test_a_gluon_exchanged_has_one_leading_flow():
     """q q' -> Z q q': the one leading string pair has 1/2 of the exchange's T^a T^a, whose square is 2."""
     momenta = events(2, 8)

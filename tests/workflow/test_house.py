@@ -114,7 +114,7 @@ def test_distillation_imports_no_jax():
         ["ruff", "check", "."],
         ["snakefmt", "--check", "Snakefile", "rules"],
         ["snakemake", "--lint"],
-        ["mypy"],
+        pytest.param(["mypy"], marks=pytest.mark.thorough),  # 40 s without its cache
     ],
     ids=" ".join,
 )
