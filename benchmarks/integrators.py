@@ -23,8 +23,8 @@ import jax.numpy as jnp
 import numpy as np
 import yaml
 
-from saggiatore.integrate.base import BATCH, AbstractSampler, n_batches, weigh_batch
-from saggiatore.integrate.mixture import AbstractMixture, propose_batch, weighted_batch
+from saggiatore.integrate.base import BATCH, AbstractSampler, n_batches, propose_batch, sample_weights, weigh_batch
+from saggiatore.integrate.mixture import AbstractMixture
 from saggiatore.physics.process import AbstractProcess, n_theta
 from saggiatore.registry import load
 
@@ -74,14 +74,14 @@ def ours(process: AbstractProcess, name: str, n_test: int) -> None:
         sampler = spec.adapt(process, theta, key=jax.random.key(1))
         seconds.append(time.process_time() - start)
     key = jax.random.key(2)
-    found = [weighted_batch(process, theta, sampler, key, i)[1] for i in range(n_batches(n_test))]
+    weights = sample_weights(process, theta, sampler, n_test, key=key)
     mappings = [chosen(sampler, key, i) for i in range(n_batches(n_test))]
     start = time.process_time()
     jax.block_until_ready(propose_batch(sampler, key, jnp.asarray(0)))
     cost = (time.process_time() - start) / BATCH * 1e6
     print(
         f"{name:15s} {seconds[0]:6.1f} s, {seconds[0] - seconds[1]:4.1f} of them compilation   "
-        f"{quality(np.concatenate(found), np.concatenate(mappings), len(process.mappings))}   {cost:.1f} us a point",
+        f"{quality(weights, np.concatenate(mappings), len(process.mappings))}   {cost:.1f} us a point",
         flush=True,
     )
 

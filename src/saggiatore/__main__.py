@@ -4,7 +4,6 @@ import argparse
 import errno
 import importlib
 import inspect
-import json
 import os
 import pkgutil
 import re
@@ -13,10 +12,9 @@ import types
 import typing
 from pathlib import Path
 
-from pydantic import ValidationError
-
 import saggiatore.steps
-from saggiatore.errors import SaggiatoreError, StudyError
+from saggiatore.errors import SaggiatoreError
+from saggiatore.job import read_job, read_spec
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -51,15 +49,8 @@ def _set_precision(arguments: list[str]) -> None:
     """float64 for physics and posteriors, training as its spec says; before jax is imported."""
     precision = "float64"
     if "--spec" in arguments[:-1]:
-        precision = _read_spec(Path(arguments[arguments.index("--spec") + 1]))["section"].get("precision", precision)
+        precision = read_spec(Path(arguments[arguments.index("--spec") + 1]))["section"].get("precision", precision)
     os.environ["JAX_ENABLE_X64"] = "1" if precision == "float64" else "0"
-
-
-def _read_spec(path: Path) -> dict:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError) as error:
-        raise StudyError(f"{path}: no readable spec ({error}); expected the JSON of one job.") from None
 
 
 def _parse(step: str, run: typing.Callable, arguments: list[str]) -> dict:
@@ -77,7 +68,7 @@ def _parse(step: str, run: typing.Callable, arguments: list[str]) -> dict:
         _add_flag(parser, name, hints[name], parameter.default)
     values = vars(parser.parse_args(_join_negatives(arguments)))
     if job_class is not None:
-        values["job"] = _job(job_class, values.pop("spec"))
+        values["job"] = read_job(job_class, values.pop("spec"))
     return values
 
 
@@ -90,15 +81,6 @@ def _join_negatives(arguments: list[str]) -> list[str]:
         else:
             joined.append(argument)
     return joined
-
-
-def _job(job_class: type, path: Path) -> object:
-    from saggiatore.registry import complaints
-
-    try:
-        return job_class.model_validate(_read_spec(path))  # type: ignore[attr-defined]
-    except ValidationError as error:
-        raise StudyError(f"{path}: {complaints(error)}") from None
 
 
 def _add_flag(parser: argparse.ArgumentParser, name: str, hint: typing.Any, default: object) -> None:

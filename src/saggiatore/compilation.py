@@ -1,3 +1,11 @@
-"""How programs that run once are compiled: for them, XLA's optimisation costs more than it saves."""
+"""What keeps compilation short: cheap options for programs that run once, one shape for all blocks of a table."""
 
+import numpy as np
+
+# for a program that runs once, XLA's optimisation costs more than it saves
 RUN_ONCE: dict[str, int] = {"xla_backend_optimization_level": 1}
+
+
+def fill(column: np.ndarray, size: int) -> np.ndarray:
+    """The rows of a block, repeated up to `size` of them: the last, shorter block compiles nothing of its own."""
+    return column[np.arange(size) % len(column)]

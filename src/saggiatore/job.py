@@ -1,6 +1,8 @@
 """What one job sees: who it is, the root seed of its study and its own section, nothing else."""
 
 import hashlib
+import json
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
@@ -10,6 +12,31 @@ from saggiatore.registry import complaints, load
 from saggiatore.spec import Spec
 
 Section = TypeVar("Section", bound=Spec)
+ReadJob = TypeVar("ReadJob", bound=Spec)
+
+
+def read_spec(path: Path) -> dict:
+    """The JSON of one job, not yet checked.
+
+    Raises:
+        StudyError: if it cannot be read.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise StudyError(f"{path}: no readable spec ({error}); expected the JSON of one job.") from None
+
+
+def read_job(job_class: type[ReadJob], path: Path) -> ReadJob:
+    """The job at `path`, checked.
+
+    Raises:
+        StudyError: if it cannot be read, or is not one of this class.
+    """
+    try:
+        return job_class.model_validate(read_spec(path))
+    except ValidationError as error:
+        raise StudyError(f"{path}: {complaints(error)}") from None
 
 
 class Job(Spec, Generic[Section]):

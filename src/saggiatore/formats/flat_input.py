@@ -10,7 +10,8 @@ import pandas as pd
 import uproot
 
 from saggiatore.errors import SchemaError, StudyError
-from saggiatore.integrate.external import ROWS, Block, Sample
+from saggiatore.integrate.events import ROWS
+from saggiatore.integrate.external import Block, Sample
 from saggiatore.physics.kinematics import COMPONENTS
 from saggiatore.schema import closest
 

@@ -13,7 +13,8 @@ import numpy as np
 import pylhe
 
 from saggiatore.errors import EventError, StudyError
-from saggiatore.integrate.external import ROWS, Block, Sample, unknown_particles
+from saggiatore.integrate.events import ROWS
+from saggiatore.integrate.external import Block, Sample, unknown_particles
 from saggiatore.physics.process import AbstractProcess
 from saggiatore.schema import closest
 

@@ -11,11 +11,12 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
+from saggiatore.compilation import fill
 from saggiatore.errors import EventError
 from saggiatore.integrate.base import over_events
-from saggiatore.integrate.external import ROWS
+from saggiatore.integrate.events import ROWS
 from saggiatore.physics.flavours import flavours
-from saggiatore.physics.process import AbstractProcess, Channel
+from saggiatore.physics.process import AbstractProcess, Channel, channel_numbers
 from saggiatore.types import Array, Float, Int, Momenta, Theta
 
 TOLERANCE = 0.02  # of the joint scores, relative: inputs such as widths differ between generators
@@ -39,13 +40,11 @@ class FlavourAverage:
         joint_score: Float[np.ndarray, "event theta"],
     ) -> tuple[Float[np.ndarray, "event theta"], Float[np.ndarray, "event theta"]]:
         """Mean and variance over flavours of the joint score, at most `ROWS` events at once."""
-        numbers = {legs: number for number, legs in enumerate(self.process.channels)}
-        channel = np.array([numbers[tuple(legs)] for legs in pdg.tolist()])
-        rows = np.arange(ROWS) % len(momenta)  # one compiled shape
+        channel = channel_numbers(self.process, pdg)
         found = _moments(
             self.process,
-            jnp.asarray(momenta[rows]),
-            jnp.asarray(channel[rows]),
+            jnp.asarray(fill(momenta, ROWS)),
+            jnp.asarray(fill(channel, ROWS)),
             jnp.asarray(self.theta),
             jnp.asarray(self.log_sigma_gradient),
         )

@@ -84,6 +84,31 @@ def over_events(function: Callable[..., Row], *batches: Array) -> Row:
     return jax.lax.map(lambda row: function(*row), batches, batch_size=CHUNK)
 
 
+@eqx.filter_jit
+def propose_batch(
+    sampler: AbstractSampler, key: PRNGKeyArray, number: Array
+) -> tuple[Float[Array, "event dim"], Float[Array, "event dim"], Float[Array, " event"]]:
+    """Batch `number` of a stream: uniform points, what they are mapped to, and -log of the density there."""
+    v = uniform_batch(key, number, sampler.dim)
+    return v, *over_events(sampler.propose, v)
+
+
+def weighted_batch(
+    process: AbstractProcess, theta: Theta, sampler: AbstractSampler, key: PRNGKeyArray, number: int
+) -> tuple[Float[Array, "event dim"], Float[Array, " event"], Float[Array, " event"]]:
+    """Points of a sampler, their weights under it (pb), and the logarithm of its density."""
+    _, u, log_inverse = propose_batch(sampler, key, jax.numpy.asarray(number))
+    return u, weigh_batch(process, theta, u) * jax.numpy.exp(log_inverse), -log_inverse
+
+
+def sample_weights(
+    process: AbstractProcess, theta: Theta, sampler: AbstractSampler, n_points: int, *, key: PRNGKeyArray
+) -> Float[np.ndarray, " event"]:
+    """Weights under a sampler, pb, of at least `n_points` points."""
+    batches = range(n_batches(n_points))
+    return np.concatenate([weighted_batch(process, theta, sampler, key, number)[1] for number in batches])
+
+
 def n_batches(n_points: int) -> int:
     """Batches that hold at least `n_points`."""
     return -(-n_points // BATCH)

@@ -14,8 +14,10 @@ from dataclasses import replace
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 from tqdm import tqdm
 
+from saggiatore.compilation import fill
 from saggiatore.errors import EmptyRegionError, EventError
 from saggiatore.integrate.base import BATCH, AbstractSampler, over_events, proposed_weight, uniform_batch
 from saggiatore.integrate.integral import CrossSection
@@ -25,10 +27,10 @@ from saggiatore.physics.flavours import flavours
 from saggiatore.physics.kinematics import COMPONENTS
 from saggiatore.physics.process import AbstractProcess, measure
 from saggiatore.tables import Column, TableSchema
-from saggiatore.types import Array, Float, PRNGKeyArray, Scalar, Theta, UnitPoint
+from saggiatore.types import Array, Float, Int, PRNGKeyArray, Scalar, Theta, UnitPoint
 
 VARIED = "weight_"  # begins the name of a column of weights at a theory variation
-ROWS = 4096  # events that are described and written at once
+ROWS = 4096  # events that are read, described and written at once
 _PATIENCE = 64  # batches after which a region without acceptance is given up
 _HOPELESS = 1e-5  # unweighting efficiency below which it is one
 _SURVEY = 16  # batches that find the maximum weight away from the reference
@@ -79,6 +81,13 @@ def events_schema(process: AbstractProcess, variations: Sequence[str] = ()) -> T
         columns.append(Column(f"leg{i}_pdg", "1", f"PDG number of leg {i}, {leg}", kind="int"))
         columns += [Column(f"leg{i}_{part}", "GeV", f"{part} of leg {i}, {leg}") for part in COMPONENTS]
     return TableSchema("events", 1, tuple(columns))
+
+
+def legs_of(events: pd.DataFrame, n_legs: int) -> tuple[Float[np.ndarray, "event leg 4"], Int[np.ndarray, "event leg"]]:
+    """Momenta (GeV) and PDG numbers of the legs that rows of an event table hold."""
+    names = [f"leg{leg}_{part}" for leg in range(n_legs) for part in COMPONENTS]
+    pdg = events[[f"leg{leg}_pdg" for leg in range(n_legs)]].to_numpy(int)
+    return events[names].to_numpy(float).reshape(-1, n_legs, 4), pdg
 
 
 def survey(draw: Draw, overweight: float | None, *, key: PRNGKeyArray) -> Draw:
@@ -181,9 +190,7 @@ def _check_patience(batches: int, n_accepted: int) -> None:
 
 def _describe_rows(draw: Draw, rows: list[np.ndarray], n_total: int) -> Mapping[str, np.ndarray]:
     n_rows = len(rows[0])
-    # one compiled shape: the last, shorter block is filled up with copies of its first event
-    padded = [np.concatenate([column, np.repeat(column[:1], ROWS - n_rows, axis=0)]) for column in rows]
-    described = _describe(draw, jnp.asarray(n_total), *(jnp.asarray(column) for column in padded))
+    described = _describe(draw, jnp.asarray(n_total), *(jnp.asarray(fill(column, ROWS)) for column in rows))
     return {name: np.asarray(column)[:n_rows] for name, column in described.items()}
 
 

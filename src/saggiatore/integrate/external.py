@@ -8,12 +8,13 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
+from saggiatore.compilation import fill
 from saggiatore.errors import EventError
 from saggiatore.integrate.base import over_events
+from saggiatore.integrate.events import ROWS
 from saggiatore.physics.process import AbstractProcess, measure
 from saggiatore.types import Array, Float, Int, Momenta
 
-ROWS = 4096  # events that are read, described and written at once
 TOLERANCE = 1e-5  # of energy sums, and of squares of masses over squared energies: files have six digits or more
 OBSERVABLE_TOLERANCE = 1e-3  # of a file's own column of an observable; it catches another definition or unit
 _SHOWN = 12  # channels that an error lists
@@ -141,8 +142,7 @@ def _reaction(pdg: tuple[int, ...] | list[int]) -> str:
 
 def observe(process: AbstractProcess, block: Block) -> tuple[np.ndarray, Mapping[str, np.ndarray]]:
     """Whether each event passes the cuts, and its observables; legs in the order of the process."""
-    rows = np.arange(ROWS) % len(block.momenta)  # one compiled shape
-    inside, values = _observe(process, jnp.asarray(block.momenta[rows]))
+    inside, values = _observe(process, jnp.asarray(fill(block.momenta, ROWS)))
     n_events = len(block.momenta)
     return np.asarray(inside)[:n_events], {name: np.asarray(column)[:n_events] for name, column in values.items()}
 

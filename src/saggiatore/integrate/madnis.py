@@ -16,13 +16,11 @@ from typing import Literal
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from pydantic import Field
 
-from saggiatore.integrate.base import AbstractSampler, AbstractSamplerSpec, n_batches
+from saggiatore.integrate.base import AbstractSampler, AbstractSamplerSpec, sample_weights
 from saggiatore.integrate.grid import grid_arrays, require_shape
 from saggiatore.integrate.madnis_training import MadnisTraining, train
-from saggiatore.integrate.mixture import weighted_batch
 from saggiatore.integrate.multichannel import Multichannel, MultichannelSpec
 from saggiatore.integrate.spline_mixture import Flow, SplineMixture
 from saggiatore.integrate.triangular import Triangular
@@ -73,7 +71,7 @@ class MadnisSpec(AbstractSamplerSpec):
 
     def build(self, start: Multichannel, *, key: PRNGKeyArray) -> SplineMixture:
         """The sampler before training: the grids of `start`, smooth and without their hypercubes."""
-        return self._untrained(start.mappings, start.shares, start.grids.edges, key=key)
+        return self._untrained(start.mappings, start.shares, start.densities.edges, key=key)
 
     def _untrained(
         self, mappings: tuple[AbstractMapping, ...], shares: Array, edges: Array, *, key: PRNGKeyArray
@@ -100,16 +98,15 @@ class MadnisSpec(AbstractSamplerSpec):
                 require_shape(arrays, f"weight_{i}", layer.weight.shape),
                 require_shape(arrays, f"bias_{i}", layer.bias.shape),
             )
-            for i, layer in enumerate(like.flows.map.layers)
+            for i, layer in enumerate(like.densities.map.layers)
         ]
         leaves = [jnp.asarray(array) for pair in layers for array in pair]
-        return eqx.tree_at(lambda s: jax.tree.leaves(s.flows.map), like, leaves)
+        return eqx.tree_at(lambda s: jax.tree.leaves(s.densities.map), like, leaves)
 
 
 def relative_std(
     process: AbstractProcess, theta: Theta, sampler: AbstractSampler, n_points: int, *, key: PRNGKeyArray
 ) -> float:
     """Standard deviation of the weights over their mean, from at least `n_points` points."""
-    batches = range(n_batches(n_points))
-    weights = np.concatenate([weighted_batch(process, theta, sampler, key, number)[1] for number in batches])
+    weights = sample_weights(process, theta, sampler, n_points, key=key)
     return float(weights.std() / weights.mean())

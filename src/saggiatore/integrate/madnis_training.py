@@ -17,8 +17,8 @@ from pydantic import Field
 from tqdm import tqdm
 
 from saggiatore.errors import EmptyRegionError, EventError
-from saggiatore.integrate.base import BATCH, AbstractSampler, n_batches, over_events
-from saggiatore.integrate.mixture import inverses, weighted_batch
+from saggiatore.integrate.base import BATCH, AbstractSampler, n_batches, over_events, weighted_batch
+from saggiatore.integrate.mixture import inverses
 from saggiatore.integrate.spline_mixture import SplineMixture
 from saggiatore.physics.process import AbstractProcess
 from saggiatore.spec import Spec
@@ -64,7 +64,7 @@ def train(
     Raises:
         EventError: if the rate is not finite somewhere.
     """
-    trainable = jax.tree.map(_single, Trainable(jnp.log(sampler.shares), sampler.flows.map))
+    trainable = jax.tree.map(_single, Trainable(jnp.log(sampler.shares), sampler.densities.map))
     state = _optimiser(settings).init(trainable)
     kept: list[Stored] = []
     source: AbstractSampler = start
@@ -121,7 +121,7 @@ def _to_grids(
 ) -> tuple[Float[Array, "event mapping dim"], Float[Array, "event mapping"]]:
     def place(point: UnitPoint) -> tuple[Array, Array]:
         y, log_jacobian = inverses(sampler.mappings, point)
-        v, log_grid = jax.vmap(lambda flow, each: flow.to_grid(each))(sampler.flows, y)
+        v, log_grid = jax.vmap(lambda flow, each: flow.to_grid(each))(sampler.densities, y)
         return v, log_grid + log_jacobian
 
     return over_events(place, u)
@@ -166,5 +166,5 @@ def _single(array: Array) -> Array:
 def _double(sampler: SplineMixture, trainable: Trainable) -> SplineMixture:
     """The sampler with the trained numbers, in its own precision."""
     shares = jax.nn.softmax(trainable.logits.astype(sampler.shares.dtype))
-    maps = jax.tree.map(lambda new, old: new.astype(old.dtype), trainable.maps, sampler.flows.map)
-    return eqx.tree_at(lambda s: (s.shares, s.flows.map), sampler, (shares, maps))
+    maps = jax.tree.map(lambda new, old: new.astype(old.dtype), trainable.maps, sampler.densities.map)
+    return eqx.tree_at(lambda s: (s.shares, s.densities.map), sampler, (shares, maps))

@@ -8,16 +8,27 @@ $\sum_i \int f^2 \alpha_i^2 / (a_i g_i)\, du$ at $\sum_i \alpha_i = 1$), so that
 in them.
 """
 
-import abc
+from typing import Protocol
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from saggiatore.integrate.base import AbstractSampler, over_events, uniform_batch, weigh_batch
+from saggiatore.integrate.base import AbstractSampler
 from saggiatore.physics.mapping import AbstractMapping
-from saggiatore.physics.process import AbstractProcess
-from saggiatore.types import Array, Float, Int, PRNGKeyArray, Scalar, Theta, UnitPoint
+from saggiatore.types import Array, Float, Int, Scalar, UnitPoint
+
+
+class Density(Protocol):
+    """The density of one mapping in its own y; a VEGAS grid is one."""
+
+    edges: Float[Array, "dim edge"]
+
+    def propose(self, v: UnitPoint) -> tuple[UnitPoint, Scalar]:
+        """Map a uniform point to y, with minus the logarithm of the density there."""
+
+    def log_density(self, u: UnitPoint) -> Scalar:
+        """Logarithm of the density at a y."""
 
 
 class AbstractMixture(AbstractSampler):
@@ -26,18 +37,17 @@ class AbstractMixture(AbstractSampler):
     mappings: eqx.AbstractVar[tuple[AbstractMapping, ...]]
     shares: eqx.AbstractVar[Float[Array, " mapping"]]  # positive, sum to one
 
-    @abc.abstractmethod
-    def draw(self, v: UnitPoint) -> Float[Array, "mapping dim"]:
-        """The points y that a uniform point has under the densities of the mappings."""
+    densities: eqx.AbstractVar[Density]  # of all mappings at once: arrays have the mapping as first axis
 
-    @abc.abstractmethod
-    def log_densities(self, y: Float[Array, "mapping dim"]) -> Float[Array, " mapping"]:
-        """Logarithm of each mapping's density, at a y of its own."""
+    @property
+    def dim(self) -> int:
+        """Dimension of the hypercube."""
+        return self.densities.edges.shape[1]
 
     def propose(self, v: UnitPoint) -> tuple[UnitPoint, Scalar]:
         """Map a uniform point to one of the mixture g, with -log g."""
         mapping, rest = self.choose(v)
-        y = self.draw(rest)
+        y = jax.vmap(lambda density: density.propose(rest)[0])(self.densities)
         points = [each.forward(y[i])[0] for i, each in enumerate(self.mappings)]
         u = jnp.stack(points)[mapping]
         return u, -self.log_density(u)
@@ -58,7 +68,7 @@ class AbstractMixture(AbstractSampler):
     def log_components(self, u: UnitPoint) -> Float[Array, " mapping"]:
         """Logarithm of each mapping's density at the same `u`."""
         y, log_jacobian = inverses(self.mappings, u)
-        return self.log_densities(y) + log_jacobian
+        return jax.vmap(lambda density, point: density.log_density(point))(self.densities, y) + log_jacobian
 
 
 def inverses(
@@ -67,20 +77,3 @@ def inverses(
     """The y of each mapping that is mapped to `u`, and log|dy/du|."""
     found = [mapping.inverse(u) for mapping in mappings]
     return jnp.stack([y for y, _ in found]), jnp.stack([log_jacobian for _, log_jacobian in found])
-
-
-@eqx.filter_jit
-def propose_batch(
-    sampler: AbstractSampler, key: PRNGKeyArray, number: Array
-) -> tuple[Float[Array, "event dim"], Float[Array, "event dim"], Float[Array, " event"]]:
-    """Batch `number` of a stream: uniform points, what they are mapped to, and -log of the density there."""
-    v = uniform_batch(key, number, sampler.dim)
-    return v, *over_events(sampler.propose, v)
-
-
-def weighted_batch(
-    process: AbstractProcess, theta: Theta, sampler: AbstractSampler, key: PRNGKeyArray, number: int
-) -> tuple[Float[Array, "event dim"], Float[Array, " event"], Float[Array, " event"]]:
-    """Points of a sampler, their weights under it (pb), and the logarithm of its density."""
-    _, u, log_inverse = propose_batch(sampler, key, jnp.asarray(number))
-    return u, weigh_batch(process, theta, u) * jnp.exp(log_inverse), -log_inverse

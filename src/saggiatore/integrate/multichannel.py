@@ -16,9 +16,16 @@ import numpy as np
 from pydantic import Field
 
 from saggiatore.errors import EventError, SchemaError
-from saggiatore.integrate.base import AbstractSamplerSpec, n_batches, over_events, uniform_batch, weigh_batch
+from saggiatore.integrate.base import (
+    AbstractSamplerSpec,
+    n_batches,
+    over_events,
+    uniform_batch,
+    weigh_batch,
+    weighted_batch,
+)
 from saggiatore.integrate.grid import GRID, grid_arrays, grid_columns, require_shape
-from saggiatore.integrate.mixture import AbstractMixture, inverses, weighted_batch
+from saggiatore.integrate.mixture import AbstractMixture, inverses
 from saggiatore.integrate.vegas import Vegas, VegasSpec, require_partition
 from saggiatore.physics.mapping import AbstractMapping
 from saggiatore.physics.process import AbstractProcess
@@ -33,20 +40,7 @@ class Multichannel(AbstractMixture):
 
     mappings: tuple[AbstractMapping, ...]
     shares: Float[Array, " mapping"]
-    grids: Vegas  # every array has the mapping as a further, first axis
-
-    @property
-    def dim(self) -> int:
-        """Dimension of the hypercube."""
-        return self.grids.edges.shape[1]
-
-    def draw(self, v: UnitPoint) -> Float[Array, "mapping dim"]:
-        """The same point through every grid."""
-        return jax.vmap(lambda grid: grid.propose(v)[0])(self.grids)
-
-    def log_densities(self, y: Float[Array, "mapping dim"]) -> Float[Array, " mapping"]:
-        """Logarithm of the density of each grid."""
-        return jax.vmap(lambda grid, point: grid.log_density(point))(self.grids, y)
+    densities: Vegas
 
     def table(self) -> tuple[TableSchema, Mapping[str, np.ndarray]]:
         """Shares, edges and cumulative probabilities."""
@@ -54,7 +48,7 @@ class Multichannel(AbstractMixture):
 
     def arrays(self) -> dict[str, np.ndarray]:
         """All numbers of the sampler, by name."""
-        found = {"shares": self.shares, "edges": self.grids.edges, "cumulative": self.grids.cumulative}
+        found = {"shares": self.shares, "edges": self.densities.edges, "cumulative": self.densities.cumulative}
         return {name: np.asarray(array) for name, array in found.items()}
 
 

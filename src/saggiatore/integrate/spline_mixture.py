@@ -21,17 +21,16 @@ class Flow(eqx.Module):
     edges: Float[Array, "dim edge"]
     map: Triangular
 
-    def forward(self, z: UnitPoint) -> tuple[UnitPoint, Scalar]:
-        """Map a uniform point z to y, with log|dy/dz|."""
-        v, log_map = self.map.forward(z)
+    def propose(self, v: UnitPoint) -> tuple[UnitPoint, Scalar]:
+        """Map a uniform point to y, with minus the logarithm of the density there."""
+        v, log_map = self.map.forward(v)
         y, logs = jax.vmap(spline.smooth_forward)(self.edges, v)
         return y, log_map + logs.sum()
 
-    def inverse(self, y: UnitPoint) -> tuple[UnitPoint, Scalar]:
-        """The z that is mapped to `y`, with log|dz/dy|."""
-        v, log_grid = self.to_grid(y)
-        z, log_map = self.map.inverse(v)
-        return z, log_map + log_grid
+    def log_density(self, u: UnitPoint) -> Scalar:
+        """Logarithm of the density at a y."""
+        v, log_grid = self.to_grid(u)
+        return self.map.inverse(v)[1] + log_grid
 
     def to_grid(self, y: UnitPoint) -> tuple[UnitPoint, Scalar]:
         """The v that the grid maps to `y`, with log|dv/dy|."""
@@ -44,24 +43,11 @@ class SplineMixture(AbstractMixture):
 
     mappings: tuple[AbstractMapping, ...]
     shares: Float[Array, " mapping"]
-    flows: Flow  # every array has the mapping as a further, first axis
-
-    @property
-    def dim(self) -> int:
-        """Dimension of the hypercube."""
-        return self.flows.edges.shape[1]
-
-    def draw(self, v: UnitPoint) -> Float[Array, "mapping dim"]:
-        """The same point through every flow."""
-        return jax.vmap(lambda flow: flow.forward(v)[0])(self.flows)
-
-    def log_densities(self, y: Float[Array, "mapping dim"]) -> Float[Array, " mapping"]:
-        """Logarithm of the density of each flow."""
-        return jax.vmap(lambda flow, point: flow.inverse(point)[1])(self.flows, y)
+    densities: Flow
 
     def table(self) -> tuple[TableSchema, Mapping[str, np.ndarray]]:
         """Shares, edges and the networks' parameters."""
-        arrays = {"shares": np.asarray(self.shares), "edges": np.asarray(self.flows.edges)}
-        for i, layer in enumerate(self.flows.map.layers):
+        arrays = {"shares": np.asarray(self.shares), "edges": np.asarray(self.densities.edges)}
+        for i, layer in enumerate(self.densities.map.layers):
             arrays |= {f"weight_{i}": np.asarray(layer.weight), f"bias_{i}": np.asarray(layer.bias)}
         return GRID, grid_columns(arrays)

@@ -22,6 +22,7 @@ from saggiatore.physics.jet_colour import jet_flows, one_line_by_flow, two_lines
 from saggiatore.physics.jet_phase_space import DECAY_NUMBERS, JET_NUMBERS, Region
 from saggiatore.physics.kinematics import mass_squared, pseudorapidity, transverse_momentum
 from saggiatore.physics.mapping import AbstractMapping, CollinearMapping, Identity
+from saggiatore.physics.peak_map import ResonantPropagator
 from saggiatore.physics.process import AbstractProcess, Channel
 from saggiatore.spec import Spec
 from saggiatore.types import Array, Flag, Float, Momenta, Scalar, Theta, UnitPoint
@@ -146,9 +147,8 @@ class AbstractBosonJets(AbstractProcess):
         n_production = JET_NUMBERS * self.n_jets + 1
         if self.window is None:
             return jet_phase_space.event(region, jnp.asarray(self.mass**2), u)
-        squared, log_mass = jet_phase_space.resonance(
-            self.mass, self.width, self.window.low, self.window.high, u[n_production]
-        )
+        propagator = ResonantPropagator(self.window.low, self.window.high, self.mass, self.width)
+        squared, log_mass = propagator(u[n_production])
         momenta, log_event = jet_phase_space.event(region, squared, u[:n_production])
         leptons, log_decay = jet_phase_space.decay(momenta[-1], squared, u[n_production + 1 :])
         return jnp.concatenate([momenta[:-1], leptons]), log_mass + log_event + log_decay

@@ -48,8 +48,7 @@ def two_lines_by_flow(partons: Momenta, boson: Boson) -> TwoLines:
     """Products of two quark lines for each of `jet_flows`, which are a first axis."""
     found = two_line_flows(partons, boson)
     first, second, mixed = (_spread(each, len(partons), 1) for each in found[:3])
-    n_pairs = first.shape[1] // 2
-    return TwoLines(first, second, mixed, jnp.zeros((len(first), n_pairs, *found.exchange.shape[2:])))
+    return TwoLines(first, second, mixed, jnp.zeros((len(first), *found.exchange.shape[1:])))
 
 
 @cache

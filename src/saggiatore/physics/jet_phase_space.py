@@ -29,13 +29,6 @@ class Region(NamedTuple):
     max_abs_eta: float
 
 
-def resonance(mass: float, width: float, low: float, high: float, u: Scalar) -> tuple[Scalar, Scalar]:
-    """Mass squared between `low`^2 and `high`^2 (GeV), distributed as a Breit-Wigner curve, and log|dm^2/du|."""
-    begin, end = (jnp.arctan((edge**2 - mass**2) / (mass * width)) for edge in (low, high))
-    tangent = jnp.tan(begin + (end - begin) * u)
-    return mass**2 + mass * width * tangent, jnp.log(mass * width * (end - begin) * (1 + tangent**2))
-
-
 def event(region: Region, mass_squared: Scalar, u: UnitPoint) -> tuple[Momenta, Scalar]:
     """Momenta of partons 1 and 2, of the jets and of a boson from 3 n + 1 numbers, and log of dx1 dx2 dPhi/du.
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from saggiatore.physics.colour_flow import Flow
 from saggiatore.physics.mapping import AbstractMapping, Identity
@@ -103,6 +104,12 @@ class AbstractProcess(eqx.Module):
 def n_theta(process: AbstractProcess) -> int:
     """Number of theory parameters."""
     return len(process.parameters)
+
+
+def channel_numbers(process: AbstractProcess, pdg: Int[np.ndarray, "event leg"]) -> Int[np.ndarray, " event"]:
+    """Place in `channels` of the flavours of each event."""
+    numbers = {legs: number for number, legs in enumerate(process.channels)}
+    return np.array([numbers[tuple(legs)] for legs in pdg.tolist()])
 
 
 def is_quadratic(process: AbstractProcess) -> bool:

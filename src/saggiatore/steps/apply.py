@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
+from saggiatore.compilation import fill
 from saggiatore.distill.formula import Formula
 from saggiatore.errors import EventError, StudyError
 from saggiatore.infer.base import posterior_score
@@ -105,8 +106,7 @@ def _evaluate(scorer: Scorer, events: Path) -> Iterator[dict[str, np.ndarray]]:
     n_before = 0
     for data in tqdm(iterate_columns(events, scorer.reads, ROWS), desc="events", unit="batch", mininterval=1):
         features = data.to_numpy()
-        # batches of one size, so that nothing is compiled twice
-        padded = features[np.arange(ROWS) % len(features)]
+        padded = fill(features, ROWS)
         values = np.asarray(function(jnp.asarray(padded)))[: len(features)]
         bad = ~np.isfinite(values).all(axis=1)
         if bad.any():

@@ -15,9 +15,8 @@ from saggiatore.formats.flat_input import read_flat
 from saggiatore.formats.lhe_input import read_lhe
 from saggiatore.formats.source import FlatEvents, LheEvents
 from saggiatore.integrate.averaged import FlavourAverage
-from saggiatore.integrate.events import events_schema
+from saggiatore.integrate.events import ROWS, events_schema, legs_of
 from saggiatore.integrate.external import (
-    ROWS,
     Block,
     Sample,
     arrange,
@@ -167,12 +166,9 @@ def _normalised(
 
 def _averaged(average: FlavourAverage, batch: pd.DataFrame, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     process = average.process
-    legs = range(len(process.legs))
-    momenta = batch[[f"leg{leg}_{part}" for leg in legs for part in COMPONENTS]].to_numpy(float)
+    momenta, pdg = legs_of(batch, len(process.legs))
     joint = np.stack([columns[f"joint_score_{name}"] for name in process.parameters], axis=1)
-    mean, variance = average.of(
-        momenta.reshape(-1, len(legs), 4), batch[[f"leg{leg}_pdg" for leg in legs]].to_numpy(), columns["weight"], joint
-    )
+    mean, variance = average.of(momenta, pdg, columns["weight"], joint)
     return {
         **{f"parton_score_{name}": mean[:, place] for place, name in enumerate(process.parameters)},
         **{f"flavour_variance_{name}": variance[:, place] for place, name in enumerate(process.parameters)},

@@ -5,23 +5,21 @@ from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
-import pandas as pd
 
+from saggiatore.compilation import fill
 from saggiatore.errors import StudyError
 from saggiatore.formats.flat import write_csv, write_root
 from saggiatore.formats.lhe import Event, Run, write_lhe
-from saggiatore.integrate.events import VARIED
+from saggiatore.integrate.events import ROWS, VARIED, legs_of
 from saggiatore.integrate.reweight import reweight
 from saggiatore.physics.colour_flow import line_numbers
 from saggiatore.physics.electroweak import ALPHA
-from saggiatore.physics.kinematics import COMPONENTS
 from saggiatore.physics.point import parse_point
-from saggiatore.physics.process import AbstractProcess
+from saggiatore.physics.process import AbstractProcess, channel_numbers
 from saggiatore.registry import load
 from saggiatore.tables import iterate_table, read_header
-from saggiatore.types import Float, Int
+from saggiatore.types import Float
 
-ROWS = 4096
 _PROTON = 2212
 
 
@@ -103,15 +101,13 @@ def _events(
     process: AbstractProcess, events: Path, points: Float[np.ndarray, "point theta"], varied: list[str], n_events: int
 ) -> Iterator[Event]:
     """Events of the table, their weights times their number."""
-    channels = {legs: number for number, legs in enumerate(process.channels)}
     lots = np.random.default_rng(0)  # colour flows are a convention for showers: the same table gives the same file
     for batch in iterate_table(events, "events", ROWS):
-        momenta, pdg = _legs(batch, len(process.legs))
+        momenta, pdg = legs_of(batch, len(process.legs))
         theta = batch[[f"theta_{name}" for name in process.parameters]].to_numpy(float)
-        numbers = np.array([channels[tuple(legs)] for legs in pdg.tolist()])
-        rows = np.arange(ROWS) % len(batch)  # one compiled shape
-        padded = [jnp.asarray(column[rows]) for column in (momenta, numbers, theta)]
-        found = reweight(process, padded[0], padded[1], padded[2], jnp.asarray(points))
+        columns = (momenta, channel_numbers(process, pdg), theta)
+        filled, channels, thetas = (jnp.asarray(fill(column, ROWS)) for column in columns)
+        found = reweight(process, filled, channels, thetas, jnp.asarray(points))
         ratios, flows, scale, alpha_s = (np.asarray(part)[: len(batch)] for part in found)
         below = np.cumsum(flows, axis=1) / flows.sum(axis=1, keepdims=True)
         drawn = (below > lots.random((len(batch), 1))).argmax(axis=1)
@@ -122,9 +118,3 @@ def _events(
             yield Event(
                 weight, *scales, pdg[row], momenta[row], colour, np.concatenate([weight * ratios[row], further[row]])
             )
-
-
-def _legs(batch: pd.DataFrame, n_legs: int) -> tuple[Float[np.ndarray, "event leg 4"], Int[np.ndarray, "event leg"]]:
-    names = [f"leg{leg}_{part}" for leg in range(n_legs) for part in COMPONENTS]
-    pdg = batch[[f"leg{leg}_pdg" for leg in range(n_legs)]].to_numpy(int)
-    return batch[names].to_numpy(float).reshape(-1, n_legs, 4), pdg

@@ -4,7 +4,6 @@ The only artefact with a clock in it, and for that reason in no bundle: times di
 do not. It is made on request, `snakemake results/NAME/tables/integrator_comparison.parquet`.
 """
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,18 +11,15 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-from pydantic import ValidationError
 
 from saggiatore.errors import EmptyRegionError, StudyError
 from saggiatore.files import atomic
-from saggiatore.integrate.base import AbstractSampler, n_batches
-from saggiatore.integrate.mixture import weighted_batch
+from saggiatore.integrate.base import AbstractSampler, n_batches, sample_weights, weighted_batch
 from saggiatore.integrate.unweight import Spectrum
-from saggiatore.job import Job
+from saggiatore.job import Job, read_job
 from saggiatore.number import rounded
 from saggiatore.physics.process import AbstractProcess, n_theta
 from saggiatore.provenance import provenance
-from saggiatore.registry import complaints
 from saggiatore.steps.sampler import SamplerSection
 from saggiatore.tables import Column, TableSchema, write_table
 
@@ -71,12 +67,7 @@ def run(*, study: str, code: str, specs: list[Path], out: Path, latex: Path) -> 
 
 
 def _job(path: Path, study: str) -> Job[SamplerSection]:
-    try:
-        job = Job[SamplerSection].model_validate(json.loads(path.read_text(encoding="utf-8")))
-    except ValidationError as error:
-        raise StudyError(f"{path}: {complaints(error)}") from None
-    except (OSError, ValueError) as error:
-        raise StudyError(f"{path}: no readable spec ({error}); expected the JSON of one job.") from None
+    job = read_job(Job[SamplerSection], path)
     if (job.study, job.stage) != (study, "sampler"):
         raise StudyError(
             f"{path}: the job {job.stage}.{job.label} of study '{job.study}' came, expected a sampler of '{study}'."
@@ -125,8 +116,8 @@ def _weights(process: AbstractProcess, sampler: AbstractSampler, n_points: int, 
     theta, key = jnp.zeros(n_theta(process)), jax.random.key(seed)
     jax.block_until_ready(weighted_batch(process, theta, sampler, key, n_batches(n_points)))
     start = time.perf_counter()
-    batches = [np.asarray(weighted_batch(process, theta, sampler, key, i)[1]) for i in range(n_batches(n_points))]
-    return np.concatenate(batches), time.perf_counter() - start
+    weights = sample_weights(process, theta, sampler, n_points, key=key)
+    return weights, time.perf_counter() - start
 
 
 def _latex(rows: Sequence[Mapping[str, object]]) -> str:

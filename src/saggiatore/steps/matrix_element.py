@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from saggiatore.compilation import fill
 from saggiatore.errors import EventError, StudyError
 from saggiatore.physics.kinematics import COMPONENTS
 from saggiatore.physics.matrix_element import MatrixElement, require_physical
@@ -71,8 +72,7 @@ def _evaluate(events: Path, found: MatrixElement, point: np.ndarray) -> Iterator
     for columns in iterate_columns(events, legs, ROWS):
         momenta = columns[[leg.name for leg in legs]].to_numpy(dtype=float).reshape(len(columns), len(found.masses), 4)
         require_physical(momenta, found.masses, first_row)
-        # one compiled shape: a shorter batch is filled up with copies of its first event
-        padded = np.concatenate([momenta, np.repeat(momenta[:1], ROWS - len(momenta), axis=0)])
+        padded = fill(momenta, ROWS)
         me2, score = (np.asarray(result)[: len(momenta)] for result in evaluate(padded, point))
         scores = {f"score_{name}": score[:, i] for i, name in enumerate(found.coefficients)}
         yield {**{leg.name: columns[leg.name].to_numpy() for leg in legs}, "me2": me2, **scores}
