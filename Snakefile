@@ -15,7 +15,9 @@ shell.prefix(
     f"set -euo pipefail; trap : TERM; export PYTHONPATH={workflow.basedir}/src; "
 )
 
-plan = Plan(workflow.basedir, config)
+plan = Plan(
+    workflow.basedir, config, conda=bool(workflow.deployment_settings.deployment_method)
+)
 
 
 wildcard_constraints:

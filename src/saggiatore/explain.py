@@ -117,28 +117,48 @@ def _changed_code(plan: Plan, job: Planned) -> Iterator[str]:
         return
     names = (job.rule, job.wildcards["study"], DEFAULTS[job.rule].stage, job.wildcards.get("label", ""))
     now = plan.code_of(*names)
-    if made["code"] == now:
+    if made.code == now:
         return
-    commit = made["commit"]
-    files = set().union(*(closure(module) for module in plan.modules(*names)))
-    changed = [path for path in sorted(files) if commit and _at(commit, path) != normalised(path)]
-    for path in changed:
-        yield f"src/saggiatore/{path.relative_to(PACKAGE).as_posix()}: differs from commit {commit[:10]}"
+    modules = plan.modules(*names)
+    changed = [*_changed_modules(made.commit, modules), *_changed_libraries(made.versions, plan.versions(modules))]
+    yield from changed
     if not changed:
-        origin = (
-            f"its artefact was made at commit {commit[:10]}, with edits" if commit else "its artefact names no commit"
-        )
-        yield f"the code of {job.name}: fingerprint {made['code']} became {now}; {origin}"
+        origin = f"was made at commit {made.commit[:10]}, with edits" if made.commit else "names no commit"
+        yield f"the code of {job.name}: fingerprint {made.code} became {now}; its artefact {origin}"
 
 
-def _made(outputs: tuple[str, ...]) -> dict[str, str]:
-    """Code and commit in the provenance of an artefact: plain text in every one of our formats."""
+def _changed_modules(commit: str, modules: set[str]) -> Iterator[str]:
+    for path in sorted(set().union(*(closure(module) for module in modules))):
+        if commit and _at(commit, path) != normalised(path):
+            yield f"src/saggiatore/{path.relative_to(PACKAGE).as_posix()}: differs from commit {commit[:10]}"
+
+
+def _changed_libraries(before: dict[str, str], now: dict[str, str]) -> Iterator[str]:
+    """Versions that count and are others than the recorded ones; a library that was not recorded tells nothing."""
+    for name, version in now.items():
+        if name in before and not f"{before[name]}.".startswith(f"{version}."):
+            yield f"{name}: version {before[name]} became {version}"
+
+
+class Made(NamedTuple):
+    """What an artefact's provenance says of the code that made it."""
+
+    code: str
+    commit: str
+    versions: dict[str, str]
+
+
+def _made(outputs: tuple[str, ...]) -> Made | None:
+    """The provenance in the first artefact that has one: plain text in every one of our formats."""
     for path in map(Path, outputs):
         content = path.read_bytes() if path.is_file() else b""
-        found = {key: re.search(rb'"%s\\?": ?\\?"([0-9a-f]+)\b' % key.encode(), content) for key in ("code", "commit")}
+        content = content.replace(b'\\"', b'"')
+        found = {key: re.search(rb'"%s": ?"([0-9a-f]+)"' % key.encode(), content) for key in ("code", "commit")}
+        versions = re.search(rb'"versions": ?(\{[^{}]*\})', content)
         if found["code"]:
-            return {key: match[1].decode() if match else "" for key, match in found.items()}
-    return {}
+            code, commit = (match[1].decode() if match else "" for match in found.values())
+            return Made(code, commit, json.loads(versions[1]) if versions else {})
+    return None
 
 
 @functools.cache

@@ -1,13 +1,15 @@
 """Fingerprints of code, so that Snakemake reruns what an edit touches and nothing else.
 
 Snakemake does not look through an import. A fingerprint is a hash of the syntax trees, without docstrings and comments,
-of a module and of everything in this package that it imports, statically and transitively.
+of a module and of everything in this package that it imports, statically and transitively. The versions of the
+libraries that these files import go in as well, as far as the caller tells them.
 """
 
 import ast
 import functools
 import hashlib
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import saggiatore
@@ -17,13 +19,26 @@ PACKAGE = Path(saggiatore.__file__).resolve().parent
 _NOT_CODE = {"REGISTRY", "__version__"}
 
 
-def fingerprint(modules: Iterable[str]) -> str:
-    """Hash of the import closures of `modules`, e.g. ``saggiatore.steps.events``; 16 hexadecimal digits."""
+def fingerprint(modules: Iterable[str], versions: Mapping[str, str]) -> str:
+    """Hash of the import closures of `modules`, e.g. ``saggiatore.steps.events``, and of versions of libraries.
+
+    Returns:
+        16 hexadecimal digits.
+    """
     files = sorted(set().union(*(closure(module) for module in modules)))
     digest = hashlib.sha256()
     for path in files:
         digest.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0" + normalised(path).encode() + b"\0")
+    for name, version in sorted(versions.items()):
+        digest.update(f"{name}=={version}\0".encode())
     return digest.hexdigest()[:16]
+
+
+def foreign(modules: Iterable[str]) -> set[str]:
+    """Top-level names, such as ``jax``, that the import closures of `modules` import from elsewhere."""
+    files: set[Path] = set().union(*(closure(module) for module in modules))
+    found = {name.split(".")[0] for path in files for name in _imported(path)}
+    return found - sys.stdlib_module_names - {"saggiatore"}
 
 
 @functools.cache
@@ -51,19 +66,20 @@ def _files(module: str) -> Iterator[Path]:
                 yield path
 
 
-@functools.cache
 def _imports(path: Path) -> frozenset[Path]:
-    found: set[Path] = set()
+    return frozenset(file for name in _imported(path) for file in _files(name))
+
+
+@functools.cache
+def _imported(path: Path) -> frozenset[str]:
+    """Absolute names of what a file imports."""
+    found: set[str] = set()
     for node in _statements(_tree(path)):
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
+            found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = _absolute(path, node)
-            names = [f"{base}.{alias.name}" for alias in node.names]
-        else:
-            continue
-        for name in names:
-            found.update(_files(name))
+            found.update(f"{base}.{alias.name}" for alias in node.names)
     return frozenset(found)
 
 

@@ -2,13 +2,17 @@
 the same study, seed and code give the same bytes."""
 
 import functools
-import importlib.metadata
 import subprocess
 from pathlib import Path
 
 import saggiatore
+from saggiatore.libraries import ABSENT, installed
 
-PACKAGES = ("jax", "equinox", "diffrax", "optax", "numpyro", "pandas", "pyarrow", "pyoperon", "pysr", "sympy")
+LIBRARIES = (  # all that this package imports, by the names of the imports
+    *("PIL", "diffrax", "equinox", "hist", "jax", "jaxtyping", "jsonschema", "matplotlib", "mplhep", "numpy"),
+    *("numpyro", "optax", "pandas", "pyarrow", "pydantic", "pydantic_core", "pylhe", "pyoperon", "pysr", "scipy"),
+    *("sympy", "tqdm", "uproot", "yaml"),
+)
 
 
 @functools.cache
@@ -24,14 +28,9 @@ def git_commit() -> str:
 
 
 def package_versions() -> dict[str, str]:
-    """Versions of the packages that numbers depend on, as far as they are installed."""
-    versions = {"saggiatore": saggiatore.__version__}
-    for name in PACKAGES:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return versions
+    """Versions of this package and of what it imports, as far as it is installed."""
+    found = {name: version for name, version in installed(LIBRARIES).items() if version != ABSENT}
+    return {"saggiatore": saggiatore.__version__, **found}
 
 
 def provenance(spec: dict, code: str) -> dict:

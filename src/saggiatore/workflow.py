@@ -4,135 +4,34 @@ Imports no jax: Snakemake parses the workflow at every start, and once more in e
 """
 
 import json
+from collections.abc import Iterable
 from functools import cache, cached_property
 from pathlib import Path
 
 import yaml
 
 from saggiatore.errors import StudyError
-from saggiatore.fingerprint import fingerprint
-from saggiatore.plan_checks import content_key, require_sound_files
-from saggiatore.registry import registered_modules
+from saggiatore.fingerprint import fingerprint, foreign
+from saggiatore.graph import ARTEFACTS, SIMULATING, Study, artefact
+from saggiatore.libraries import installed, pinned, read_precision, rounded
+from saggiatore.plan_checks import content_key
 from saggiatore.request import Request
-from saggiatore.schema import Reference, child, closest, complete, marked, references, require_valid
-
-STAGES = ("sampler", "events", "models", "draws", "teachers", "formulas", "information", "figures")
-SIMULATING = ("sampler", "events")  # the stages whose jobs see the study's process
-
-ARTEFACTS = {
-    ("sampler", "grid"): "sampler/{label}.grid.parquet",
-    ("sampler", "integral"): "tables/{label}.integral.parquet",
-    ("events", "events"): "events/{label}.parquet",
-    ("events", "sample"): "tables/{label}.sample.parquet",
-    ("models", "model"): "models/{label}.eqx",
-    ("models", "history"): "models/{label}.history.parquet",
-    ("draws", "draws"): "draws/{label}.parquet",
-    ("draws", "diagnostics"): "draws/{label}.diagnostics.parquet",
-    ("draws", "pulls"): "tables/{label}.pulls.parquet",
-    ("draws", "calibration"): "tables/{label}.calibration.parquet",
-    ("teachers", "teacher"): "tables/{label}.teacher.parquet",
-    ("formulas", "hall_of_fame"): "formulas/{label}.hall_of_fame.parquet",
-    ("formulas", "refits"): "formulas/{label}.refits.parquet",
-    ("formulas", "formula"): "formulas/{label}.formula.json",
-    ("information", "scores"): "tables/{label}.scores.parquet",
-    ("information", "information"): "tables/{label}.information.parquet",
-    ("figures", "pdf"): "figures/{label}.pdf",
-    ("figures", "png"): "figures/{label}.png",
-}
-
-
-class Study:
-    """One checked study: its sections with their defaults filled in, and the graph that their labels span."""
-
-    def __init__(self, name: str, content: dict, schema: dict):
-        require_valid(schema, content, name)
-        self.name = name
-        self.content = complete(schema, schema, content)
-        self._schema = schema
-        self._check_references()
-        self._check_names()
-        uses = {f"{stage}.{label}": self._events_of(stage, label) for stage, label in self.sections}
-        require_sound_files(name, self.content["events"], self._known["parameter"], uses)
-
-    @cached_property
-    def sections(self) -> list[tuple[str, str]]:
-        """(stage, label) of every section, in the order of the stages."""
-        return [(stage, label) for stage in STAGES for label in self.content.get(stage, {})]
-
-    def section(self, stage: str, label: str) -> dict:
-        """The section `label` of `stage`."""
-        labels = self.content.get(stage, {})
-        if label not in labels:
-            raise StudyError(f"study '{self.name}' has no {stage}.{label}; {closest(label, list(labels))}")
-        return labels[label]
-
-    def upstream(self, stage: str, label: str) -> list[Reference]:
-        """Sections that this one names, in the order of its spec's fields."""
-        return list(references(self._schema, self._node(stage, label), self.section(stage, label)))
-
-    def kinds(self, stage: str, label: str) -> set[str]:
-        """Modules that the section names in the registry, and those of everything upstream of it."""
-        found = set(registered_modules(self.section(stage, label)))
-        if stage in SIMULATING:
-            found |= set(registered_modules({"process": self.content["process"]}))
-        for reference in self.upstream(stage, label):
-            found |= self.kinds(reference.stage, reference.label)
-        return found
-
-    def n_below(self, stage: str, label: str) -> int:
-        """Sections of the longest chain that waits for this one."""
-        return self._n_below.get((stage, label), 0)
-
-    @cached_property
-    def _n_below(self) -> dict[tuple[str, str], int]:
-        below: dict[tuple[str, str], int] = {}
-        for section in reversed(self.sections):  # upstream sections are of earlier stages
-            for reference in self.upstream(*section):
-                above = reference.stage, reference.label
-                below[above] = max(below.get(above, 0), below.get(section, 0) + 1)
-        return below
-
-    @cached_property
-    def _known(self) -> dict[str, list[str]]:
-        """Observables and parameters of the process."""
-        process = self.content["process"]
-        known = self._schema["x-process"][process["kind"]]
-        return {**known, "parameter": known["parameter"] or list(process.get("parameters", {}))}
-
-    def _node(self, stage: str, label: str) -> dict:
-        return child(self._schema["properties"][stage], label) or {}
-
-    def _check_references(self) -> None:
-        for stage, label in self.sections:
-            for reference in self.upstream(stage, label):
-                names = list(self.content.get(reference.stage, {}))
-                if reference.label not in names:
-                    raise StudyError(
-                        f"study '{self.name}', {stage}.{label}.{reference.field}: '{reference.label}' names no section "
-                        f"of '{reference.stage}'; {closest(reference.label, names)}"
-                    )
-
-    def _check_names(self) -> None:
-        """Observables and parameters that sections use must be the process's own."""
-        kind = self.content["process"]["kind"]
-        for stage, label in self.sections:
-            node = self._node(stage, label)
-            for place, what, name in marked(self._schema, node, self.section(stage, label), "x-names"):
-                if name not in self._known[what]:
-                    raise StudyError(
-                        f"study '{self.name}', {stage}.{label}.{place}: the process '{kind}' has no "
-                        f"{what} '{name}'; {closest(name, self._known[what])}"
-                    )
-
-    def _events_of(self, stage: str, label: str) -> list[str]:
-        return sorted({each.label for each in self.upstream(stage, label) if each.stage == "events"})
+from saggiatore.schema import closest
 
 
 class Plan:
-    """The studies under a root folder, seen from the rules."""
+    """The studies under a root folder, seen from the rules.
 
-    def __init__(self, root: str | Path, config: dict):
+    Args:
+        root: the repository's root.
+        config: as in config/config.yaml.
+        conda: whether jobs run in conda environments, which mirror the lock file, and not in this one.
+    """
+
+    def __init__(self, root: str | Path, config: dict, *, conda: bool = False):
         self._root = Path(root)
+        self._conda = conda
+        self._precision = read_precision(config.get("library_versions", "exact"))
         names = config["studies"]
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise StudyError(f"config: studies is {names!r}, expected a list of names, such as [quick].")
@@ -160,14 +59,22 @@ class Plan:
         return json.dumps(job, sort_keys=True)
 
     def code_of(self, step: str, study: str, stage: str = "", label: str = "") -> str:
-        """Fingerprint of the step and of all that the section (without a label: the stage) names in the registry."""
-        return fingerprint(self.modules(step, study, stage, label))
+        """Fingerprint of the step, of all that the section (without a label: the stage) names in the registry, and of
+        the libraries that they import."""
+        modules = self.modules(step, study, stage, label)
+        return fingerprint(modules, self.versions(modules))
 
     def modules(self, step: str, study: str, stage: str = "", label: str = "") -> set[str]:
         """Modules of the step, and of what the section (without a label: the stage) and all above it name."""
         found = self.study(study)
         kinds = [found.kinds(stage, each) for each in found.content.get(stage, {}) if label in ("", each)]
         return {f"saggiatore.steps.{step}"}.union(*kinds)
+
+    def versions(self, modules: Iterable[str]) -> dict[str, str]:
+        """Versions of the libraries behind `modules`, in the environment that jobs run in, as far as they count."""
+        names = foreign(modules)
+        found = pinned(names, self._root / "requirements.txt") if self._conda else installed(names)
+        return rounded(found, self._precision)
 
     def priority(self, study: str, stage: str, label: str) -> int:
         """What the longest chain of stages waits for comes first: on few cores it decides when the study is done."""
@@ -242,8 +149,3 @@ class Plan:
     @cached_property
     def _schema(self) -> dict:
         return json.loads((self._root / "config" / "schema" / "study.schema.json").read_text(encoding="utf-8"))
-
-
-def artefact(study: str, stage: str, name: str, label: str) -> str:
-    """Path of an artefact, from the repository's root."""
-    return f"results/{study}/" + ARTEFACTS[stage, name].format(label=label)

@@ -30,13 +30,13 @@ def package(tmp_path, monkeypatch):
 
 
 def forget():
-    for cached in (subject.closure, subject._imports, subject._tree, subject.normalised):
+    for cached in (subject.closure, subject._imported, subject._tree, subject.normalised):
         cached.cache_clear()
 
 
 def value(module):
     forget()
-    return subject.fingerprint([module])
+    return subject.fingerprint([module], {})
 
 
 def change(path, old, new):

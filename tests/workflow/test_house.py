@@ -15,7 +15,7 @@ PACKAGE = ROOT / "src" / "saggiatore"
 
 # A module imports only from its own row and the rows above it.
 LAYERS = [
-    {"types", "units", "errors", "spec", "files", "compilation"},
+    {"types", "units", "errors", "spec", "files", "compilation", "libraries"},
     {"tables", "provenance", "schema", "fingerprint", "number"},
     {"registry"},
     {"job"},
@@ -33,6 +33,7 @@ LAYERS = [
     {"steps"},
     {"study"},
     {"plan_checks"},
+    {"graph"},
     {"request", "workflow", "explain", "__main__"},
 ]
 # the step that exports what study.py defines, and the one that explains the workflow

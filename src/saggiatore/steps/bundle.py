@@ -77,7 +77,7 @@ def _exports(files: dict[str, Path]) -> dict[str, str]:
 
 
 def _environment() -> dict[str, str]:
-    return {"python": platform.python_version(), **package_versions()}
+    return {**package_versions(), "python": platform.python_version()}
 
 
 def _readme(study: str, header: dict, files: dict[str, Path], absent: dict[str, Path]) -> str:

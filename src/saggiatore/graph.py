@@ -1,0 +1,124 @@
+"""One checked study: its sections, and the graph that their labels span. Works on the generated schema, without jax."""
+
+from functools import cached_property
+
+from saggiatore.errors import StudyError
+from saggiatore.plan_checks import require_sound_files
+from saggiatore.registry import registered_modules
+from saggiatore.schema import Reference, child, closest, complete, marked, references, require_valid
+
+STAGES = ("sampler", "events", "models", "draws", "teachers", "formulas", "information", "figures")
+SIMULATING = ("sampler", "events")  # the stages whose jobs see the study's process
+
+ARTEFACTS = {
+    ("sampler", "grid"): "sampler/{label}.grid.parquet",
+    ("sampler", "integral"): "tables/{label}.integral.parquet",
+    ("events", "events"): "events/{label}.parquet",
+    ("events", "sample"): "tables/{label}.sample.parquet",
+    ("models", "model"): "models/{label}.eqx",
+    ("models", "history"): "models/{label}.history.parquet",
+    ("draws", "draws"): "draws/{label}.parquet",
+    ("draws", "diagnostics"): "draws/{label}.diagnostics.parquet",
+    ("draws", "pulls"): "tables/{label}.pulls.parquet",
+    ("draws", "calibration"): "tables/{label}.calibration.parquet",
+    ("teachers", "teacher"): "tables/{label}.teacher.parquet",
+    ("formulas", "hall_of_fame"): "formulas/{label}.hall_of_fame.parquet",
+    ("formulas", "refits"): "formulas/{label}.refits.parquet",
+    ("formulas", "formula"): "formulas/{label}.formula.json",
+    ("information", "scores"): "tables/{label}.scores.parquet",
+    ("information", "information"): "tables/{label}.information.parquet",
+    ("figures", "pdf"): "figures/{label}.pdf",
+    ("figures", "png"): "figures/{label}.png",
+}
+
+
+class Study:
+    """One checked study: its sections with their defaults filled in, and the graph that their labels span."""
+
+    def __init__(self, name: str, content: dict, schema: dict):
+        require_valid(schema, content, name)
+        self.name = name
+        self.content = complete(schema, schema, content)
+        self._schema = schema
+        self._check_references()
+        self._check_names()
+        uses = {f"{stage}.{label}": self._events_of(stage, label) for stage, label in self.sections}
+        require_sound_files(name, self.content["events"], self._known["parameter"], uses)
+
+    @cached_property
+    def sections(self) -> list[tuple[str, str]]:
+        """(stage, label) of every section, in the order of the stages."""
+        return [(stage, label) for stage in STAGES for label in self.content.get(stage, {})]
+
+    def section(self, stage: str, label: str) -> dict:
+        """The section `label` of `stage`."""
+        labels = self.content.get(stage, {})
+        if label not in labels:
+            raise StudyError(f"study '{self.name}' has no {stage}.{label}; {closest(label, list(labels))}")
+        return labels[label]
+
+    def upstream(self, stage: str, label: str) -> list[Reference]:
+        """Sections that this one names, in the order of its spec's fields."""
+        return list(references(self._schema, self._node(stage, label), self.section(stage, label)))
+
+    def kinds(self, stage: str, label: str) -> set[str]:
+        """Modules that the section names in the registry, and those of everything upstream of it."""
+        found = set(registered_modules(self.section(stage, label)))
+        if stage in SIMULATING:
+            found |= set(registered_modules({"process": self.content["process"]}))
+        for reference in self.upstream(stage, label):
+            found |= self.kinds(reference.stage, reference.label)
+        return found
+
+    def n_below(self, stage: str, label: str) -> int:
+        """Sections of the longest chain that waits for this one."""
+        return self._n_below.get((stage, label), 0)
+
+    @cached_property
+    def _n_below(self) -> dict[tuple[str, str], int]:
+        below: dict[tuple[str, str], int] = {}
+        for section in reversed(self.sections):  # upstream sections are of earlier stages
+            for reference in self.upstream(*section):
+                above = reference.stage, reference.label
+                below[above] = max(below.get(above, 0), below.get(section, 0) + 1)
+        return below
+
+    @cached_property
+    def _known(self) -> dict[str, list[str]]:
+        """Observables and parameters of the process."""
+        process = self.content["process"]
+        known = self._schema["x-process"][process["kind"]]
+        return {**known, "parameter": known["parameter"] or list(process.get("parameters", {}))}
+
+    def _node(self, stage: str, label: str) -> dict:
+        return child(self._schema["properties"][stage], label) or {}
+
+    def _check_references(self) -> None:
+        for stage, label in self.sections:
+            for reference in self.upstream(stage, label):
+                names = list(self.content.get(reference.stage, {}))
+                if reference.label not in names:
+                    raise StudyError(
+                        f"study '{self.name}', {stage}.{label}.{reference.field}: '{reference.label}' names no section "
+                        f"of '{reference.stage}'; {closest(reference.label, names)}"
+                    )
+
+    def _check_names(self) -> None:
+        """Observables and parameters that sections use must be the process's own."""
+        kind = self.content["process"]["kind"]
+        for stage, label in self.sections:
+            node = self._node(stage, label)
+            for place, what, name in marked(self._schema, node, self.section(stage, label), "x-names"):
+                if name not in self._known[what]:
+                    raise StudyError(
+                        f"study '{self.name}', {stage}.{label}.{place}: the process '{kind}' has no "
+                        f"{what} '{name}'; {closest(name, self._known[what])}"
+                    )
+
+    def _events_of(self, stage: str, label: str) -> list[str]:
+        return sorted({each.label for each in self.upstream(stage, label) if each.stage == "events"})
+
+
+def artefact(study: str, stage: str, name: str, label: str) -> str:
+    """Path of an artefact, from the repository's root."""
+    return f"results/{study}/" + ARTEFACTS[stage, name].format(label=label)
