@@ -1,6 +1,7 @@
 # make          the environment, then the default study (STUDY=name for another one)
 # make test     the tests; make test-thorough runs those that take long: large compilations, the type checker
 # make test-cluster   the cluster profile on a Slurm that the tests start (root, Debian's slurm packages)
+# make test-environments   the conda environments, built, and the oracle study in them
 # make venv     the environment alone
 # make lock     resolve requirements.in again (needs uv)
 
@@ -12,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 # Rules call `python`: it must be the environment's.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: all venv test test-thorough test-cluster lock clean
+.PHONY: all venv test test-thorough test-cluster test-environments lock clean
 
 all: venv
 	@snakemake --profile profiles/local --cores $(CORES) --config 'studies=[$(STUDY)]'
@@ -33,7 +34,7 @@ venv: .venv/.complete
 	@touch $@
 
 test: venv
-	@python -m pytest -n 2 --dist loadfile -m "not workflow and not thorough and not cluster"
+	@python -m pytest -n 2 --dist loadfile -m "not workflow and not thorough and not cluster and not environments"
 	@python -m pytest -m "workflow and not thorough"
 
 test-thorough: venv
@@ -41,6 +42,9 @@ test-thorough: venv
 
 test-cluster: venv
 	@python -m pytest -m cluster -rs tests/workflow/test_slurm.py
+
+test-environments: venv
+	@python -m pytest -m environments tests/workflow/test_environments.py
 
 lock:
 	uv pip compile --universal --fork-strategy fewest --generate-hashes --no-emit-index-url --no-emit-find-links \
