@@ -10,8 +10,8 @@ from saggiatore.libraries import ABSENT, installed
 
 LIBRARIES = (  # all that this package imports, by the names of the imports
     *("PIL", "diffrax", "equinox", "hist", "jax", "jaxtyping", "jsonschema", "matplotlib", "mplhep", "numpy"),
-    *("numpyro", "optax", "pandas", "pyarrow", "pydantic", "pydantic_core", "pylhe", "pyoperon", "pysr", "scipy"),
-    *("sympy", "tqdm", "uproot", "yaml"),
+    *("numpyro", "optax", "pandas", "pyarrow", "pydantic", "pydantic_core", "pylhe", "pyoperon", "pysr", "rich"),
+    *("scipy", "sympy", "tqdm", "uproot", "yaml"),
 )
 
 

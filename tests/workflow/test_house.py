@@ -29,7 +29,7 @@ LAYERS = [
     {"distill"},
     {"limits"},
     {"figures"},
-    {"bundle", "machine"},
+    {"bundle", "machine", "watch"},
     {"steps"},
     {"study"},
     {"plan_checks"},
