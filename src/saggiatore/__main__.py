@@ -4,6 +4,7 @@ import argparse
 import errno
 import importlib
 import inspect
+import logging
 import os
 import pkgutil
 import re
@@ -28,6 +29,8 @@ def main(argv: list[str] | None = None) -> int:
     if step not in names:
         print(f"error: no step is called '{step}'; there are {', '.join(names)}.", file=sys.stderr)
         return 1
+    logging.basicConfig(format="%(message)s")  # warnings of libraries, and all that our own steps say
+    logging.getLogger("saggiatore").setLevel(logging.INFO)
     try:
         _set_precision(arguments)
         run = importlib.import_module(f"saggiatore.steps.{step.replace('-', '_')}").run
