@@ -49,7 +49,8 @@ rule bundle:
         cpus_per_task=plan.request("bundle").cpus_per_task,
     params:
         code=lambda wc: plan.code_of("bundle", wc.study),
+        logs="results/{study}/logs",
     shell:
         "python -m saggiatore bundle --study {wildcards.study} --code {params.code} --files {input.specs:q} "
-        "{input.results:q} {input.numbers:q} {input.house:q} --not-included {input.events:q} --out {output:q} "
-        "> {log:q} 2>&1"
+        "{input.results:q} {input.numbers:q} {input.house:q} --not-included {input.events:q} "
+        "--logs {params.logs:q} --out {output:q} > {log:q} 2>&1"

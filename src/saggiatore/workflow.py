@@ -18,6 +18,22 @@ from saggiatore.plan_checks import content_key
 from saggiatore.request import Request
 from saggiatore.schema import closest
 
+HOUSE = (  # the source tree of the workflow, without tests and documentation
+    "Snakefile",
+    "Makefile",
+    "README.md",
+    "LICENSE",
+    "CITATION.cff",
+    "pyproject.toml",
+    "requirements*.*",
+    "config/config.yaml",
+    "config/schema/*.json",
+    "envs/*",
+    "profiles/*/*",
+    "rules/*.smk",
+    "src/saggiatore/**/*.py",
+)
+
 
 class Plan:
     """The studies under a root folder, seen from the rules.
@@ -114,10 +130,10 @@ class Plan:
         return [path for stage, name in kept for path in self.all_of(study, stage, name)]
 
     def house(self, study: str) -> list[str]:
-        """The repository's own files that the archive holds: study, schema, environments, licence, citation."""
-        environments = sorted(path.name for path in (self._root / "envs").glob("*.yaml"))
-        own = ["LICENSE", "CITATION.cff", "requirements.txt", "config/schema/study.schema.json"]
-        return [f"config/studies/{study}.yaml", *own, *(f"envs/{name}" for name in environments)]
+        """The repository's own files that the archive holds: the study, and all that it takes to make it again."""
+        found = {path for pattern in HOUSE for path in self._root.glob(pattern) if path.is_file()}
+        names = sorted(path.relative_to(self._root).as_posix() for path in found)
+        return [f"config/studies/{study}.yaml", *(name for name in names if "__pycache__" not in name)]
 
     def shards(self, study: str, label: str) -> list[str]:
         """The shards that make up an events table; events of a file are one."""
