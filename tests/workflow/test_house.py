@@ -29,7 +29,7 @@ LAYERS = [
     {"distill"},
     {"limits"},
     {"figures"},
-    {"bundle", "machine", "watch", "attribution", "crate", "verification", "zenodo"},
+    {"bundle", "machine", "watch", "attribution", "crate", "verification", "zenodo", "comparison"},
     {"steps"},
     {"study"},
     {"plan_checks"},
