@@ -29,7 +29,7 @@ LAYERS = [
     {"distill"},
     {"limits"},
     {"figures"},
-    {"bundle", "machine", "watch", "attribution", "crate", "verification", "zenodo", "comparison"},
+    {"bundle", "machine", "watch", "attribution", "crate", "verification", "zenodo", "comparison", "report"},
     {"steps"},
     {"study"},
     {"plan_checks"},

@@ -134,5 +134,6 @@ def _report(findings: Iterable[Finding]) -> str:
         worst = min(entries, key=lambda each: math.inf if math.isnan(each.digits) else each.digits)
         agreed = f"{sum(each.agrees for each in entries)}/{len(entries)}"
         where = f" ({worst.entry})" if worst.entry and len(entries) > 1 and math.isfinite(worst.digits) else ""
-        lines.append(f"  {name:<40} {agreed:>9} agree; {'worst: ' if where else ''}{worst.text}{where}")
+        text = worst.text if len(entries) == 1 or not math.isinf(worst.digits) else "all digits"
+        lines.append(f"  {name:<40} {agreed:>9} agree; {'worst: ' if where else ''}{text}{where}")
     return "\n".join(lines)
