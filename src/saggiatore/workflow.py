@@ -51,6 +51,9 @@ class Plan:
         names = config["studies"]
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise StudyError(f"config: studies is {names!r}, expected a list of names, such as [quick].")
+        for name in names:
+            if not re.fullmatch("[a-z][a-z0-9_]*", name):  # it becomes part of paths and commands
+                raise StudyError(f"config: no study can be called {name!r}; names are like 'wbf_cp': a-z, 0-9, _.")
         self.names: list[str] = names
         self._study = cache(self._read)
 

@@ -29,7 +29,7 @@ LAYERS = [
     {"distill"},
     {"limits"},
     {"figures"},
-    {"bundle", "machine", "watch", "attribution", "crate", "verification", "zenodo", "comparison", "report"},
+    {"bundle", "machine", "watch", "attribution", "crate", "verification", "zenodo", "comparison", "report", "deposit"},
     {"steps"},
     {"study"},
     {"plan_checks"},

@@ -9,7 +9,7 @@ from saggiatore.record import Record
 
 _SHARD = re.compile(r"\.(shard-\d+|file)$")
 _BOX = (168, 40)  # px
-_GAP = (56, 12)
+_GAP = (14, 30)
 
 
 @dataclass(frozen=True)
@@ -55,22 +55,26 @@ def nodes(records: Mapping[str, Record]) -> list[Node]:
 
 
 def draw(graph: list[Node]) -> str:
-    """SVG of the graph, from left to right; the darker a box, the larger its share of the time."""
-    columns: dict[int, list[Node]] = {}
+    """SVG of the graph, from top to bottom; the darker a box, the larger its share of the time.
+
+    A line is drawn only where no longer way leads from one box to the other.
+    """
+    rows: dict[int, list[Node]] = {}
     for node in graph:
-        columns.setdefault(node.level, []).append(node)
+        rows.setdefault(node.level, []).append(node)
+    widest = max(map(len, rows.values()), default=0)
+    step = _BOX[0] + _GAP[0], _BOX[1] + _GAP[1]
     places = {
-        node.name: (level * (_BOX[0] + _GAP[0]), row * (_BOX[1] + _GAP[1]))
-        for level, column in columns.items()
-        for row, node in enumerate(column)
+        node.name: (round((widest - len(row)) * step[0] / 2) + place * step[0], level * step[1])
+        for level, row in rows.items()
+        for place, node in enumerate(row)
     }
-    width = len(columns) * (_BOX[0] + _GAP[0]) - _GAP[0]
-    height = max(map(len, columns.values()), default=0) * (_BOX[1] + _GAP[1])
-    longest = max((node.seconds for node in graph), default=1.0) or 1.0
-    edges = [_edge(places[name], places[node.name]) for node in graph for name in node.above]
+    width, height = widest * step[0] - _GAP[0] + 4, len(rows) * step[1] - _GAP[1] + 4
+    longest = max((node.seconds for node in graph), default=0.0) or 1.0
+    edges = [_edge(places[name], places[node.name]) for node in graph for name in _nearest(node, graph)]
     boxes = [_box(node, *places[node.name], node.seconds / longest) for node in graph]
     return (
-        f'<svg viewBox="-2 -2 {width + 4} {height + 4}" width="{width + 4}" height="{height + 4}" role="img" '
+        f'<svg viewBox="-2 -2 {width} {height}" width="{width}" height="{height}" role="img" '
         f'aria-label="Jobs of the study and what they wait for; the table below has the same.">'
         f"{''.join(edges)}{''.join(boxes)}</svg>"
     )
@@ -95,16 +99,31 @@ def _level(name: str, above: Mapping[str, tuple[str, ...]], levels: dict[str, in
     return levels[name]
 
 
+def _nearest(node: Node, graph: list[Node]) -> list[str]:
+    """What a node waits for, without what is waited for anyway."""
+    above = {each.name: each.above for each in graph}
+
+    farther: set[str] = set()
+    todo = [each for name in node.above for each in above[name]]
+    while todo:
+        name = todo.pop()
+        if name not in farther:
+            farther.add(name)
+            todo += above[name]
+    return [name for name in node.above if name not in farther]
+
+
 def _edge(source: tuple[int, int], target: tuple[int, int]) -> str:
-    x1, y1, x2, y2 = source[0] + _BOX[0], source[1] + _BOX[1] / 2, target[0], target[1] + _BOX[1] / 2
-    middle = (x1 + x2) / 2
-    return f'<path class="edge" d="M{x1} {y1}C{middle} {y1} {middle} {y2} {x2} {y2}"/>'
+    x1, y1, x2, y2 = source[0] + _BOX[0] // 2, source[1] + _BOX[1], target[0] + _BOX[0] // 2, target[1]
+    middle = (y1 + y2) // 2
+    return f'<path class="edge" d="M{x1} {y1}C{x1} {middle} {x2} {middle} {x2} {y2}"/>'
 
 
 def _box(node: Node, x: int, y: int, share: float) -> str:
     jobs = f" in {node.n_jobs} jobs" if node.n_jobs > 1 else ""
     return (
         f"<g><title>{escape(node.name)}: {duration(node.seconds)}{jobs}</title>"
+        f'<rect class="ground" x="{x}" y="{y}" width="{_BOX[0]}" height="{_BOX[1]}" rx="5"/>'
         f'<rect x="{x}" y="{y}" width="{_BOX[0]}" height="{_BOX[1]}" rx="5" fill-opacity="{0.08 + 0.4 * share:.2f}"/>'
         f'<text x="{x + 9}" y="{y + 17}">{escape(node.name)}</text>'
         f'<text class="time" x="{x + 9}" y="{y + 32}">{duration(node.seconds)}{jobs}</text></g>'

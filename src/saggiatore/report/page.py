@@ -85,9 +85,9 @@ error</caption>
 <div class="scroll" tabindex="0" role="region" aria-label="Numbers"><table class="names">
 <caption>Every number of <code>numbers.json</code>, with its standard error and the file it was read from</caption>
 <tr><th scope="col">Name</th><th scope="col" class="number">Value</th><th scope="col">Unit</th>
-<th scope="col">Meaning</th><th scope="col">From</th></tr>
+<th scope="col">Meaning and origin</th></tr>
 {% for row in numbers %}<tr><th scope="row"><code>{{ row.name }}</code></th><td class="number">{{ row.value }}</td>
-<td>{{ row.unit }}</td><td>{{ row.meaning }}</td><td><code>{{ row.artefact }}</code></td></tr>
+<td>{{ row.unit }}</td><td>{{ row.meaning }}<br><code class="soft">{{ row.artefact }}</code></td></tr>
 {% endfor %}</table></div>
 
 <h2 id="jobs">Jobs</h2>

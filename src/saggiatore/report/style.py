@@ -41,10 +41,11 @@ figcaption { max-width: 46rem; font-size: .9375rem; margin-top: .5rem; }
 .bar .error { top: 35%; bottom: 35%; min-width: 2px; transform: translateX(-1px); background: var(--ink); }
 td.bars { width: 55%; }
 svg rect { fill: var(--accent); stroke: var(--accent); }
+svg .ground { fill: var(--ground); }
 svg text { font: 12px system-ui, "Liberation Sans", sans-serif; fill: var(--ink); }
 svg .time { font-size: 11px; fill: var(--soft); }
 svg .edge { fill: none; stroke: #8a97a6; stroke-width: 1; }
-.graph svg { display: block; max-width: 100%; height: auto; min-width: 52rem; }
+.graph svg { display: block; max-width: 100%; height: auto; }
 details { margin: .75rem 0; }
 summary { cursor: pointer; color: var(--accent); }
 @media (max-width: 40rem) {
@@ -53,13 +54,14 @@ summary { cursor: pointer; color: var(--accent); }
   math { font-size: 1.1rem; }
   td.bars { width: 40%; }
   .bar { min-width: 5rem; }
+  .graph svg { max-width: none; }
 }
 @media print {
   @page { margin: 18mm; }
   body { max-width: none; padding: 0; font-size: 10pt; }
   nav, .skip { display: none; }
   .scroll { overflow: visible; }
-  .graph svg { min-width: 0; width: 100%; }
+  .graph svg { max-width: 100%; }
   h2, h3 { break-after: avoid; }
   tr { break-inside: avoid; }
   * { print-color-adjust: exact; }
