@@ -4,6 +4,7 @@ Imports no jax: Snakemake parses the workflow at every start, and once more in e
 """
 
 import json
+import re
 from collections.abc import Iterable
 from functools import cache, cached_property
 from pathlib import Path
