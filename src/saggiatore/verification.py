@@ -71,7 +71,7 @@ def verify(path: Path) -> Verdict:
     if path.is_dir():
         found = {each.relative_to(path).as_posix(): each for each in path.rglob("*")}
         links = {name for name, each in found.items() if each.is_symlink() or not (each.is_file() or each.is_dir())}
-        files = {name: partial(open, each, "rb") for name, each in found.items() if each.is_file()}
+        files = {name: _reader(each) for name, each in found.items() if each.is_file()}
         return _verdict(path, {name: files[name] for name in files.keys() - links}, links, None)
     with _open_zip(path) as archive:
         return _verify_zip(path, archive)
@@ -103,12 +103,16 @@ def unpack(path: Path, folder: Path) -> dict:
         raise BundleError(f"{folder}: not an empty folder; give one that does not exist yet.")
     if path.is_dir():
         for name in (MANIFEST, *verdict.manifest["files"]):
-            _write(folder / name, partial(open, path / name, "rb"))
+            _write(folder / name, _reader(path / name))
     else:
         with _open_zip(path) as archive:
             for name in (MANIFEST, *verdict.manifest["files"]):
                 _write(folder / name, partial(archive.open, name))
     return verdict.manifest
+
+
+def _reader(path: Path) -> Opener:
+    return lambda: open(path, "rb")
 
 
 def _verify_zip(path: Path, archive: zipfile.ZipFile) -> Verdict:

@@ -19,7 +19,7 @@ NUMBERS = {
 }
 
 
-def write(folder, scale=1.0, formula=FORMULA, numbers=NUMBERS, model=b"model"):
+def write(folder, scale=1.0, formula=FORMULA, numbers=NUMBERS, model=b"made here\nweights"):
     rng = np.random.default_rng(1)
     columns = {name: rng.normal(size=50) * (scale if name == "score_network" else 1) for name in SCORES.names}
     write_table(folder / NAMES[0], SCORES, columns, ORIGIN)
@@ -93,7 +93,8 @@ def test_a_formula_agrees_by_structure_and_constants(found):
 
 
 def test_models_are_judged_by_what_is_made_from_them(found):
-    finding = found(model=b"other")[NAMES[3], ""]
+    assert found(model=b"made there\nweights")[NAMES[3], ""].text == "the same weights"
+    finding = found(model=b"made here\nothers")[NAMES[3], ""]
     assert finding.agrees
     assert math.isnan(finding.digits)
 

@@ -6,11 +6,11 @@ import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
-import chromium
 import matplotlib.figure
 import pytest
 from test_crate import CITATION, record
 
+import chromium
 from saggiatore.errors import SchemaError
 from saggiatore.figures.base import save
 from saggiatore.report.graph import draw, duration, nodes
