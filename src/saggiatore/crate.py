@@ -182,7 +182,10 @@ class _Crate:
         job = self._action(f"#job-{name}", name, tool, record.inputs, record.outputs, when)
         job["description"] = record.command
         job["actionStatus"] = "http://schema.org/CompletedActionStatus"
-        facts = {"code fingerprint": record.code, **{f"host {key}": value for key, value in record.host.items()}}
+        facts: dict[str, object] = {
+            "code fingerprint": record.code,
+            **{f"host {key}": value for key, value in record.host.items()},
+        }
         facts["memory in MB"] = record.memory
         job["additionalProperty"] = [self._fact(key, value) for key, value in sorted(facts.items())]
         job["environment"] = [self._fact(key, value) for key, value in sorted(record.environment.items())]

@@ -73,18 +73,21 @@ def run(
     """
     names = {_name(path, root): path for path in files}
     absent = {_name(path, root): measure(path) for path in not_included}
-    header = {"study": study, "code": code, "commit": git_commit(), "environment": _environment()}
+    environment = _environment()
+    header = {"study": study, "code": code, "commit": git_commit(), "environment": environment}
     attribution = read_attribution(root / "config" / "studies" / f"{study}.yaml", root / "CITATION.cff")
     formulas = _formulas(names)
-    version = header["environment"]["saggiatore"]
-    texts = {
+    texts: dict[str, str] = {
         README: _readme(study, header, formulas, absent),
-        ZENODO: metadata(study, attribution, version, {label: entry["text"] for label, entry in formulas.items()}),
+        ZENODO: metadata(
+            study, attribution, environment["saggiatore"], {label: entry["text"] for label, entry in formulas.items()}
+        ),
         **_exports(names),
     }
-    stated = {name: measure(content) for name, content in sorted({**names, **texts}.items())}
+    contents: dict[str, Path | str] = {**names, **texts}
+    stated = {name: measure(contents[name]) for name in sorted(contents)}
     records = lineage(read_records(logs), [*names, *absent])
-    texts[CRATE] = describe(study, stated, absent, records, attribution, header["environment"])
+    texts[CRATE] = describe(study, stated, absent, records, attribution, environment)
     manifest = write_bundle(out, names, texts, absent, header)
     size = sum(entry["size"] for entry in manifest["files"].values())
     print(f"{out}: {len(manifest['files'])} files, {size / 1e6:.1f} MB, and {MANIFEST}; {len(records)} jobs on record")
