@@ -82,7 +82,7 @@ error</caption>
 {% endfor %}{% endif %}
 
 <h2 id="numbers">Numbers</h2>
-<div class="scroll" tabindex="0" role="region" aria-label="Numbers"><table class="names">
+<div class="scroll" tabindex="0" role="region" aria-label="Numbers"><table class="names stack">
 <caption>Every number of <code>numbers.json</code>, with its standard error and the file it was read from</caption>
 <tr><th scope="col">Name</th><th scope="col" class="number">Value</th><th scope="col">Unit</th>
 <th scope="col">Meaning and origin</th></tr>

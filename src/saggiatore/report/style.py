@@ -55,6 +55,12 @@ summary { cursor: pointer; color: var(--accent); }
   td.bars { width: 40%; }
   .bar { min-width: 5rem; }
   .graph svg { max-width: none; }
+  .stack tr:has(th[scope=col]) { display: none; }
+  .stack caption, .stack tbody, .stack tr, .stack th { display: block; }
+  .stack tr { border-bottom: 1px solid var(--line); padding: .5rem 0; }
+  .stack th, .stack td { border: 0; padding: 0; white-space: normal; }
+  .stack td { display: inline; }
+  .stack td:last-child { display: block; }
 }
 @media print {
   @page { margin: 18mm; }

@@ -109,7 +109,12 @@ def _results(document: dict) -> dict[str, Any]:
         "formulas": [_formula(label, entry, found) for label, entry in sorted(document["formulas"].items())],
         "information": list(_information(found)),
         "numbers": [
-            {**vars(number), "name": name, "value": quote(number.value, number.error)}
+            {
+                **vars(number),
+                "name": name,
+                "value": quote(number.value, number.error),
+                "unit": "" if number.unit == "1" else number.unit,
+            }
             for name, number in sorted(found.items())
         ],
     }
