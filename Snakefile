@@ -1,6 +1,7 @@
 """Saggiatore: from simulated LHC events to a formula with its error bar. Studies: config/studies/*.yaml."""
 
 import sys
+from shlex import quote
 
 sys.path.insert(0, f"{workflow.basedir}/src")
 
@@ -12,7 +13,7 @@ configfile: "config/config.yaml"
 
 # the trap keeps the shell waiting when a scheduler signals the whole job: its program may still save what it has
 shell.prefix(
-    f"set -euo pipefail; trap : TERM; export PYTHONPATH={workflow.basedir}/src; "
+    f"set -euo pipefail; trap : TERM; export PYTHONPATH={quote(workflow.basedir)}/src SAGGIATORE_RECORD=1; "
 )
 
 plan = Plan(

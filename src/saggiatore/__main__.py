@@ -1,6 +1,7 @@
 """``python -m saggiatore STEP --flag ...``: the flags of a step are the parameters of its `run`."""
 
 import argparse
+import contextlib
 import errno
 import importlib
 import inspect
@@ -16,6 +17,7 @@ from pathlib import Path
 import saggiatore.steps
 from saggiatore.errors import SaggiatoreError
 from saggiatore.job import read_job, read_spec
+from saggiatore.record import VARIABLE, recorded
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -34,7 +36,9 @@ def main(argv: list[str] | None = None) -> int:
     try:
         _set_precision(arguments)
         run = importlib.import_module(f"saggiatore.steps.{step.replace('-', '_')}").run
-        run(**_parse(step, run, arguments[1:]))
+        values = _parse(step, run, arguments[1:])
+        with _recorded(arguments, values):
+            run(**values)
     except SaggiatoreError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -48,12 +52,24 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
+def _recorded(arguments: list[str], values: dict) -> contextlib.AbstractContextManager[None]:
+    if VARIABLE not in os.environ:
+        return contextlib.nullcontext()
+    each = [item for value in values.values() for item in (value if isinstance(value, list) else [value])]
+    spec = [_spec_path(arguments)] if "--spec" in arguments[:-1] else []
+    return recorded(arguments, [*spec, *(item for item in each if isinstance(item, Path))], values.get("code", ""))
+
+
 def _set_precision(arguments: list[str]) -> None:
     """float64 for physics and posteriors, training as its spec says; before jax is imported."""
     precision = "float64"
     if "--spec" in arguments[:-1]:
-        precision = read_spec(Path(arguments[arguments.index("--spec") + 1]))["section"].get("precision", precision)
+        precision = read_spec(_spec_path(arguments))["section"].get("precision", precision)
     os.environ["JAX_ENABLE_X64"] = "1" if precision == "float64" else "0"
+
+
+def _spec_path(arguments: list[str]) -> Path:
+    return Path(arguments[arguments.index("--spec") + 1])
 
 
 def _parse(step: str, run: typing.Callable, arguments: list[str]) -> dict:

@@ -59,3 +59,7 @@ class BundleError(SaggiatoreError):
 
 class MachineError(SaggiatoreError):
     """A machine that lacks what a study needs."""
+
+
+class ReproductionError(SaggiatoreError):
+    """A study that could not be made again, or whose results are other ones."""

@@ -9,9 +9,9 @@ import saggiatore
 from saggiatore.libraries import ABSENT, installed
 
 LIBRARIES = (  # all that this package imports, by the names of the imports
-    *("PIL", "diffrax", "equinox", "hist", "jax", "jaxtyping", "jsonschema", "matplotlib", "mplhep", "numpy"),
-    *("numpyro", "optax", "pandas", "pyarrow", "pydantic", "pydantic_core", "pylhe", "pyoperon", "pysr", "rich"),
-    *("scipy", "sympy", "tqdm", "uproot", "yaml"),
+    *("PIL", "diffrax", "equinox", "hist", "jax", "jaxtyping", "jinja2", "jsonschema", "latex2mathml", "markupsafe"),
+    *("matplotlib", "mplhep", "numpy", "numpyro", "optax", "pandas", "pyarrow", "pydantic", "pydantic_core", "pylhe"),
+    *("pyoperon", "pysr", "rich", "rocrate", "scipy", "sympy", "tqdm", "uproot", "yaml"),
 )
 
 

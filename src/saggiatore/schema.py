@@ -5,6 +5,7 @@ schema in ``config/schema`` was generated from them, and a test keeps it in step
 """
 
 import difflib
+import math
 import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -162,6 +163,9 @@ def _object_faults(schema: dict, node: dict, value: dict, place: str) -> Iterato
 
 
 def _leaf_faults(schema: dict, node: dict, value: object, place: str) -> Iterator[str]:
+    if isinstance(value, float) and not math.isfinite(value):  # no JSON: it lies within every limit, and outside
+        yield f"{place}: got {value!r}, expected a finite number."
+        return
     document = {**node, "$defs": schema.get("$defs", {})}
     for error in jsonschema.Draft202012Validator(document).iter_errors(value):
         quantity = next((option for option in (node, *node.get("anyOf", ())) if "x-unit" in option), None)
@@ -172,4 +176,4 @@ def _leaf_faults(schema: dict, node: dict, value: object, place: str) -> Iterato
             wanted = " or ".join(str(option.get("type", option)) for option in node["anyOf"])
             yield f"{place}: got {value!r}, expected {wanted}."
         else:
-            yield f"{place}: {error.message}."
+            yield f"{place or 'the whole of it'}: {error.message}."

@@ -18,10 +18,23 @@ from saggiatore.steps.sampler import SamplerSection
 from saggiatore.steps.teachers import TeachersSection
 
 
+class Author(Spec):
+    """A person who stands for the study."""
+
+    name: str = Field(min_length=1, description="Family name, Given names")
+    affiliation: str = Field("", description="institution")
+    orcid: str = Field("", pattern=r"^(\d{4}-\d{4}-\d{4}-\d{3}[\dX])?$", description="such as 0000-0002-1825-0097")
+
+
 class Study(Spec):
     """A study: what is simulated, what is learned from it, which formulas are distilled and what is drawn."""
 
     title: str = Field(description="one line for the bundle and its readers")
+    authors: tuple[Author, ...] = Field((), description="of the archive; those of CITATION.cff, where none are given")
+    licence: str = Field(
+        "", pattern=r"^[\w.+-]*$", description="of the archive, by its SPDX name; that of CITATION.cff, where empty"
+    )
+    doi: str = Field("", pattern=r"^(10\.\d{4,9}/\S+)?$", description="of the deposit, once there is one")
     seed: int = Field(ge=0, description="root of every random stream")
     process: ProcessSpec = Field(description="the hard scattering, its cuts and its theory parameters")
     sampler: dict[Label, SamplerSection] = Field({}, description="importance sampling of the process")

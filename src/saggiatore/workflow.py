@@ -4,6 +4,7 @@ Imports no jax: Snakemake parses the workflow at every start, and once more in e
 """
 
 import json
+import re
 from collections.abc import Iterable
 from functools import cache, cached_property
 from pathlib import Path
@@ -17,6 +18,22 @@ from saggiatore.libraries import installed, pinned, read_precision, rounded
 from saggiatore.plan_checks import content_key
 from saggiatore.request import Request
 from saggiatore.schema import closest
+
+HOUSE = (  # the source tree of the workflow, without tests and documentation
+    "Snakefile",
+    "Makefile",
+    "README.md",
+    "LICENSE",
+    "CITATION.cff",
+    "pyproject.toml",
+    "requirements*.*",
+    "config/config.yaml",
+    "config/schema/*.json",
+    "envs/*",
+    "profiles/*/*",
+    "rules/*.smk",
+    "src/saggiatore/**/*.py",
+)
 
 
 class Plan:
@@ -35,6 +52,9 @@ class Plan:
         names = config["studies"]
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise StudyError(f"config: studies is {names!r}, expected a list of names, such as [quick].")
+        for name in names:
+            if not re.fullmatch("[a-z][a-z0-9_]*", name):  # it becomes part of paths and commands
+                raise StudyError(f"config: no study can be called {name!r}; names are like 'wbf_cp': a-z, 0-9, _.")
         self.names: list[str] = names
         self._study = cache(self._read)
 
@@ -114,10 +134,10 @@ class Plan:
         return [path for stage, name in kept for path in self.all_of(study, stage, name)]
 
     def house(self, study: str) -> list[str]:
-        """The repository's own files that the archive holds: study, schema, environments, licence, citation."""
-        environments = sorted(path.name for path in (self._root / "envs").glob("*.yaml"))
-        own = ["LICENSE", "CITATION.cff", "requirements.txt", "config/schema/study.schema.json"]
-        return [f"config/studies/{study}.yaml", *own, *(f"envs/{name}" for name in environments)]
+        """The repository's own files that the archive holds: the study, and all that it takes to make it again."""
+        found = {path for pattern in HOUSE for path in self._root.glob(pattern) if path.is_file()}
+        names = sorted(path.relative_to(self._root).as_posix() for path in found)
+        return [f"config/studies/{study}.yaml", *(name for name in names if "__pycache__" not in name)]
 
     def shards(self, study: str, label: str) -> list[str]:
         """The shards that make up an events table; events of a file are one."""

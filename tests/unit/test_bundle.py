@@ -5,18 +5,24 @@ import json
 import os
 import random
 import shutil
+import subprocess
+import sys
 import zipfile
 
 import pytest
 from synthetic import FORMULA
 
 from saggiatore.__main__ import main
-from saggiatore.bundle import MANIFEST, README, serialise, verify, verify_absent, write_bundle
+from saggiatore.bundle import MANIFEST, README, serialise, write_bundle
 from saggiatore.errors import BundleError
 from saggiatore.steps.bundle import run
+from saggiatore.verification import _is_as_stated, unpack, verify, verify_absent
 
+CITATION = b"title: Saggiatore\nlicense: MIT\nauthors: [{name: The authors}]\n"
 FILES = {
+    "CITATION.cff": CITATION,
     "LICENSE": b"MIT\n",
+    "Snakefile": b"rule all:\n",
     "config/studies/toy.yaml": b"title: toy\n",
     "results/toy/tables/main.scores.parquet": bytes(range(256)) * 40,
     "results/toy/figures/score.png": b"\x89PNG" + bytes(2000),
@@ -41,7 +47,7 @@ def bundle(root):
 
 def build(root, out):
     files = [root / name for name in FILES]
-    run(study="toy", code="0123", files=files, not_included=[root / EVENTS], root=root, out=out)
+    run(study="toy", code="0123", files=files, not_included=[root / EVENTS], logs=root / "logs", root=root, out=out)
     return out
 
 
@@ -54,10 +60,10 @@ def folder(bundle, tmp_path):
 
 def faults(path):
     verdict = verify(path)
-    return {"missing": list(verdict.missing), "changed": list(verdict.changed), "extra": list(verdict.extra)}
+    return {kind: list(getattr(verdict, kind)) for kind in WHOLE}
 
 
-WHOLE = {"missing": [], "changed": [], "extra": []}
+WHOLE = {"missing": [], "changed": [], "extra": [], "unsafe": []}
 NAME = "results/toy/tables/main.scores.parquet"
 
 
@@ -122,7 +128,8 @@ def test_files_that_are_missing_changed_or_extra_are_named(folder):
     (folder / "LICENSE").unlink()
     (folder / NAME).write_bytes(b"other")
     (folder / "results" / "toy" / "more.txt").write_text("more")
-    assert faults(folder) == {"missing": ["LICENSE"], "changed": [NAME], "extra": ["results/toy/more.txt"]}
+    found = {"missing": ["LICENSE"], "changed": [NAME], "extra": ["results/toy/more.txt"]}
+    assert faults(folder) == {**WHOLE, **found}
 
 
 @pytest.mark.parametrize(
@@ -184,7 +191,7 @@ def test_what_is_not_included_can_be_checked_too(root, bundle):
 def test_the_command_tells_by_its_status(bundle, folder, capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     assert main(["verify", str(bundle)]) == 0
-    assert "whole. Study 'toy', 9 files" in capsys.readouterr().out
+    assert "whole. Study 'toy', 13 files" in capsys.readouterr().out
     (folder / "LICENSE").write_bytes(b"GPL\n")
     assert main(["verify", str(folder)]) == 1
     assert "changed: LICENSE" in capsys.readouterr().err
@@ -194,15 +201,136 @@ def test_the_command_tells_by_its_status(bundle, folder, capsys, monkeypatch, tm
 
 def test_a_file_that_is_not_there_leaves_no_archive(root):
     out = root / "results" / "bundles" / "toy.zip"
-    shutil.rmtree(root / "config")
-    with pytest.raises(BundleError, match=r"toy.yaml: no such file"):
+    (root / "LICENSE").unlink()
+    with pytest.raises(BundleError, match=r"LICENSE: no such file"):
         build(root, out)
-    assert not list(out.parent.iterdir())
+    assert not list(root.rglob("*toy.zip*"))
 
 
 def test_names_stay_inside_the_archive(root, tmp_path):
     with pytest.raises(BundleError, match="lies outside"):
-        run(study="toy", code="0", files=[tmp_path / "x"], not_included=[], root=root, out=tmp_path / "x.zip")
-    for name in ("../x", "/x", "a/../../x"):
+        run(
+            study="toy", code="0", files=[tmp_path / "x"], not_included=[], logs=root, root=root, out=tmp_path / "x.zip"
+        )
+    for name in ("../x", "/x", "a/../../x", "a\\b", "C:/x", ""):
         with pytest.raises(BundleError, match="cannot be a name"):
             write_bundle(tmp_path / "x.zip", {name: root / "LICENSE"}, {}, {}, {})
+
+
+def planted(bundle, out, *members):
+    """The archive with members added as a stranger's program may write them: (name, content, mode, compression)."""
+    shutil.copy(bundle, out)
+    with zipfile.ZipFile(out, "a") as archive:
+        for name, content, mode in members:
+            information = zipfile.ZipInfo(name)
+            information.external_attr = mode << 16
+            archive.writestr(information, content)
+        archive.comment = b""
+    return out
+
+
+@pytest.mark.parametrize("name", ["../climbs.txt", "/tmp/climbs.txt", "results/../../climbs.txt", "..\\climbs.txt"])
+def test_a_path_that_climbs_out_is_unsafe(bundle, tmp_path, name):
+    out = planted(bundle, tmp_path / "planted.zip", (name, b"outside", 0o100644))
+    assert faults(out) == {**WHOLE, "unsafe": [name]}
+    with pytest.raises(BundleError, match=r"not whole, so that nothing is unpacked"):
+        unpack(out, tmp_path / "nested" / "target")
+    assert not (tmp_path / "nested").exists()
+    assert not list(tmp_path.rglob("climbs.txt"))
+
+
+def test_a_path_that_climbs_out_of_a_manifest_is_unsafe(folder, tmp_path):
+    (tmp_path / "outside.txt").write_bytes(b"outside")
+    manifest = json.loads((folder / MANIFEST).read_text())
+    manifest["files"]["../outside.txt"] = {"sha256": "0" * 64, "size": 7}
+    (folder / MANIFEST).write_text(serialise(manifest))
+    assert verify(folder).unsafe == ("../outside.txt",)
+
+
+def test_a_symbolic_link_is_unsafe_and_not_followed(bundle, folder, tmp_path):
+    out = planted(bundle, tmp_path / "planted.zip", ("results/toy/link", b"/etc/passwd", 0o120777))
+    assert faults(out) == {**WHOLE, "unsafe": ["results/toy/link"]}
+    (folder / NAME).rename(tmp_path / "same.parquet")
+    (folder / NAME).symlink_to(tmp_path / "same.parquet")
+    assert faults(folder) == {**WHOLE, "unsafe": [NAME]}
+    (folder / "results" / "toy" / "loop").symlink_to(folder, target_is_directory=True)
+    os.mkfifo(folder / "pipe")
+    assert faults(folder) == {**WHOLE, "unsafe": ["pipe", "results/toy/loop", NAME]}
+
+
+def bomb(bundle, out, is_stated):
+    """A member of 30 MB in as many kB, which the manifest states if `is_stated`."""
+    size = 30_000_000
+    with zipfile.ZipFile(bundle) as old, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            content = old.read(name)
+            if name == MANIFEST and is_stated:
+                manifest = json.loads(content)
+                manifest["files"]["bomb"] = {"sha256": "0" * 64, "size": size}
+                content = serialise(manifest).encode()
+            new.writestr(name, content)
+        with new.open("bomb", "w", force_zip64=True) as sink:
+            for _ in range(size // 1_000_000):
+                sink.write(bytes(1_000_000))
+    return out
+
+
+def test_a_decompression_bomb_is_refused_unread(bundle, tmp_path):
+    with pytest.raises(BundleError, match="decompression bomb"):
+        verify(bomb(bundle, tmp_path / "stated.zip", is_stated=True))
+    assert faults(bomb(bundle, tmp_path / "added.zip", is_stated=False)) == {**WHOLE, "extra": ["bomb"]}
+
+
+def test_a_member_is_read_no_further_than_stated(bundle, tmp_path):
+    """Zeroes in the place of the licence: were they read to their end, sixteen times more would be read than stated."""
+    with zipfile.ZipFile(bundle) as old, zipfile.ZipFile(tmp_path / "swap.zip", "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            new.writestr(name, bytes(16 << 20) if name == "LICENSE" else old.read(name))
+    assert faults(tmp_path / "swap.zip") == {**WHOLE, "changed": ["LICENSE"]}
+    with zipfile.ZipFile(tmp_path / "swap.zip") as archive, archive.open("LICENSE") as stream:
+        assert not _is_as_stated(lambda: contextlib.nullcontext(stream), {"sha256": "0" * 64, "size": 4})
+        assert stream.tell() == 1 << 20
+
+
+def test_unpacking_gives_back_what_was_packed(root, bundle, tmp_path):
+    manifest = unpack(bundle, tmp_path / "clean")
+    for name, content in FILES.items():
+        assert (tmp_path / "clean" / name).read_bytes() == content
+    assert verify(tmp_path / "clean").manifest == manifest
+    unpack(tmp_path / "clean", tmp_path / "copy")
+    assert verify(tmp_path / "copy").is_whole
+    with pytest.raises(BundleError, match="not an empty folder"):
+        unpack(bundle, tmp_path / "clean")
+
+
+SPY = """
+import sys
+from pathlib import Path
+from saggiatore.verification import verify
+from saggiatore.errors import BundleError
+
+def spy(event, arguments):
+    is_written = event == "open" and (set(str(arguments[1])) & set("wax+") or arguments[2] & 0o3)
+    if is_written or event in ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.symlink", "os.link", "os.chmod"):
+        raise SystemExit(f"verify did {event} {arguments}")
+
+sys.addaudithook(spy)
+for path in map(Path, sys.argv[1:]):
+    try:
+        verify(path)
+    except BundleError:
+        pass
+print("wrote nothing")
+"""
+
+
+def test_verify_writes_nothing_at_all(bundle, folder, tmp_path):
+    """Python reports every file that it opens, links, moves or removes to an audit hook, which allows only reading."""
+    members = [("../climbs.txt", b"outside", 0o100644), ("link", b"/etc/passwd", 0o120777)]
+    archives = [bundle, folder, planted(bundle, tmp_path / "planted.zip", *members)]
+    archives.append(bomb(bundle, tmp_path / "bomb.zip", is_stated=True))
+    truncated = tmp_path / "truncated.zip"
+    truncated.write_bytes(bundle.read_bytes()[:-100])
+    command = [sys.executable, "-B", "-c", SPY, *map(str, [*archives, truncated])]
+    found = subprocess.run(command, capture_output=True, text=True)
+    assert found.stdout == "wrote nothing\n", found.stderr

@@ -15,7 +15,8 @@ FIGURES = frozenset(
     f"figures.{name}" for name in ("observables", "history", "score", "pulls", "hall_of_fame", "formula", "information")
 )
 EVENTS = frozenset(f"events.{name}" for name in ("train", "select", "test", "theta"))
-SEAL = frozenset({"numbers", "bundle"})
+PAGE = frozenset({"report", "bundle"})
+SEAL = PAGE | {"numbers"}
 BELOW_DRAWS = SEAL | {"draws.network", "teachers.network", "distill.formula", "formulas.formula", "information.main"}
 BELOW_NETWORK = BELOW_DRAWS | {"models.network"}
 EVERYTHING = FIGURES | EVENTS | BELOW_NETWORK | {"sampler.map", "models.flow"}
@@ -66,8 +67,8 @@ CHANGES = [
             Edit(f"{PACKAGE}/physics/asymmetry.py", '"""', '"""Another first word. '),
             Edit(f"{PACKAGE}/physics/asymmetry.py", "\n\n\n", "\n\n\n# a comment\n"),
         ),
-        frozenset(),
-        "nothing",
+        frozenset({"bundle"}),
+        "the bundle, which holds the source",
     ),
     Change(
         "another process, model or figure, in a file of its own and a line of the registry",
@@ -76,8 +77,8 @@ CHANGES = [
                 f"{PACKAGE}/registry.py", '"process": {\n', '"process": {\n        "other": "saggiatore.other:Spec",\n'
             ),
         ),
-        frozenset(),
-        "nothing",
+        frozenset({"bundle"}),
+        "the bundle, which holds the source",
     ),
     Change("the process's code", code("physics/asymmetry.py"), EVERYTHING, "everything"),
     Change("the sampler's code", code("integrate/vegas.py"), EVERYTHING, "everything"),
@@ -99,12 +100,14 @@ CHANGES = [
         SEAL | {"distill.formula", "formulas.formula", "information.main"} | WITHOUT_HISTORY - {"figures.pulls"},
         "the distillation and all below it",
     ),
-    Change("a figure's code", code("figures/pulls.py"), SEAL | {"figures.pulls"}, "that figure, numbers and bundle"),
+    Change(
+        "a figure's code", code("figures/pulls.py"), SEAL | {"figures.pulls"}, "that figure, numbers, page and bundle"
+    ),
     Change(
         "`figures:` in the study",
         study("of: network", "of: flow"),
         SEAL | {"figures.score"},
-        "that figure, numbers and bundle",
+        "that figure, numbers, page and bundle",
     ),
     Change(
         "a cut",
@@ -130,10 +133,12 @@ CHANGES = [
     Change(
         "what a section asks a scheduler for (`resources:`)",
         study("    events: train\n", "    resources: {memory: 3 GB}\n    events: train\n"),
-        frozenset({"bundle"}),
-        "the bundle, which holds the study",
+        PAGE,
+        "page and bundle, which hold the study",
     ),
-    Change("the study's title", study("title: ", "title: Once more, "), frozenset({"bundle"}), "the bundle"),
+    Change("the study's title", study("title: ", "title: Once more, "), PAGE, "page and bundle"),
+    Change("the study's authors", study("seed: 1", "authors: [{name: Galileo}]\nseed: 1"), PAGE, "page and bundle"),
+    Change("the look of the page", code("report/graph.py"), PAGE, "page and bundle"),
     Change(
         "a patch release of a library that every job imports (numpy)",
         (release("numpy", "2.4.99"),),
@@ -144,7 +149,7 @@ CHANGES = [
         "a release of matplotlib",
         (release("matplotlib", "99.0.0"),),
         SEAL | FIGURES,
-        "figures, numbers and bundle",
+        "figures, numbers, page and bundle",
     ),
     Change(
         "a release of numpyro",

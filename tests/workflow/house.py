@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-HOUSE = ("Snakefile", "rules", "envs", "config", "profiles", "src", "LICENSE", "CITATION.cff", "requirements.txt")
+HOUSE = ("Snakefile", "Makefile", "README.md", "LICENSE", "CITATION.cff", "pyproject.toml")
+HOUSE += ("requirements.in", "requirements.txt", "requirements-installer.txt")
+HOUSE += ("rules", "envs", "config", "profiles", "src")
 
 
 def snakemake(folder, *arguments, check=True):

@@ -16,7 +16,7 @@ PACKAGE = ROOT / "src" / "saggiatore"
 # A module imports only from its own row and the rows above it.
 LAYERS = [
     {"types", "units", "errors", "spec", "files", "compilation", "libraries"},
-    {"tables", "provenance", "schema", "fingerprint", "number"},
+    {"tables", "provenance", "schema", "fingerprint", "number", "record"},
     {"registry"},
     {"job"},
     {"physics"},
@@ -29,7 +29,7 @@ LAYERS = [
     {"distill"},
     {"limits"},
     {"figures"},
-    {"bundle", "machine", "watch"},
+    {"bundle", "machine", "watch", "attribution", "crate", "verification", "zenodo", "comparison", "report", "deposit"},
     {"steps"},
     {"study"},
     {"plan_checks"},

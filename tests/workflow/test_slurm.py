@@ -143,9 +143,9 @@ def test_jobs_land_where_they_should_and_a_gpu_job_sees_one_gpu(built):
     assert list((folder / "results" / "slurm").rglob("*.log"))
 
 
-def test_resources_rerun_only_the_bundle_which_holds_the_study(small):
+def test_resources_rerun_only_what_holds_the_study(small):
     planned = snakemake(small, "-n", "--config", "studies=[smoke]")
-    assert set(re.findall(r"^(?:local)?rule (\w+):$", planned, re.M)) <= {"bundle", "all"}
+    assert set(re.findall(r"^(?:local)?rule (\w+):$", planned, re.M)) <= {"report", "bundle", "all"}
 
 
 def test_a_cancelled_job_is_retried_with_more(slurm, small):

@@ -2,18 +2,18 @@
 
 from pathlib import Path
 
-from saggiatore.bundle import Verdict, verify, verify_absent
 from saggiatore.errors import BundleError
+from saggiatore.verification import Verdict, verify, verify_absent
 
 
 def run(bundle: Path, *, results: Path | None = None) -> None:
     """Check the archive (a zip, or the folder it unpacks to); with `results`, also the files that it only names there.
 
     Raises:
-        BundleError: naming each file that is missing, changed or extra.
+        BundleError: naming each file that is missing, changed, extra or unsafe.
     """
     verdict = verify(bundle)
-    faults = _faults(verdict)
+    faults = verdict.faults
     if results is not None:
         missing, changed = verify_absent(verdict, results)
         faults += [f"missing under {results}: {name}" for name in missing]
@@ -22,15 +22,6 @@ def run(bundle: Path, *, results: Path | None = None) -> None:
         listed = "\n  ".join(faults)
         raise BundleError(f"{bundle}: not whole.\n  {listed}\nDo not trust these files; get the archive anew.")
     print(_summary(bundle, verdict, results))
-
-
-def _faults(verdict: Verdict) -> list[str]:
-    faults = [f"missing: {name}" for name in verdict.missing]
-    faults += [f"changed: {name}" for name in verdict.changed]
-    faults += [f"extra: {name}" for name in verdict.extra]
-    if verdict.is_sealed is False:
-        faults.append("changed: the zip itself (its seal is broken)")
-    return faults
 
 
 def _summary(bundle: Path, verdict: Verdict, results: Path | None) -> str:

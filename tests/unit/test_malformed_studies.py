@@ -1,0 +1,135 @@
+"""Studies that cannot be built, each refused before anything runs, with the key that is wrong and no traceback."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from saggiatore.errors import StudyError
+from saggiatore.workflow import Plan
+
+ROOT = Path(__file__).parents[2]
+QUICK = yaml.safe_load((ROOT / "config" / "studies" / "quick.yaml").read_text())
+GONE = object()
+
+# (where, what stands there instead, what the message says)
+MALFORMED = [
+    # unknown keys
+    ("proces", {}, "proces: unknown key"),
+    ("process.cut", {}, "process.cut: unknown key"),
+    ("process.cuts.pt", "20 GeV", "process.cuts.pt: unknown key"),
+    ("sampler.map.bins", 3, "sampler.map.bins: unknown key"),
+    ("events.train.n_event", 10, "events.train.n_event: unknown key"),
+    ("models.network.training.epochs", 3, "models.network.training.epochs: unknown key"),
+    ("models.network.model.depht", 3, "depht: unknown key"),
+    ("draws.network.method.chains", 2, "chains: unknown key"),
+    ("formulas.formula.engine.generations", 2, "generations: unknown key"),
+    ("information.main.bins", 2, "information.main.bins: unknown key"),
+    ("figures.information.figure.colour", "red", "colour: unknown key"),
+    ("resources", {"memory": "1 GB"}, "resources: unknown key"),
+    # missing keys
+    ("title", GONE, "'title' is missing"),
+    ("seed", GONE, "'seed' is missing"),
+    ("process", GONE, "'process' is missing"),
+    ("events", GONE, "'events' is missing"),
+    ("models.network.features", GONE, "'features' is missing"),
+    ("models.network.task", GONE, "'task' is missing"),
+    ("information.main.test", GONE, "'test' is missing"),
+    ("events.train.n_events", GONE, "'n_events' is missing"),
+    # wrong units, and none
+    ("process.sqrt_s", "14 pb", "process.sqrt_s: got '14 pb'"),
+    ("process.sqrt_s", "14", "process.sqrt_s: got '14'"),
+    ("process.sqrt_s", 14, "process.sqrt_s: got 14"),
+    ("process.cuts.m_jj", "400 Gev", "process.cuts.m_jj: got '400 Gev'"),
+    ("process.cuts.pt_j", "heavy", "process.cuts.pt_j: got 'heavy'"),
+    ("process.cuts.pt_j", ["20 GeV"], "process.cuts.pt_j"),
+    ("models.network.resources", {"memory": "2 h"}, "resources.memory: got '2 h'"),
+    ("models.network.resources", {"time": "2 GB"}, "resources.time: got '2 GB'"),
+    # numbers out of range, and of another kind
+    ("seed", -1, "seed"),
+    ("seed", "one", "seed"),
+    ("events.train.n_events", 0, "events.train.n_events"),
+    ("events.train.n_events", 1.5, "events.train.n_events"),
+    ("events.train.n_shards", 0, "events.train.n_shards"),
+    ("models.network.training.n_epochs", 0, "n_epochs"),
+    ("models.network.training.learning_rate", -0.1, "learning_rate"),
+    ("models.network.training.learning_rate", float("nan"), "learning_rate"),
+    ("models.network.training.learning_rate", float("inf"), "learning_rate"),
+    ("models.network.model.width", "wide", "width"),
+    ("models.network.resources", {"gpu": -1}, "resources.gpu"),
+    # names of nothing, upstream sections that are missing, sections that name themselves
+    ("process.kind", "wbf", "nothing is called 'wbf'"),
+    ("models.network.model.kind", "mpl", "nothing is called 'mpl'; did you mean 'mlp'"),
+    ("models.network.events", "tain", "'tain' names no section of 'events'"),
+    ("sampler", {}, "names no section of 'sampler'"),
+    ("models", {}, "names no section of 'models'"),
+    ("draws.network.model", "draws", "names no section of 'models'"),
+    ("teachers.network.draws", "teachers", "names no section of 'draws'"),
+    ("models.network.features", ["x_p1", "delta_fi"], "has no observable 'delta_fi'"),
+    ("models.network.task.parameter", "c_hw", "has no parameter 'c_hw'"),
+    # labels that would reach a path or a shell
+    (("events", "a b"), {"sampler": "map", "n_events": 10}, "events.a b"),
+    (("events", "$(touch pwned)"), {"sampler": "map", "n_events": 10}, "events.$(touch pwned)"),
+    (("events", "'; rm -rf x; '"), {"sampler": "map", "n_events": 10}, "rm -rf x"),
+    (("events", "../../x"), {"sampler": "map", "n_events": 10}, "x"),
+    ("models.Network", {}, "models.Network"),
+    # no study at all
+    ("", [], "is not of type 'object'"),
+    ("", None, "is not of type 'object'"),
+    ("", "a study", "is not of type 'object'"),
+    ("events", [], "events"),
+    ("models.network", None, "models.network"),
+]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "config" / "studies").mkdir(parents=True)
+    (tmp_path / "config" / "schema").symlink_to(ROOT / "config" / "schema")
+    return tmp_path
+
+
+def plan(folder, text):
+    (folder / "config" / "studies" / "other.yaml").write_text(text)
+    Plan(folder, {"studies": ["other"]}).targets()
+
+
+def changed(where, value):
+    study = copy.deepcopy(QUICK)
+    if not where:
+        return value
+    keys = where.split(".") if isinstance(where, str) else where
+    node = study
+    for key in keys[:-1]:
+        node = node.setdefault(key, {})
+    if value is GONE:
+        del node[keys[-1]]
+    else:
+        node[keys[-1]] = value
+    return study
+
+
+@pytest.mark.parametrize(("where", "value", "message"), MALFORMED, ids=lambda item: str(item)[:40])
+def test_a_malformed_study_is_refused_by_name(folder, where, value, message):
+    with pytest.raises(StudyError) as caught:
+        plan(folder, yaml.safe_dump(changed(where, value)))
+    assert message in str(caught.value)
+
+
+def test_the_study_that_they_are_made_from_is_sound(folder):
+    plan(folder, yaml.safe_dump(QUICK))
+
+
+@pytest.mark.parametrize(
+    "text", ["title: [", "\t- x", "a: b: c", "title: !!python/object:os.system x", "\x00", "&a [*a]"]
+)
+def test_what_is_no_yaml_is_refused(folder, text):
+    with pytest.raises(StudyError, match=r"other"):
+        plan(folder, text)
+
+
+@pytest.mark.parametrize("name", ["a b", "x$(touch pwned)", "x'; touch pwned; '", "../quick", "Quick", "", "x\ny"])
+def test_a_name_that_would_reach_a_path_or_a_shell_is_refused(folder, name):
+    with pytest.raises(StudyError, match="no study can be called"):
+        Plan(folder, {"studies": [name]})

@@ -1,0 +1,235 @@
+"""What goes wrong on real machines, done on purpose: a clear message, an exit code that is not 0, and a next run that
+recovers. docs/reliability.md counts these tests; one of them holds it to that."""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from house import ROOT, copy_house, snakemake, start_snakemake
+
+pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("house")]
+
+STAGES = {  # step -> an artefact that it makes, below results/smoke
+    "sampler": "sampler/map.grid.parquet",
+    "events-shard": "events/select.parquet",
+    "models": "models/flow.eqx",
+    "draws": "draws/network.parquet",
+    "teachers": "tables/network.teacher.parquet",
+    "distill": "formulas/formula.hall_of_fame.parquet",
+    "formulas": "formulas/formula.formula.json",
+    "information": "tables/main.information.parquet",
+    "figures": "figures/pulls.png",
+    "numbers": "numbers.json",
+    "report": "report.html",
+    "bundle": "../bundles/smoke.zip",
+}
+NOT_REPEATED = ("report", "bundle")  # they tell when the jobs ran, and so are other bytes after another run
+
+
+@contextlib.contextmanager
+def mounted(folder, *options):
+    """A small or read-only file system at `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    command = ["mount", "-t", "tmpfs", "-o", ",".join(options), "tmpfs", str(folder)]
+    if os.getuid() != 0 or subprocess.run(command, capture_output=True).returncode != 0:
+        pytest.skip("mounting a tmpfs needs root and the right to mount")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.fixture
+def house(built, tmp_path):
+    """A copy of the built study that may be broken, with everything in it up to date."""
+    folder = tmp_path / "house"
+    shutil.copytree(built, folder, symlinks=True)
+    snakemake(folder, "--touch", "--cores", "1", "--config", "studies=[smoke]")
+    return folder
+
+
+def saggiatore(folder, *arguments):
+    environment = os.environ | {"PYTHONPATH": str(folder / "src")}
+    command = [sys.executable, "-m", "saggiatore", *map(str, arguments)]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+
+
+def job_of(run, step):
+    """The process of a step that a started Snakemake runs."""
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline and run.poll() is None:
+        with contextlib.suppress(psutil.Error):
+            for process in psutil.Process(run.pid).children(recursive=True):
+                if process.cmdline()[1:4] == ["-m", "saggiatore", step]:
+                    return process
+        time.sleep(0.01)
+    pytest.fail(f"no job of {step} began")
+
+
+def up_to_date(folder):
+    return "Nothing to be done" in snakemake(folder, "-n", "--config", "studies=[smoke]")
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("step", STAGES)
+def test_a_killed_job(house, step):
+    """kill -9: no artefact that a rerun would take for finished; the rerun makes the same bytes."""
+    target = (house / "results" / "smoke" / STAGES[step]).resolve()
+    before, name = target.read_bytes(), target.relative_to(house).as_posix()
+    rule = step.replace("-", "_")
+    run = start_snakemake(house, "--cores", "1", name, "--forcerun", rule, "--config", "studies=[smoke]")
+    job_of(run, step).kill()
+    text, _ = run.communicate()
+    assert run.returncode != 0
+    assert f"Error in rule {rule}" in text
+    assert not target.exists() or step == "events-shard"
+    snakemake(house, "--cores", "2", name, "--rerun-incomplete", "--config", "studies=[smoke]")
+    assert target.read_bytes() == before or step in NOT_REPEATED
+
+
+@pytest.mark.thorough
+def test_a_terminated_run(house):
+    """SIGTERM to the whole run: it ends after its job, says so, and the next one goes on from there."""
+    name = "results/smoke/tables/network.teacher.parquet"
+    (house / name).unlink()
+    run = start_snakemake(house, "--cores", "1", name, "--forcerun", "draws", "--config", "studies=[smoke]")
+    job_of(run, "draws")
+    run.send_signal(signal.SIGTERM)
+    text, _ = run.communicate()
+    assert run.returncode != 0
+    assert "SIGTERM" in text
+    snakemake(house, "--cores", "2", name, "--rerun-incomplete", "--config", "studies=[smoke]")
+    assert (house / name).exists()
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("kilobytes", [0, 8, 64])
+def test_a_full_disk(house, tmp_path, kilobytes):
+    """A file system of a few kilobytes: one line, exit code 1, nothing half-written."""
+    results = house / "results" / "smoke"
+    with mounted(tmp_path / "small", "size=1m") as small:
+        with contextlib.suppress(OSError), open(small / "ballast", "wb") as sink:
+            sink.write(bytes((1024 - kilobytes) * 1024))
+        found = saggiatore(
+            house, "figures", "--spec", results / "spec/figures.pulls.json", "--code", "0", "--tables",
+            results / "tables/network.pulls.parquet", results / "tables/network.calibration.parquet",
+            "--pdf", small / "pulls.pdf", "--png", small / "pulls.png",
+        )  # fmt: skip
+        if kilobytes == 64 and found.returncode == 0:
+            pytest.fail("the figure fits; make the file system smaller")
+        assert found.returncode == 1
+        assert "error: cannot write" in found.stderr
+        assert "No space left on device" in found.stderr
+        assert "Traceback" not in found.stderr
+        assert not list(small.glob("*.png")) or not list(small.glob("*.tmp"))
+        assert not list(small.glob(".*"))
+
+
+@pytest.mark.thorough
+def test_an_unwritable_results_folder(house):
+    """results/ on a file system that is read-only: Snakemake says so, exits with 1, and works again afterwards."""
+    shutil.rmtree(house / "results")
+    with mounted(house / "results", "ro"):
+        run = start_snakemake(house, "--cores", "1", "results/smoke/spec/sampler.map.json")
+        text, _ = run.communicate()
+        assert run.returncode != 0
+        assert "Read-only file system" in text
+    snakemake(house, "--cores", "1", "results/smoke/spec/sampler.map.json")
+
+
+@pytest.mark.thorough
+def test_two_runs_at_once(house):
+    """The second is told that the folder is locked, and leaves the first alone."""
+    name = "results/smoke/tables/main.information.parquet"
+    (house / name).unlink()
+    first = start_snakemake(house, "--cores", "1", name, "--config", "studies=[smoke]")
+    job_of(first, "information")
+    second = start_snakemake(house, "--cores", "1", name, "--config", "studies=[smoke]")
+    text, _ = second.communicate()
+    assert second.returncode != 0
+    assert "cannot be locked" in text
+    text, _ = first.communicate()
+    assert first.returncode == 0, text
+    assert (house / name).exists()
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "empty"])
+def test_a_corrupted_table(house, damage):
+    """The job that reads it names the file and the rule; deleting that file is what the next run needs."""
+    name = "results/smoke/tables/network.pulls.parquet"
+    path = house / name
+    content = bytearray(path.read_bytes())
+    if damage == "flipped":
+        content[len(content) // 2] ^= 0xFF
+    path.write_bytes({"truncated": content[: len(content) // 2], "flipped": content, "empty": b""}[damage])
+    target = "results/smoke/figures/pulls.png"
+    run = start_snakemake(house, "--cores", "1", target, "--config", "studies=[smoke]", "--show-failed-logs")
+    text, _ = run.communicate()
+    assert run.returncode != 0, text
+    assert "network.pulls.parquet" in text
+    assert "Traceback" not in text
+    path.unlink()
+    snakemake(house, "--cores", "2", target, "--rerun-incomplete", "--config", "studies=[smoke]")
+
+
+@pytest.mark.parametrize("days", [-3650, 3650])
+def test_a_clock_that_jumped(built, days):
+    """Files dated ten years off, with the same content, make nothing run again."""
+    path = built / "results" / "smoke" / "tables" / "network.pulls.parquet"
+    now = path.stat().st_mtime
+    os.utime(path, (now, now + 86400 * days))
+    try:
+        assert up_to_date(built)
+    finally:
+        os.utime(path, (now, now))
+
+
+def test_a_folder_whose_name_a_shell_would_run(tmp_path):
+    """Spaces, quotes and $(...) in the path of the repository: nothing of it is run, and jobs work."""
+    folder = tmp_path / 'it\'s a "house" $(touch pwned) ; touch pwned'
+    copy_house(folder)
+    snakemake(folder, "--cores", "1", "results/smoke/spec/sampler.map.json")
+    assert (folder / "results/smoke/spec/sampler.map.json").is_file()
+    assert not list(tmp_path.rglob("pwned"))
+
+
+@pytest.mark.parametrize("name", ["x$(touch pwned)", "a b", "'quick'"])
+def test_a_study_whose_name_a_shell_would_run(built, name):
+    """A file of that name may lie in config/studies: the plan refuses it before a command is made."""
+    study = built / "config" / "studies" / f"{name}.yaml"
+    shutil.copy(built / "config" / "studies" / "smoke.yaml", study)
+    try:
+        run = start_snakemake(built, "-n", "--config", f'studies=["{name}"]')
+        text, _ = run.communicate()
+    finally:
+        study.unlink()
+    assert run.returncode != 0
+    assert "no study can be called" in text
+    assert not (built / "pwned").exists()
+
+
+def test_the_docs_count_these_tests():
+    """Each fault has a row that names its test and how many variants were tried; no row names a test that is gone."""
+    from test_malformed_studies import MALFORMED
+
+    text = (ROOT / "docs" / "reliability.md").read_text()
+    rows = dict(re.findall(r"\| `(test_\w+)` \| (\d+) \|", text))
+    tried = {
+        name: next((len(mark.args[1]) for mark in getattr(test, "pytestmark", []) if mark.name == "parametrize"), 1)
+        for name, test in globals().items()
+        if name.startswith("test_") and name != "test_the_docs_count_these_tests"
+    }
+    tried["test_a_malformed_study_is_refused_by_name"] = len(MALFORMED)
+    elsewhere = {name: count for name, count in rows.items() if name not in tried}
+    assert {name: int(count) for name, count in rows.items() if name in tried} == tried
+    found = "".join(path.read_text() for path in Path(ROOT / "tests").rglob("test_*.py"))
+    assert all(f"def {name}(" in found for name in elsewhere)
