@@ -24,6 +24,7 @@ ARTEFACTS = {
     ("teachers", "teacher"): "tables/{label}.teacher.parquet",
     ("formulas", "hall_of_fame"): "formulas/{label}.hall_of_fame.parquet",
     ("formulas", "refits"): "formulas/{label}.refits.parquet",
+    ("formulas", "latex"): "formulas/{label}.refits.tex",
     ("formulas", "formula"): "formulas/{label}.formula.json",
     ("information", "scores"): "tables/{label}.scores.parquet",
     ("information", "information"): "tables/{label}.information.parquet",
