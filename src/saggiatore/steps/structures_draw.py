@@ -1,12 +1,11 @@
 """Distil one draw of a posterior: search, refit to its own score, selection. Like `distill`, it never imports jax."""
 
-import json
 import logging
 from collections.abc import Iterable
 from pathlib import Path
 
 import sympy
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from saggiatore.distill.constant_fit import fit_covariance
 from saggiatore.distill.election import elect
@@ -16,9 +15,8 @@ from saggiatore.distill.formula_posterior import Targets
 from saggiatore.distill.parametric import Parametric
 from saggiatore.distill.sample import Sample
 from saggiatore.errors import ConvergenceError, EngineError, StudyError
-from saggiatore.job import Job
+from saggiatore.job import Job, read_job
 from saggiatore.provenance import provenance
-from saggiatore.registry import complaints
 from saggiatore.spec import FormulaLabel, Section
 from saggiatore.steps.distill import FormulasSection
 from saggiatore.tables import Column, Table, TableSchema, read_table, write_table
@@ -100,12 +98,7 @@ def read_formulas_job(path: Path, job: Job[StructuresSection]) -> FormulasSectio
     Raises:
         StudyError: if the spec is another one.
     """
-    try:
-        found = Job[FormulasSection].model_validate(json.loads(path.read_text(encoding="utf-8")))
-    except ValidationError as error:
-        raise StudyError(f"{path}: {complaints(error)}") from None
-    except (OSError, ValueError) as error:
-        raise StudyError(f"{path}: no readable spec ({error}); expected the JSON of one job.") from None
+    found: Job[FormulasSection] = read_job(Job[FormulasSection], path)
     if (found.study, found.stage, found.label) != (job.study, "formulas", job.section.formula):
         raise StudyError(
             f"{path}: the job {found.stage}.{found.label} of study '{found.study}' came, expected "
