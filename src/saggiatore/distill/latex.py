@@ -5,6 +5,16 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import sympy
 from sympy.printing.latex import LatexPrinter
+from sympy.printing.precedence import PRECEDENCE
+
+
+class _Printer(LatexPrinter):
+    """Sympy's, which takes a name such as p_T/m_H for one letter even below an exponent."""
+
+    def parenthesize(self, item: sympy.Expr, level: float, is_neg: bool = False, strict: bool = False) -> str:
+        shown = super().parenthesize(item, level, is_neg=is_neg, strict=strict)
+        is_ratio = item.is_Symbol and level >= PRECEDENCE["Pow"] and "/" in shown
+        return rf"\left({shown}\right)" if is_ratio else shown
 
 
 def latex(
@@ -18,7 +28,7 @@ def latex(
     names = {sympy.Symbol(name): label.strip("$") for name, label in labels.items()}
     for name, value in values.items():
         names[sympy.Symbol(name)] = number(math.fabs(value), None if errors is None else errors[name])
-    printer = LatexPrinter({"symbol_names": names, "mul_symbol": r"\,"})
+    printer = _Printer({"symbol_names": names, "mul_symbol": r"\,"})
     return printer.doprint(expression.xreplace(flips))
 
 
