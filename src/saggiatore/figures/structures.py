@@ -113,8 +113,8 @@ class StructuresFigure(AbstractFigure):
             f"Posterior over formulas {label}. Left: probability of each structure, as the fraction of the posterior's "
             "draws whose own search ends there (blue), and with every draw choosing among all structures on resampled "
             f"held-out events (red); the most probable one has {{structures.{label}.probability_pooled}}. Constants "
-            "are means over the posterior, with the errors of their last digits in brackets. Middle: relative errors of "
-            "the constants, and their two parts. Right: standard deviation of the formulas' prediction by its parts "
+            "are means over the posterior, with the errors of their last digits in brackets. Middle: relative errors "
+            "of the constants, and their two parts. Right: standard deviation of the formulas' prediction by its parts "
             "against the size of the network's score, beside the network's own and the distance of the two means."
         )
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from saggiatore.distill.formula import Formula
+from saggiatore.distill.formula import Feature, Formula
 from saggiatore.distill.formula_posterior import Found, band_of, constants_of, pool, vote
 from saggiatore.distill.parametric import Parametric, read_parametric
 from saggiatore.distill.posterior_tables import (
@@ -70,7 +70,7 @@ def run(
     write_table(covariances, COVARIANCES, covariances_columns(found), made)
     write_table(drawn, DRAWN, _drawn(table, members, ends, found, list(candidates), votes.chosen), made)
     _write_band(band, Teacher.read(teacher), found, job.section.n_band, made)
-    _formula(found[0], single, members[0], held_out, made).write(posterior)
+    _formula(found[0], table, members[0], held_out, made).write(posterior)
     with atomic(latex) as temporary:
         temporary.write_text(structures_latex(columns), encoding="utf-8")
 
@@ -176,12 +176,12 @@ def _write_band(path: Path, teacher: Teacher, found: list[Found], n_rows: int, m
     write_table(path, TableSchema("band", 1, (*teacher.features, *BAND)), columns, made)
 
 
-def _formula(found: Found, single: Formula, members: Table, held_out: Sample, made: dict[str, object]) -> Formula:
+def _formula(found: Found, table: Table, members: Table, held_out: Sample, made: dict[str, object]) -> Formula:
     """The most probable structure, its constants' means and their whole covariance."""
     name, version = members.provenance["engine"]
     return Formula(
-        name=single.name,
-        features=single.features,
+        name=table.provenance["parameter"],
+        features=tuple(Feature(each.name, each.unit, each.label) for each in target_features(table)),
         expression=found.constants.form.expression,
         constants=found.constants.form.values,
         covariance=found.constants.covariance,

@@ -45,8 +45,8 @@ def _structures(label: str, rows: list[dict], found: dict[str, Number]) -> list[
     shown = ", ".join(f"{name.rsplit('.', 1)[1]} = {quote(found[name].value, found[name].error)}" for name in constants)
     lines.append(f"    of the first: {shown}")
     lines.append(
-        f"    predictions differ by {width['structure']:.1%} between structures, {width['constants']:.1%} by constants; "
-        f"the network's posterior is {width['network']:.1%} wide"
+        f"    predictions differ by {width['structure']:.1%} between structures, {width['constants']:.1%} by "
+        f"constants; the network's posterior is {width['network']:.1%} wide"
     )
     return lines
 
