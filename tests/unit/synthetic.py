@@ -184,6 +184,7 @@ def _columns() -> list[tuple[TableSchema, dict]]:
     structures |= {column.name: [6, 8] for column in STRUCTURES.columns if column.kind == "int"}
     structures |= {"structure": [0, 1], "is_formula": [1, 0], "expression": empty[:2], "latex": FORMS[1:]}
     structures |= {"text": ["k*x_p1*sin(delta_phi)", "k*x_p1*sin(delta_phi) + k"]}
+    structures |= {"form": ["a*x_p1*sin(delta_phi)", "a*x_p1*sin(delta_phi) + b"]}
     return [
         (
             HISTORY,

@@ -56,13 +56,16 @@ def test_numbers_have_value_error_unit_and_origin(paths, tmp_path):
     assert numbers["formula.formula.complexity"]["value"] == 6
     assert numbers["formula.formula.chi2"]["value"] == 0.42
     assert numbers["formula.formula.frequency"]["value"] == 0.16
-    assert numbers["structures.formula.n"]["value"] == 2
-    assert (numbers["structures.formula.probability_pooled"]["value"], numbers["structures.formula.a"]["error"]) == (
+    assert numbers["structures.formula.n_structures"]["value"] == 2
+    assert (
+        numbers["structures.formula.probability_pooled"]["value"],
+        numbers["structures.formula.constant.a"]["error"],
+    ) == (
         0.5,
         0.005,
     )
     assert numbers["structures.formula.formula_probability"]["value"] == 0.5  # the first is the formula's structure
-    assert "structures.formula.b" not in numbers  # a constant of the second structure
+    assert "structures.formula.constant.b" not in numbers  # a constant of the second structure
     assert 0 < numbers["structures.formula.band_structure"]["value"] < 10
     assert numbers["coverage.network.68"]["value"] == 0.68
     assert numbers["pull_width.network"]["error"] == 0.01
@@ -132,7 +135,7 @@ def test_the_summary_says_what_was_found(paths, tmp_path, capsys):
     assert "a*x_p1*sin(delta_phi)" in text
     assert "a = -0.5925 ± 0.0035" in text
     assert "0.5 ± 0.5      0.5 ± 0.5  (the formula above)" in text
-    assert "k*x_p1*sin(delta_phi) + k" in text
+    assert "a*x_p1*sin(delta_phi) + b" in text
     assert "of the first: a = -0.590 ± 0.005" in text
     lines = text.splitlines()
     order = [next(n for n, line in enumerate(lines) if name in line) for name in ("0.9543 ±", "0.951 ±", "0.331 ±")]

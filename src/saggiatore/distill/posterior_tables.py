@@ -17,7 +17,8 @@ STRUCTURES = TableSchema(
     (
         _NUMBER,
         Column("text", "1", "the structure; each k is a constant of its own", kind="str"),
-        Column("expression", "1", "sympy's srepr of its simplest form, its constants at their means", kind="str"),
+        Column("form", "1", "its simplest form, with named constants", kind="str"),
+        Column("expression", "1", "sympy's srepr of that form, its constants at their means", kind="str"),
         Column("latex", "1", "the same, its constants with their errors, in LaTeX", kind="str"),
         Column("complexity", "1", "nodes of that form: constants, variables and operators", "complexity", "int"),
         Column("n_free", "1", "independent directions of its constants", kind="int"),
@@ -90,6 +91,7 @@ def structures_columns(found: Sequence[Found], n_draws: int, labels: Mapping[str
     return {
         "structure": list(range(len(found))),
         "text": [str(each.key) for each in found],
+        "form": [str(each.constants.form.expression) for each in found],
         "expression": [sympy.srepr(each.constants.form.filled) for each in found],
         "latex": [_latex(each, labels) for each in found],
         "complexity": [complexity(each.constants.form.expression) for each in found],

@@ -157,7 +157,7 @@ def _formulas(paths: list[Path], root: Path) -> Named:
 def _structures(label: str, table: Table, artefact: str) -> Named:
     """Of the most probable structure, and of that of the formula of the posterior's mean, if any draw finds it."""
     stem = f"structures.{label}"
-    yield f"{stem}.n", Number(len(table.data), None, "1", artefact, "structures that are stated")
+    yield f"{stem}.n_structures", Number(len(table.data), None, "1", artefact, "structures that are stated")
     for name in ("probability", "probability_pooled", "complexity", "information_select"):
         meaning = f"most probable structure, {table.data['text'].iloc[0]}: {table.column(name).meaning}"
         yield f"{stem}.{name}", _entry(table, table.data.iloc[0], name, artefact, meaning)
@@ -170,7 +170,7 @@ def _structures(label: str, table: Table, artefact: str) -> Named:
 def _constants(label: str, table: Table, artefact: str) -> Named:
     for _, row in table.data[table.data["structure"] == 0].iterrows():
         meaning = f"constant {row['name']} of the most probable structure: posterior mean, error of posterior and fit"
-        yield f"structures.{label}.{row['name']}", Number(row["value"], row["error"], "1", artefact, meaning)
+        yield f"structures.{label}.constant.{row['name']}", Number(row["value"], row["error"], "1", artefact, meaning)
 
 
 def _band(label: str, table: Table, artefact: str) -> Named:
@@ -190,7 +190,7 @@ def _band(label: str, table: Table, artefact: str) -> Named:
 
 def _structures_entry(table: Table) -> list[dict]:
     """The structures for readers, the most probable first."""
-    names = ("text", "latex", "complexity", "n_free", "n_draws", "is_formula")
+    names = ("text", "form", "latex", "complexity", "n_free", "n_draws", "is_formula")
     pairs = ("probability", "probability_pooled", "information_select")
     rows = table.data.to_dict("records")
     return [

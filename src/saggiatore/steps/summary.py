@@ -38,11 +38,11 @@ def _structures(label: str, rows: list[dict], found: dict[str, Number]) -> list[
         own, pooled = (quote(*row[name]) for name in ("probability", "probability_pooled"))
         mark = "  (the formula above)" if row["is_formula"] else ""
         lines.append(f"    {own:>13}  {pooled:>13}{mark}")
-        lines += textwrap.wrap(row["text"], 100, initial_indent="        ", subsequent_indent="          ")
+        lines += textwrap.wrap(row["form"], 100, initial_indent="        ", subsequent_indent="          ")
     stem = f"structures.{label}"
-    constants = [name for name in found if name.startswith(f"{stem}.") and len(name.removeprefix(f"{stem}.")) == 1]
+    constants = {name.removeprefix(f"{stem}.constant."): found[name] for name in found if f"{stem}.constant." in name}
     width = {name: found[f"{stem}.band_{name}"].value for name in ("structure", "constants", "network")}
-    shown = ", ".join(f"{name.rsplit('.', 1)[1]} = {quote(found[name].value, found[name].error)}" for name in constants)
+    shown = ", ".join(f"{name} = {quote(number.value, number.error)}" for name, number in constants.items())
     lines.append(f"    of the first: {shown}")
     lines.append(
         f"    predictions differ by {width['structure']:.1%} between structures, {width['constants']:.1%} by "
