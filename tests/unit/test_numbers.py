@@ -57,13 +57,8 @@ def test_numbers_have_value_error_unit_and_origin(paths, tmp_path):
     assert numbers["formula.formula.chi2"]["value"] == 0.42
     assert numbers["formula.formula.frequency"]["value"] == 0.16
     assert numbers["structures.formula.n_structures"]["value"] == 2
-    assert (
-        numbers["structures.formula.probability_pooled"]["value"],
-        numbers["structures.formula.constant.a"]["error"],
-    ) == (
-        0.5,
-        0.005,
-    )
+    assert numbers["structures.formula.probability_pooled"]["value"] == 0.5
+    assert numbers["structures.formula.constant.a"]["error"] == 0.005
     assert numbers["structures.formula.formula_probability"]["value"] == 0.5  # the first is the formula's structure
     assert "structures.formula.constant.b" not in numbers  # a constant of the second structure
     assert 0 < numbers["structures.formula.band_structure"]["value"] < 10

@@ -62,7 +62,11 @@ def run(
         "structures": {_label(path): _structures_entry(read_table(path, "structures")) for path in structures},
         "figures": _figures(figures, root, {**scored, **numbers}),
     }
-    with atomic(out) as temporary:
+    _write(out, document)
+
+
+def _write(path: Path, document: dict) -> None:
+    with atomic(path) as temporary:
         text = json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
         temporary.write_text(text + "\n", encoding="utf-8")
 
