@@ -27,11 +27,13 @@ rule formulas:
     input:
         spec="results/{study}/spec/formulas.{label}.json",
         hall_of_fame="results/{study}/formulas/{label}.hall_of_fame.parquet",
+        teacher=lambda wc: plan.inputs(wc.study, "formulas", wc.label, "teacher"),
         train=lambda wc: plan.inputs(wc.study, "formulas", wc.label, "train"),
         select=lambda wc: plan.inputs(wc.study, "formulas", wc.label, "select"),
     output:
         refits="results/{study}/formulas/{label}.refits.parquet",
         formula="results/{study}/formulas/{label}.formula.json",
+        latex="results/{study}/formulas/{label}.refits.tex",
     log:
         "results/{study}/logs/formulas.{label}.log",
     benchmark:
@@ -48,5 +50,6 @@ rule formulas:
         code=lambda wc: plan.code_of("formulas", wc.study, "formulas", wc.label),
     shell:
         "python -m saggiatore formulas --spec {input.spec:q} --code {params.code} "
-        "--hall-of-fame {input.hall_of_fame:q} --train {input.train:q} --select {input.select:q} "
-        "--refits {output.refits:q} --formula {output.formula:q} > {log:q} 2>&1"
+        "--hall-of-fame {input.hall_of_fame:q} --teacher {input.teacher:q} --train {input.train:q} "
+        "--select {input.select:q} --refits {output.refits:q} --formula {output.formula:q} "
+        "--latex {output.latex:q} > {log:q} 2>&1"

@@ -7,7 +7,7 @@ from saggiatore.plan_checks import require_sound_files
 from saggiatore.registry import registered_modules
 from saggiatore.schema import Reference, child, closest, complete, marked, references, require_valid
 
-STAGES = ("sampler", "events", "models", "draws", "teachers", "formulas", "information", "figures")
+STAGES = ("sampler", "events", "models", "draws", "teachers", "formulas", "structures", "information", "figures")
 SIMULATING = ("sampler", "events")  # the stages whose jobs see the study's process
 
 ARTEFACTS = {
@@ -24,7 +24,15 @@ ARTEFACTS = {
     ("teachers", "teacher"): "tables/{label}.teacher.parquet",
     ("formulas", "hall_of_fame"): "formulas/{label}.hall_of_fame.parquet",
     ("formulas", "refits"): "formulas/{label}.refits.parquet",
+    ("formulas", "latex"): "formulas/{label}.refits.tex",
     ("formulas", "formula"): "formulas/{label}.formula.json",
+    ("structures", "structures"): "tables/{label}.structures.parquet",
+    ("structures", "constants"): "tables/{label}.constants.parquet",
+    ("structures", "covariances"): "tables/{label}.covariances.parquet",
+    ("structures", "band"): "tables/{label}.band.parquet",
+    ("structures", "drawn"): "structures/{label}.drawn.parquet",
+    ("structures", "posterior"): "structures/{label}.formula.json",
+    ("structures", "latex"): "tables/{label}.structures.tex",
     ("information", "scores"): "tables/{label}.scores.parquet",
     ("information", "information"): "tables/{label}.information.parquet",
     ("figures", "pdf"): "figures/{label}.pdf",
@@ -60,6 +68,19 @@ class Study:
     def upstream(self, stage: str, label: str) -> list[Reference]:
         """Sections that this one names, in the order of its spec's fields."""
         return list(references(self._schema, self._node(stage, label), self.section(stage, label)))
+
+    def follow(self, stage: str, label: str, field: str) -> Reference:
+        """The section that a field of this one names.
+
+        Raises:
+            StudyError: if the field is not given.
+        """
+        for reference in self.upstream(stage, label):
+            if reference.field == field:
+                return reference
+        raise StudyError(
+            f"study '{self.name}', {stage}.{label}: '{field}' is missing, and a section downstream needs it. Name one."
+        )
 
     def kinds(self, stage: str, label: str) -> set[str]:
         """Modules that the section names in the registry, and those of everything upstream of it."""

@@ -43,12 +43,14 @@ REGISTRY: dict[str, dict[str, str]] = {
     },
     "figure": {
         "formula": "saggiatore.figures.formula:FormulaFigureSpec",
+        "front": "saggiatore.figures.front:FrontFigureSpec",
         "hall_of_fame": "saggiatore.figures.hall_of_fame:HallOfFameFigureSpec",
         "history": "saggiatore.figures.history:HistoryFigureSpec",
         "information": "saggiatore.figures.information:InformationFigureSpec",
         "observables": "saggiatore.figures.observables:ObservablesFigureSpec",
         "pulls": "saggiatore.figures.pulls:PullsFigureSpec",
         "score": "saggiatore.figures.score:ScoreFigureSpec",
+        "structures": "saggiatore.figures.structures:StructuresFigureSpec",
     },
 }
 

@@ -15,6 +15,7 @@ from saggiatore.steps.figures import FiguresSection
 from saggiatore.steps.information import InformationSection
 from saggiatore.steps.models import ModelsSection
 from saggiatore.steps.sampler import SamplerSection
+from saggiatore.steps.structures_draw import StructuresSection
 from saggiatore.steps.teachers import TeachersSection
 
 
@@ -45,6 +46,7 @@ class Study(Spec):
     draws: dict[Label, DrawsSection] = Field({}, description="posteriors over networks")
     teachers: dict[Label, TeachersSection] = Field({}, description="tables that formulas are distilled from")
     formulas: dict[Label, FormulasSection] = Field({}, description="symbolic regression")
+    structures: dict[Label, StructuresSection] = Field({}, description="posteriors over formulas")
     information: dict[Label, InformationSection] = Field({}, description="what each score is worth")
     figures: dict[Label, FiguresSection] = Field({}, description="figures")
 

@@ -113,6 +113,23 @@ class Plan:
             if not fields or reference.field in fields
         ]
 
+    def along(self, study: str, stage: str, label: str, *fields: str) -> list[str]:
+        """The artefact that the last of `fields` names, following the others from section to section.
+
+        Raises:
+            StudyError: if a section on the way has no such field, such as a teacher without draws.
+        """
+        name = ""
+        for field in fields:
+            found = self.study(study).follow(stage, label, field)
+            stage, name, label = found.stage, found.artefact, found.label
+        return [artefact(study, stage, name, label)]
+
+    def spec_of(self, study: str, stage: str, label: str, field: str) -> str:
+        """The frozen spec of the section that a field names."""
+        found = self.study(study).follow(stage, label, field)
+        return f"results/{study}/spec/{found.stage}.{found.label}.json"
+
     def twin(self, study: str, stage: str, label: str, field: str, name: str) -> list[str]:
         """The artefact `name` of the section that `field` names, where the field itself stands for another one."""
         found = self.study(study).upstream(stage, label)
@@ -138,6 +155,11 @@ class Plan:
         found = {path for pattern in HOUSE for path in self._root.glob(pattern) if path.is_file()}
         names = sorted(path.relative_to(self._root).as_posix() for path in found)
         return [f"config/studies/{study}.yaml", *(name for name in names if "__pycache__" not in name)]
+
+    def distilled(self, study: str, label: str) -> list[str]:
+        """The draws of a section `structures`, each distilled by itself."""
+        n_draws = self.study(study).section("structures", label)["n_draws"]
+        return [f"results/{study}/structures/{label}/draw-{shard}.parquet" for shard in range(n_draws)]
 
     def shards(self, study: str, label: str) -> list[str]:
         """The shards that make up an events table; events of a file are one."""

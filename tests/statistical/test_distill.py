@@ -88,9 +88,10 @@ def distil(folder: Path, seed: int) -> Formula:
     spec, found = str(job(folder, seed)), str(folder / "hall_of_fame.parquet")
     teacher = str(folder / "teacher.parquet")
     assert main(["distill", "--spec", spec, "--code", "x", "--teacher", teacher, "--hall-of-fame", found]) == 0
-    inputs = ["--hall-of-fame", found, "--train", str(folder / "train.parquet")]
+    inputs = ["--hall-of-fame", found, "--teacher", teacher, "--train", str(folder / "train.parquet")]
     inputs += ["--select", str(folder / "select.parquet")]
     outputs = ["--refits", str(folder / "refits.parquet"), "--formula", str(folder / "c.formula.json")]
+    outputs += ["--latex", str(folder / "refits.tex")]
     assert main(["formulas", "--spec", spec, "--code", "x", *inputs, *outputs]) == 0
     return Formula.read(folder / "c.formula.json")
 
@@ -114,6 +115,12 @@ def test_a_formula_of_wbf_keeps_the_information(tmp_path):
     best = refits.loc[refits["mse_select"].idxmin()]
     assert chosen["mse_select"] <= best["mse_select"] + best["mse_select_error"]
     assert formula.quality["mse_select"] == pytest.approx(chosen["mse_select"])
+    assert formula.quality["frequency"] == chosen["frequency"]
+    assert refits["frequency"].sum() == pytest.approx(1.0)
+    assert refits["is_symmetric"].all()  # none was demanded
+    rows = (tmp_path / "refits.tex").read_text().splitlines()
+    assert len(rows) == len(refits) + 4
+    assert rows[3 + int(chosen.name)].startswith(f"${chosen['complexity']}^*$")
 
 
 def test_the_steps_refuse_what_does_not_fit(tmp_path, capsys):
@@ -125,7 +132,9 @@ def test_the_steps_refuse_what_does_not_fit(tmp_path, capsys):
     assert "expected 'teacher'" in capsys.readouterr().err
     assert not (tmp_path / "out.parquet").exists()
     inputs = ["--train", str(tmp_path / "train.parquet"), "--select", str(tmp_path / "select.parquet")]
+    inputs += ["--teacher", str(tmp_path / "teacher.parquet")]
     outputs = ["--refits", str(tmp_path / "refits.parquet"), "--formula", str(tmp_path / "c.formula.json")]
+    outputs += ["--latex", str(tmp_path / "refits.tex")]
     content = json.loads(Path(spec).read_text())
     content["section"]["parameter"] = "c_ww"
     Path(spec).write_text(json.dumps(content))

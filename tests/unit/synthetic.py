@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from saggiatore.distill.posterior_tables import BAND, CONSTANTS, STRUCTURES
 from saggiatore.tables import Column, TableSchema, write_table
 
 ORIGIN = {"spec": {"study": "toy"}, "code": "0123", "commit": "unknown", "versions": {}}
@@ -83,8 +84,12 @@ REFITS = TableSchema(
     1,
     (
         Column("complexity", "1", "nodes", kind="int"),
+        Column("latex", "1", "latex", kind="str"),
         Column("mse_select", "1", "mean squared error"),
         Column("mse_select_error", "1", "its error"),
+        Column("information_select", "1", "share"),
+        Column("information_select_error", "1", "its error"),
+        Column("frequency", "1", "fraction"),
         Column("is_chosen", "1", "1 if chosen", kind="int"),
     ),
 )
@@ -101,12 +106,19 @@ INFORMATION = TableSchema(
         Column("information_error", "1", "its error"),
     ),
 )
+BAND_TABLE = TableSchema("band", 1, BAND)
+FORMS = [
+    r"- 0.1\,\Delta\phi_{jj}",
+    r"- 0.5925(35)\,x_{p,1}\,\sin{\left(\Delta\phi_{jj} \right)}",
+    r"\frac{0.600(10)\,x_{p,1}\,\sin{\left(\Delta\phi_{jj} \right)}}{0.100(20) + x_{p,1}^{2}}",
+]
 FORMULA = {
     "format": 1,
     "kind": "formula",
     "name": "c",
     "engine": {"name": "operon", "version": "1"},
     "constants": {"a": -0.5925},
+    "quality": {"mse_train": 0.01, "chi2": 0.42, "frequency": 0.16},
     "shown": {
         "text": "a*x_p1*sin(delta_phi)",
         "latex": r"-0.5925(35) \, x_{p,1} \sin{\left(\Delta\phi_{jj} \right)}",
@@ -149,6 +161,9 @@ def write_study(root: Path) -> dict[str, Path]:
         "hall_of_fame": "formulas/formula.hall_of_fame.parquet",
         "refits": "formulas/formula.refits.parquet",
         "formula": "formulas/formula.formula.json",
+        "structures": "tables/formula.structures.parquet",
+        "constants": "tables/formula.constants.parquet",
+        "band": "tables/formula.band.parquet",
     }
     paths = {name: root / path for name, path in names.items()}
     write_scores(paths["scores"])
@@ -165,6 +180,11 @@ def _columns() -> list[tuple[TableSchema, dict]]:
     calibration |= {"level": level, "coverage": level, "coverage_normal": level, "pull_width": np.full(3, 1.02)}
     complexity = np.array([1, 3, 6])
     empty = [""] * 3
+    structures = {column.name: [0.5, 0.25] for column in STRUCTURES.columns if column.kind == "float"}
+    structures |= {column.name: [6, 8] for column in STRUCTURES.columns if column.kind == "int"}
+    structures |= {"structure": [0, 1], "is_formula": [1, 0], "expression": empty[:2], "latex": FORMS[1:]}
+    structures |= {"text": ["k*x_p1*sin(delta_phi)", "k*x_p1*sin(delta_phi) + k"]}
+    structures |= {"form": ["a*x_p1*sin(delta_phi)", "a*x_p1*sin(delta_phi) + b"]}
     return [
         (
             HISTORY,
@@ -198,11 +218,28 @@ def _columns() -> list[tuple[TableSchema, dict]]:
             REFITS,
             {
                 "complexity": complexity,
+                "latex": FORMS,
                 "mse_select": [0.21, 0.11, 0.02],
                 "mse_select_error": [0.01, 0.005, 0.002],
+                "information_select": [0.3, 0.7, 0.95],
+                "information_select_error": [0.01, 0.005, 0.002],
+                "frequency": [0.0, 0.1, 0.9],
                 "is_chosen": [0, 0, 1],
             },
         ),
+        (STRUCTURES, structures),
+        (
+            CONSTANTS,
+            {
+                "structure": [0, 1, 1],
+                "name": ["a", "a", "b"],
+                "value": [-0.59, 0.6, 0.1],
+                "error": [0.005, 0.01, 0.02],
+                "error_draws": [0.003, 0.006, 0.012],
+                "error_refit": [0.004, 0.008, 0.016],
+            },
+        ),
+        (BAND_TABLE, dict(zip(BAND_TABLE.names, np.random.default_rng(4).uniform(0.1, 1, (6, 100)), strict=True))),
         (
             INFORMATION,
             {

@@ -19,12 +19,14 @@ from saggiatore.tables import Column
 
 FIGURES = {
     "formula": {"scores": "main", "network": "network", "formula": "formula"},
+    "front": {"refits": "formula", "information": "main", "network": "network"},
     "hall_of_fame": {"hall_of_fame": "formula", "refits": "formula", "formula": "formula"},
     "history": {"history": "network"},
     "information": {"information": "main"},
     "observables": {"scores": "main", "of": ["network", "formula"]},
     "pulls": {"pulls": "network", "calibration": "network"},
     "score": {"scores": "main", "of": "network"},
+    "structures": {"structures": "formula", "constants": "formula", "band": "formula"},
 }
 
 
@@ -141,6 +143,8 @@ def test_wrong_files_are_refused_with_advice(paths, tmp_path):
         open_inputs(spec, [paths["calibration"], paths["pulls"]])
     with pytest.raises(SchemaError, match="no column 'score_flow'; it has x_p1"):
         draw("score", paths, tmp_path, of="flow")
+    with pytest.raises(SchemaError, match="no score is called 'flow'; the table has network, formula"):
+        draw("front", paths, tmp_path, network="flow")
     assert not list(tmp_path.iterdir())
 
 

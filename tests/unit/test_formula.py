@@ -10,7 +10,7 @@ import pytest
 from saggiatore.distill.expression import parse
 from saggiatore.distill.form import fit_form
 from saggiatore.distill.formula import Feature, Formula
-from saggiatore.distill.latex import number
+from saggiatore.distill.latex import latex, number
 from saggiatore.distill.parametric import Parametric
 from saggiatore.distill.refit import refit
 from saggiatore.errors import ConvergenceError, FormulaError
@@ -127,6 +127,11 @@ def test_constants_are_rounded_to_their_error(value, error, expected):
 
 def test_latex_shows_labels_errors_and_signs():
     assert formula().latex() == r"- 0.5925(12)\,x_{p,1}\,\sin{\left(\Delta\phi \right)} + 0.00123(20)"
+
+
+def test_latex_keeps_ratios_together_below_an_exponent():
+    labels = {"x": r"$p_T/m_H$", "y": "y"}
+    assert latex(parse("x**2*y**2 + x"), {}, labels) == r"\left(p_T/m_H\right)^{2}\,y^{2} + p_T/m_H"
 
 
 def test_refit_of_a_linear_form_is_linear_regression():

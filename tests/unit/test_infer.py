@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 
 from saggiatore.errors import ConvergenceError, ModelError
-from saggiatore.infer.base import Chains, Parameter, PointScore, draws_columns, draws_schema, posterior_score
+from saggiatore.infer.base import (
+    Chains,
+    Parameter,
+    PointScore,
+    draw_scores,
+    draws_columns,
+    draws_schema,
+    posterior_score,
+)
 from saggiatore.infer.batches import Batch, padded
 from saggiatore.infer.diagnostics import diagnostics_columns, ess, require_convergence, rhat
 from saggiatore.infer.laplace import moments, sum_events, whiten
@@ -124,6 +132,10 @@ def test_posterior_score_is_the_spread_over_draws(sampled, tmp_path):
     assert float(estimate.var_noise) == pytest.approx(noise, rel=1e-10)
     with pytest.raises(ModelError, match="4 weights, the model's last layer 5"):
         posterior_score(make_waves(5), read_table(path, "draws"))(x)
+    single = draw_scores(model, read_table(path, "draws"), [7, 3])(x)
+    np.testing.assert_allclose(single, over_draws.reshape(-1)[[7, 3]], rtol=1e-10)
+    with pytest.raises(ModelError, match="4 weights, the model's last layer 5"):
+        draw_scores(make_waves(5), read_table(path, "draws"), [0])(x)
 
 
 def test_unit_of_the_weights_and_padding_do_not_matter():

@@ -31,6 +31,9 @@ def collect(paths, folder, figures=(), informations=None, samples=()):
         calibrations=[paths["calibration"]],
         diagnostics=[paths["diagnostics"]],
         histories=[paths["history"]],
+        structures=[paths["structures"]],
+        constants=[paths["constants"]],
+        bands=[paths["band"]],
         figures=list(figures),
         out=out,
     )
@@ -51,6 +54,14 @@ def test_numbers_have_value_error_unit_and_origin(paths, tmp_path):
     assert numbers["e_t2.main"]["value"] == 0.4
     assert (numbers["formula.formula.a"]["value"], numbers["formula.formula.a"]["error"]) == (-0.5925, 0.0035)
     assert numbers["formula.formula.complexity"]["value"] == 6
+    assert numbers["formula.formula.chi2"]["value"] == 0.42
+    assert numbers["formula.formula.frequency"]["value"] == 0.16
+    assert numbers["structures.formula.n_structures"]["value"] == 2
+    assert numbers["structures.formula.probability_pooled"]["value"] == 0.5
+    assert numbers["structures.formula.constant.a"]["error"] == 0.005
+    assert numbers["structures.formula.formula_probability"]["value"] == 0.5  # the first is the formula's structure
+    assert "structures.formula.constant.b" not in numbers  # a constant of the second structure
+    assert 0 < numbers["structures.formula.band_structure"]["value"] < 10
     assert numbers["coverage.network.68"]["value"] == 0.68
     assert numbers["pull_width.network"]["error"] == 0.01
     assert (numbers["rhat.network"]["value"], numbers["ess.network"]["value"]) == (1.01, 400)  # the worst of each
@@ -99,7 +110,8 @@ def test_captions_quote_the_numbers(paths, tmp_path):
 
 
 def test_nothing_is_needed(tmp_path):
-    names = ("integrals", "samples", "informations", "formulas", "calibrations", "diagnostics", "histories", "figures")
+    names = ("integrals", "samples", "informations", "formulas", "calibrations", "diagnostics", "histories")
+    names = (*names, "structures", "constants", "bands", "figures")
     run(study="toy", code="0", **{name: [] for name in names}, out=tmp_path / "numbers.json")
     assert json.loads((tmp_path / "numbers.json").read_text())["numbers"] == {}
     assert main(["summary", "--numbers", str(tmp_path / "numbers.json")]) == 0
@@ -117,6 +129,9 @@ def test_the_summary_says_what_was_found(paths, tmp_path, capsys):
     text = capsys.readouterr().out
     assert "a*x_p1*sin(delta_phi)" in text
     assert "a = -0.5925 ± 0.0035" in text
+    assert "0.5 ± 0.5      0.5 ± 0.5  (the formula above)" in text
+    assert "a*x_p1*sin(delta_phi) + b" in text
+    assert "of the first: a = -0.590 ± 0.005" in text
     lines = text.splitlines()
     order = [next(n for n, line in enumerate(lines) if name in line) for name in ("0.9543 ±", "0.951 ±", "0.331 ±")]
     assert order == sorted(order)

@@ -176,6 +176,26 @@ def test_a_study_can_do_without_a_sampler(tmp_path):
     assert job["process"]["kind"] == "wbf_higgs"
 
 
+def test_a_posterior_over_formulas_follows_its_formula(plan):
+    """Its jobs find model, draws and events through the sections that its formula names, one job a draw."""
+    found = plan(3, "structures", "formula", "n_draws")
+    way = ("other", "structures", "formula", "formula")
+    assert found.along(*way) == ["results/other/formulas/formula.formula.json"]
+    assert found.along(*way, "teacher", "draws") == ["results/other/draws/network.parquet"]
+    assert found.along(*way, "select") == ["results/other/events/select.parquet"]
+    assert found.spec_of(*way) == "results/other/spec/formulas.formula.json"
+    draws = [f"results/other/structures/formula/draw-{draw}.parquet" for draw in range(3)]
+    assert found.distilled("other", "formula") == draws
+    assert "saggiatore.distill.operon_engine" in found.modules("structures_draw", "other", "structures", "formula")
+
+
+def test_a_posterior_over_formulas_needs_a_posterior(plan):
+    teacher = {"model": "network", "events": "train"}
+    found = plan(teacher, "teachers", "network")
+    with pytest.raises(StudyError, match=r"teachers.network: 'draws' is missing, and a section downstream needs it"):
+        found.along("other", "structures", "formula", "formula", "teacher", "draws")
+
+
 def test_study_that_does_not_exist(tmp_path):
     with pytest.raises(StudyError, match=r"no study is called 'quik'.*did you mean 'quick'"):
         Plan(ROOT, {"studies": ["quik"]}).targets()

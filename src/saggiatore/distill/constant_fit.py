@@ -1,6 +1,6 @@
 """Least squares for the constants of one expression, in numpy: thousands of small fits within a search, without jax.
 
-The published constants of a formula come from `refit`, which is written in JAX and states a covariance.
+The published constants of a formula come from `refit`, which is written in JAX and compiles each formula.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,6 +11,7 @@ import sympy
 
 from saggiatore.distill.expression import FUNCTIONS, evaluate, power
 from saggiatore.distill.parametric import Parametric
+from saggiatore.distill.sandwich import sandwich
 
 Columns = Mapping[str, np.ndarray]
 _SLOPES: dict[str, Callable[[Any], Any]] = {
@@ -56,6 +57,27 @@ def fit_constants(form: Parametric, columns: Columns, y: np.ndarray, weight: np.
     return Fit(dict(zip(names, theta.tolist(), strict=True)), float(loss) if is_finite else np.inf)
 
 
+def fit_covariance(form: Parametric, columns: Columns, y: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Covariance of the form's constants at their minimum, shape (constant, constant); `weight` sums to one.
+
+    Raises:
+        ConvergenceError: if the rows do not determine every constant.
+    """
+    names = tuple(form.values)
+    theta = np.array([form.values[name] for name in names])
+
+    def moments(at: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        value, jacobian = _linearised(form.expression, names, at, columns)
+        slopes = jacobian * (weight * (value - y))
+        return slopes.sum(axis=1), (jacobian * weight) @ jacobian.T, slopes @ slopes.T
+
+    if not names:
+        return np.zeros((0, 0))
+    with np.errstate(all="ignore"):
+        _, gauss_newton, meat = moments(theta)
+        return sandwich(form.expression, theta, lambda at: moments(at)[0], gauss_newton, meat)
+
+
 def _step(gradient: np.ndarray, curvature: np.ndarray, damping: float) -> np.ndarray:
     scale = np.diag(curvature)
     matrix = curvature + damping * np.diag(np.where(scale > 0, scale, 1.0))
@@ -86,13 +108,22 @@ def _normal_equations(
     weight: np.ndarray,
 ) -> tuple[float, np.ndarray, np.ndarray]:
     """Loss, half its gradient and the Gauss-Newton curvature."""
-    value, slopes = linearise(expression, {**columns, **dict(zip(names, theta, strict=True))}, frozenset(names))
+    value, jacobian = _linearised(expression, names, theta, columns)
     residual = value - y
-    jacobian = np.empty((len(names), len(y)))
-    for place, name in enumerate(names):
-        jacobian[place] = slopes[name]
     weighted = jacobian * weight
     return float(weight @ (residual * residual)), weighted @ residual, weighted @ jacobian.T
+
+
+def _linearised(
+    expression: sympy.Expr, names: tuple[str, ...], theta: np.ndarray, columns: Columns
+) -> tuple[np.ndarray, np.ndarray]:
+    """Value of each row, and its derivatives of shape (constant, row)."""
+    value, slopes = linearise(expression, {**columns, **dict(zip(names, theta, strict=True))}, frozenset(names))
+    n_rows = len(next(iter(columns.values())))
+    jacobian = np.empty((len(names), n_rows))
+    for place, name in enumerate(names):
+        jacobian[place] = slopes[name]
+    return np.broadcast_to(value, n_rows), jacobian
 
 
 def linearise(expression: sympy.Expr, values: Mapping, constants: frozenset[str]) -> tuple:

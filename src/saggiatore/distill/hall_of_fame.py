@@ -24,6 +24,7 @@ HALL_OF_FAME = TableSchema(
         Column("engine_version", "1", "version of the engine", kind="str"),
     ),
 )
+CHI2 = Column("chi2", "1", "mean of (formula - teacher)^2 / (var_stat + var_floor)", r"$\chi^2$ per event")
 
 
 def write_hall_of_fame(
@@ -32,9 +33,13 @@ def write_hall_of_fame(
     engine: tuple[str, str],
     labels: Mapping[str, str],
     provenance: Mapping,
+    chi2: Sequence[float | None] = (),
 ) -> None:
-    """Write the candidates, simplest first; `engine` is its name and version, `labels` are the features' in LaTeX."""
-    columns = {
+    """Write the candidates, simplest first; `engine` is its name and version, `labels` are the features' in LaTeX.
+
+    `chi2` of each is left out where the teacher has no posterior.
+    """
+    columns: dict[str, object] = {
         "complexity": [candidate.complexity for candidate in candidates],
         "loss": [candidate.loss for candidate in candidates],
         "expression": [sympy.srepr(candidate.form.filled) for candidate in candidates],
@@ -42,7 +47,11 @@ def write_hall_of_fame(
         "engine": [engine[0]] * len(candidates),
         "engine_version": [engine[1]] * len(candidates),
     }
-    write_table(path, HALL_OF_FAME, columns, provenance)
+    schema = HALL_OF_FAME
+    if chi2 and None not in chi2:
+        columns |= {CHI2.name: list(chi2)}
+        schema = TableSchema(schema.name, schema.version, (*schema.columns, CHI2))
+    write_table(path, schema, columns, provenance)
 
 
 def read_hall_of_fame(path: Path, features: Iterable[str]) -> tuple[Table, list[Candidate]]:

@@ -1,10 +1,20 @@
 """Formulas in LaTeX, with each constant rounded to what its error deserves: 0.5925(12) is 0.5925 +- 0.0012."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import sympy
 from sympy.printing.latex import LatexPrinter
+from sympy.printing.precedence import PRECEDENCE
+
+
+class _Printer(LatexPrinter):
+    """Sympy's, which takes a name such as p_T/m_H for one letter even below an exponent."""
+
+    def parenthesize(self, item: sympy.Expr, level: float, is_neg: bool = False, strict: bool = False) -> str:
+        shown = super().parenthesize(item, level, is_neg=is_neg, strict=strict)
+        is_ratio = item.is_Symbol and level >= PRECEDENCE["Pow"] and "/" in shown
+        return rf"\left({shown}\right)" if is_ratio else shown
 
 
 def latex(
@@ -18,7 +28,7 @@ def latex(
     names = {sympy.Symbol(name): label.strip("$") for name, label in labels.items()}
     for name, value in values.items():
         names[sympy.Symbol(name)] = number(math.fabs(value), None if errors is None else errors[name])
-    printer = LatexPrinter({"symbol_names": names, "mul_symbol": r"\,"})
+    printer = _Printer({"symbol_names": names, "mul_symbol": r"\,"})
     return printer.doprint(expression.xreplace(flips))
 
 
@@ -50,3 +60,15 @@ def _magnitude(value: float) -> int:
 def _power_of_ten(text: str) -> str:
     mantissa, _, exponent = text.partition("e")
     return rf"{mantissa} \cdot 10^{{{int(exponent)}}}" if exponent else mantissa
+
+
+def tabular(columns: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A LaTeX table with `columns` such as ``rlr``; cells are LaTeX."""
+    lines = [rf"\begin{{tabular}}{{{columns}}}", " & ".join(header) + r" \\", r"\hline"]
+    lines += [" & ".join(row) + r" \\" for row in rows]
+    return "\n".join([*lines, r"\end{tabular}", ""])
+
+
+def quantity(value: float, error: float | None = None) -> str:
+    """A number with its error in brackets, signed, in mathematical mode."""
+    return f"${'-' if value < 0 else ''}{number(math.fabs(value), error)}$"

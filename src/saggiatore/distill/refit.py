@@ -1,9 +1,8 @@
 r"""Least squares for the constants of a formula, with their covariance.
 
 The constants minimise $L = \tfrac12\sum_i w_i (f_i - t_i)^2$ with $\sum_i w_i = 1$. Joint scores have heavy tails and
-no formula is exact, so that the covariance is the sandwich $A^{-1} B A^{-1}$ with $A = \partial^2 L$ and
-$B = \sum_i w_i^2 (f_i - t_i)^2\, \partial f_i\, \partial f_i^T$ (Huber 1967; White, Econometrica 50 (1982) 1, th. 3.2):
-it assumes neither Gaussian residuals, nor equal ones, nor a true formula.
+no formula is exact, so that the covariance is that of `sandwich`: it assumes neither Gaussian residuals, nor equal
+ones, nor a true formula.
 """
 
 import functools
@@ -18,6 +17,7 @@ import sympy
 
 from saggiatore.distill.expression import evaluate, symbol_names
 from saggiatore.distill.parametric import Parametric
+from saggiatore.distill.sandwich import sandwich
 from saggiatore.errors import ConvergenceError
 from saggiatore.types import Array, Float
 
@@ -25,8 +25,6 @@ _MAX_STEPS = 100
 _TOLERANCE = 1e-12  # expected relative decrease of the loss at which the fit has converged
 _ROUNDING = 1e-16  # of E[t^2]: what is left of the loss where the form is exact
 _MAX_DAMPING = 1e10
-_STEP = 1e-4  # root mean square change of f in a step of the curvature's differences
-_SINGULAR = 1e-6  # smallest eigenvalue of the curvature, scaled to a unit diagonal
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,13 @@ def refit(form: Parametric, columns: Mapping[str, Any], t: Any, weight: Any) -> 
 
     theta, minimum = _minimise(form.expression, moments, theta, _ROUNDING * float(share @ events.t**2))
     fitted = Parametric(form.expression, dict(zip(names, np.asarray(theta).tolist(), strict=True)))
-    return Refit(fitted, _covariance(form.expression, moments, theta), 2 * float(minimum.loss))
+
+    def gradient(at: np.ndarray) -> np.ndarray:
+        return np.asarray(moments(jnp.asarray(at)).gradient)
+
+    bread, meat = np.asarray(minimum.gauss_newton), np.asarray(minimum.meat)
+    covariance = sandwich(form.expression, np.asarray(theta), gradient, bread, meat)
+    return Refit(fitted, covariance, 2 * float(minimum.loss))
 
 
 def _evaluator(expression: sympy.Expr, names: tuple[str, ...], features: tuple[str, ...]) -> Callable:
@@ -133,23 +137,3 @@ def _minimise(
         f"the constants of '{expression}' found no minimum in {_MAX_STEPS} steps (loss {float(here.loss):.4g}). "
         "Fix or remove a constant that the events do not determine."
     )
-
-
-def _covariance(expression: sympy.Expr, moments: Callable[[Array], _Moments], theta: Array) -> np.ndarray:
-    """The sandwich; it needs a minimum in every direction.
-
-    The curvature is a central difference of the exact gradient, in steps small against a unit change of the residual:
-    accurate to about 1e-7, and without compiling second derivatives of every formula.
-    """
-    minimum = moments(theta)
-    scale = np.sqrt(np.diag(np.asarray(minimum.gauss_newton)))
-    steps = jnp.diag(jnp.asarray(_STEP / scale))
-    rows = [moments(theta + step).gradient - moments(theta - step).gradient for step in steps]
-    scaled = np.asarray(jnp.stack(rows)) / (2 * _STEP * scale)
-    if not (np.all(np.isfinite(scaled)) and np.linalg.eigvalsh(0.5 * (scaled + scaled.T))[0] > _SINGULAR):
-        raise ConvergenceError(
-            f"the events do not determine every constant of '{expression}' (singular curvature). Write it with fewer."
-        )
-    inverse = np.linalg.inv(0.5 * (scaled + scaled.T)) / np.outer(scale, scale)
-    covariance = inverse @ np.asarray(minimum.meat) @ inverse
-    return 0.5 * (covariance + covariance.T)

@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import matplotlib
@@ -10,6 +10,7 @@ import mplhep
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, MultipleLocator
 
 from saggiatore.tables import Column
@@ -111,3 +112,14 @@ def fit_text(figure: Figure, text: str) -> None:
     width = title.get_window_extent(FigureCanvasAgg(figure).get_renderer()).width
     available = 0.96 * figure.get_figwidth() * figure.dpi
     title.set_fontsize(13 * min(1.0, available / width))
+
+
+def shrink(figure: Figure, axes: Axes, texts: Sequence[Text], width: float) -> None:
+    """Make each text small enough for the fraction `width` of the axes; call it when all else is in its place."""
+    for text in texts:
+        text.set_in_layout(False)  # else the layout makes room for it
+    figure.draw_without_rendering()
+    available = width * axes.get_window_extent().width
+    for text in texts:
+        length = text.get_window_extent().width
+        text.set_fontsize(float(text.get_fontsize()) * min(1.0, available / length))

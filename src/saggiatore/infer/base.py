@@ -7,7 +7,8 @@ part of the event (flavours, momentum fractions) does to t (arXiv:1805.00013, se
 """
 
 import abc
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import equinox as eqx
@@ -18,7 +19,7 @@ from saggiatore.infer.batches import Batch
 from saggiatore.models.base import AbstractModel
 from saggiatore.registry import load
 from saggiatore.tables import Column, Table, TableSchema
-from saggiatore.types import Features, Float, PRNGKeyArray, Scalar
+from saggiatore.types import Array, Features, Float, PRNGKeyArray, Scalar
 
 CHAIN = Column("chain", "1", "number of the Markov chain", kind="int")
 DRAW = Column("draw", "1", "number of the draw in its chain, after warm-up", kind="int")
@@ -55,6 +56,14 @@ class AbstractPosteriorScore(eqx.Module):
         """Posterior mean and variances at `features`, in the units of the model's score."""
 
 
+class AbstractDrawScores(eqx.Module):
+    """The scores that single draws of the posterior state at the features of one event; `jax.vmap` it over events."""
+
+    @abc.abstractmethod
+    def __call__(self, features: Features) -> Float[Array, " draw"]:
+        """Score of each draw at `features`, in the units of the model's score."""
+
+
 class AbstractMethod(eqx.Module):
     """A way to draw from the posterior of a model."""
 
@@ -69,6 +78,10 @@ class AbstractMethod(eqx.Module):
     @abc.abstractmethod
     def posterior(self, model: AbstractModel, draws: Table) -> AbstractPosteriorScore:
         """The posterior of the score, from the table that `draws_columns` made."""
+
+    @abc.abstractmethod
+    def draw_scores(self, model: AbstractModel, draws: Table) -> AbstractDrawScores:
+        """The score of every row of `draws`: a posterior over functions, where `posterior` gives its moments."""
 
 
 def draws_schema(chains: Chains) -> TableSchema:
@@ -94,8 +107,21 @@ def posterior_score(model: AbstractModel, draws: Table) -> AbstractPosteriorScor
     Raises:
         ModelError: if the draws are of another model.
     """
+    return _method(draws).posterior(model, draws)
+
+
+def draw_scores(model: AbstractModel, draws: Table, rows: Sequence[int]) -> AbstractDrawScores:
+    """The scores of some rows of a table [draws], as the method that made it defines them.
+
+    Raises:
+        ModelError: if the draws are of another model.
+    """
+    return _method(draws).draw_scores(model, replace(draws, data=draws.data.iloc[list(rows)]))
+
+
+def _method(draws: Table) -> AbstractMethod:
     method = dict(draws.provenance["method"])
-    return load("method", method["kind"]).model_validate(method).build().posterior(model, draws)
+    return load("method", method["kind"]).model_validate(method).build()
 
 
 class PointScore(AbstractPosteriorScore):

@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from saggiatore.errors import StudyError
 from saggiatore.tables import Column, iterate_table
-from saggiatore.tasks.base import joint_score_column
+from saggiatore.tasks.columns import joint_score_column
 from saggiatore.types import Float
 
 WEIGHT = Column("weight", "pb", "Monte Carlo weight")

@@ -37,7 +37,14 @@ from pydantic import Field
 
 from saggiatore.compilation import RUN_ONCE
 from saggiatore.errors import ModelError
-from saggiatore.infer.base import AbstractMethod, AbstractPosteriorScore, Chains, Parameter, ScoreEstimate
+from saggiatore.infer.base import (
+    AbstractDrawScores,
+    AbstractMethod,
+    AbstractPosteriorScore,
+    Chains,
+    Parameter,
+    ScoreEstimate,
+)
 from saggiatore.infer.batches import Batch
 from saggiatore.infer.diagnostics import diagnostics_columns, require_convergence
 from saggiatore.infer.laplace import Basis, last_features, moments, robust_std, sum_events, whiten
@@ -97,8 +104,7 @@ class LastLayer(AbstractMethod):
 
     def posterior(self, model: AbstractModel, draws: Table) -> "LastLayerScore":
         """See `AbstractMethod.posterior`."""
-        names = [name for name in draws.schema.names if name.startswith("weight_")]
-        weights = draws.array(names)
+        weights = _weights(draws)
         noise_scale = np.exp(draws.data["log_noise_scale"].to_numpy()).mean()
         return LastLayerScore(
             _regression(model),
@@ -106,6 +112,14 @@ class LastLayer(AbstractMethod):
             jnp.asarray(np.cov(weights.T)),
             jnp.asarray(noise_scale),
         )
+
+    def draw_scores(self, model: AbstractModel, draws: Table) -> "LastLayerDraws":
+        """See `AbstractMethod.draw_scores`."""
+        return LastLayerDraws(_regression(model), jnp.asarray(_weights(draws)))
+
+
+def _weights(draws: Table) -> Float[np.ndarray, "draw weight"]:
+    return draws.array(name for name in draws.schema.names if name.startswith("weight_"))
 
 
 def _regression(model: AbstractModel) -> AbstractRegression:
@@ -126,13 +140,27 @@ class LastLayerScore(AbstractPosteriorScore):
     noise_scale: Scalar
 
     def __call__(self, features: Features) -> ScoreEstimate:
-        h = last_features(self.model, features)
-        if h.shape != self.mean.shape:
-            raise ModelError(
-                f"the draws have {self.mean.size} weights, the model's last layer {h.size}: they belong to different "
-                "models. Give the draws that were made with this model."
-            )
+        h = _matching(last_features(self.model, features), self.mean.size)
         return ScoreEstimate(h @ self.mean, h @ self.covariance @ h, self.noise_scale * self.model.noise(features))
+
+
+class LastLayerDraws(AbstractDrawScores):
+    """h(x) . w for the weights w of each draw."""
+
+    model: AbstractRegression
+    weights: Float[Array, "draw weight"]
+
+    def __call__(self, features: Features) -> Float[Array, " draw"]:
+        return self.weights @ _matching(last_features(self.model, features), self.weights.shape[1])
+
+
+def _matching(h: Float[Array, " weight"], n_weights: int) -> Float[Array, " weight"]:
+    if h.size != n_weights:
+        raise ModelError(
+            f"the draws have {n_weights} weights, the model's last layer {h.size}: they belong to different models. "
+            "Give the draws that were made with this model."
+        )
+    return h
 
 
 def posterior_model(basis: Basis, prior_scale: float) -> None:

@@ -4,20 +4,14 @@ from pathlib import Path
 
 from pydantic import Field
 
-from saggiatore.distill.engine import Engine, Problem, pareto_front
+from saggiatore.distill.engine import Engine, pareto_front
 from saggiatore.distill.hall_of_fame import write_hall_of_fame
 from saggiatore.distill.select import SelectionSpec
+from saggiatore.distill.teacher import Teacher
 from saggiatore.job import Job
 from saggiatore.provenance import provenance
 from saggiatore.registry import EngineSpec
 from saggiatore.spec import EventsLabel, ParameterName, Section, TeacherLabel
-from saggiatore.tables import Column, read_table
-
-SCORE = (
-    Column("score", "1", "score that the teacher states"),
-    Column("weight", "1", "how much the event counts"),
-)
-_NOT_FEATURES = ("score", "var_stat", "var_noise", "weight")
 
 
 class FormulasSection(Section):
@@ -35,17 +29,14 @@ class FormulasSection(Section):
 
 def run(job: Job[FormulasSection], *, code: str, teacher: Path, hall_of_fame: Path) -> None:
     """Write the engine's hall of fame; files that the engine leaves go to a folder beside it."""
-    table = read_table(teacher, "teacher", require=SCORE)
-    features = [column for column in table.schema.columns if column.name not in _NOT_FEATURES]
-    names = tuple(feature.name for feature in features)
-    data = table.data
-    problem = Problem(names, table.array(names), data["score"].to_numpy(), data["weight"].to_numpy())
+    taught = Teacher.read(teacher)
     engine: Engine = job.section.engine.build()
     version = engine.version()
     folder = hall_of_fame.with_name(f"{job.label}.{engine.name}")
-    forms = engine.search(problem, job.stream("search"), folder)
-    candidates = pareto_front(problem, forms, engine.max_complexity)
-    labels = {feature.name: feature.label or rf"\mathrm{{{feature.name}}}" for feature in features}
-    made = provenance(job.model_dump(mode="json"), code) | {"features": [vars(feature) for feature in features]}
-    made |= {"parameter": table.provenance["parameter"]}
-    write_hall_of_fame(hall_of_fame, candidates, (engine.name, version), labels, made)
+    forms = engine.search(taught.problem, job.stream("search"), folder)
+    candidates = pareto_front(taught.problem, forms, engine.max_complexity)
+    labels = {feature.name: feature.label or rf"\mathrm{{{feature.name}}}" for feature in taught.features}
+    made = provenance(job.model_dump(mode="json"), code) | {"features": [vars(feature) for feature in taught.features]}
+    made |= {"parameter": taught.parameter}
+    chi2 = [taught.chi2_of_loss(candidate.loss) for candidate in candidates]
+    write_hall_of_fame(hall_of_fame, candidates, (engine.name, version), labels, made, chi2)

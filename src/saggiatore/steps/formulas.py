@@ -1,26 +1,30 @@
 """Refit the hall of fame to the joint score, and choose one member on held-out events: the formula."""
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import sympy
 from tqdm import tqdm
 
+from saggiatore.distill.election import Election, elect
 from saggiatore.distill.engine import Candidate
 from saggiatore.distill.expression import evaluate
 from saggiatore.distill.formula import Feature, Formula
-from saggiatore.distill.hall_of_fame import read_hall_of_fame
+from saggiatore.distill.hall_of_fame import CHI2, read_hall_of_fame
+from saggiatore.distill.latex import quantity, tabular
+from saggiatore.distill.parametric import Parametric
 from saggiatore.distill.refit import Refit, refit
-from saggiatore.distill.select import choose, weighted_mean
+from saggiatore.distill.sample import Sample
+from saggiatore.distill.select import Estimate, weighted_mean
+from saggiatore.distill.teacher import Teacher
 from saggiatore.errors import ConvergenceError, EngineError, StudyError
+from saggiatore.files import atomic
 from saggiatore.job import Job
 from saggiatore.provenance import provenance
 from saggiatore.steps.distill import FormulasSection
-from saggiatore.tables import Column, Table, TableSchema, read_header, read_table, write_table
-from saggiatore.tasks.base import flavour_variance_column, parton_score_column
+from saggiatore.tables import Column, Table, TableSchema, read_header, write_table
 
 log = logging.getLogger(__name__)
 
@@ -34,60 +38,58 @@ REFITS = TableSchema(
         Column("mse_train", "1", "mean squared distance from the joint score of the events of the refit", "MSE"),
         Column("mse_select", "1", "the same on the held-out events of the selection", "MSE"),
         Column("mse_select_error", "1", "standard error of mse_select"),
+        Column("information_select", "1", "share of the joint information on the same events", "information kept"),
+        Column("information_select_error", "1", "standard error of information_select"),
+        Column("frequency", "1", "fraction of resamplings of the same events in which the rule chooses this member"),
+        Column("is_symmetric", "1", "1 for members with the demanded symmetries; all, where none is", kind="int"),
         Column("is_chosen", "1", "1 for the member that became the formula", kind="int"),
     ),
 )
-_WEIGHT = Column("weight", "pb", "Monte Carlo weight")
-
-
-@dataclass(frozen=True)
-class Events:
-    """Features by name, and the joint score's mean and variance over flavours, and weight, of some events."""
-
-    columns: Mapping[str, np.ndarray]
-    score: np.ndarray
-    flavour_variance: np.ndarray
-    weight: np.ndarray
-
-    def values(self, member: Refit) -> np.ndarray:
-        """The formula's value of each event."""
-        found = evaluate(member.form.expression, {**self.columns, **member.form.values}, np)
-        return np.broadcast_to(found, self.score.shape)
-
-    def squares(self, member: Refit) -> np.ndarray:
-        """Squared distance from the joint score, of each event, averaged over flavours."""
-        return (self.values(member) - self.score) ** 2 + self.flavour_variance
-
-    def squared_scores(self) -> np.ndarray:
-        """Squared joint score of each event, averaged over flavours."""
-        return self.score**2 + self.flavour_variance
-
-    def information(self, member: Refit) -> float:
-        """Share of the joint information, E[f t]^2 / (E[f^2] E[t^2])."""
-        value, share = self.values(member), self.weight / self.weight.sum()
-        return float((share @ (value * self.score)) ** 2 / ((share @ value**2) * (share @ self.squared_scores())))
+_QUALITY = (
+    "mse_train",
+    "mse_select",
+    "mse_select_error",
+    "information_select",
+    "information_select_error",
+    "frequency",
+    "chi2",
+)
 
 
 def run(
-    job: Job[FormulasSection], *, code: str, hall_of_fame: Path, train: Path, select: Path, refits: Path, formula: Path
+    job: Job[FormulasSection],
+    *,
+    code: str,
+    hall_of_fame: Path,
+    teacher: Path,
+    train: Path,
+    select: Path,
+    refits: Path,
+    formula: Path,
+    latex: Path,
 ) -> None:
-    """Write the refits of all members, and the chosen one as a formula."""
+    """Write the refits of all members as Parquet and LaTeX, and the chosen one as a formula."""
     _, origin = read_header(hall_of_fame, "hall_of_fame")
-    features = tuple(Feature(entry["name"], entry["unit"], entry["label"]) for entry in origin["features"])
+    columns = tuple(Column(entry["name"], entry["unit"], "feature", entry["label"]) for entry in origin["features"])
+    features = tuple(Feature(column.name, column.unit, column.label) for column in columns)
     table, candidates = read_hall_of_fame(hall_of_fame, (feature.name for feature in features))
     parameter = _parameter(origin["parameter"], job.section.parameter)
-    events = _events(train, parameter, features)
+    events, held_out = (Sample.read(path, parameter, columns) for path in (train, select))
     fitted = _refits(candidates, events)
-    held_out = _events(select, parameter, features)
-    squares = [held_out.squares(member) for _, member in fitted]
-    complexities = [found.complexity for found, _ in fitted]
-    second_moment = weighted_mean(held_out.squared_scores(), held_out.weight).value
-    chosen = choose(job.section.selection, complexities, squares, held_out.weight, second_moment)
+    forms, complexities = [member.form for _, member in fitted], [found.complexity for found, _ in fitted]
+    found = elect(job.section.selection, forms, complexities, held_out, job.stream("bootstrap"))
     made = provenance(job.model_dump(mode="json"), code)
     formulas = [_formula(member, parameter, features, table, made) for _, member in fitted]
-    write_table(refits, REFITS, _columns(fitted, formulas, squares, held_out.weight, chosen), made)
-    quality = _quality(fitted[chosen][1], squares[chosen], held_out) | {"n_train": float(len(events.score))}
-    replace(formulas[chosen], quality=quality).write(formula)
+    rows = _columns(fitted, formulas, found, [held_out.information(form) for form in forms])
+    chi2 = _chi2(Teacher.read(teacher), forms)
+    schema = TableSchema(REFITS.name, REFITS.version, (*REFITS.columns, *((CHI2,) if chi2 else ())))
+    write_table(refits, schema, {**rows, **chi2}, made)
+    with atomic(latex) as temporary:
+        temporary.write_text(_latex(rows), encoding="utf-8")
+    chosen = {name: float(values[found.chosen]) for name, values in {**rows, **chi2}.items() if name in _QUALITY}
+    e_t2 = weighted_mean(held_out.squared_scores(), held_out.weight).value
+    counts = {"n_select": float(len(held_out.score)), "n_train": float(len(events.score))}
+    replace(formulas[found.chosen], quality=chosen | {"e_t2_select": e_t2} | counts).write(formula)
 
 
 def _parameter(taught: str, stated: str | None) -> str:
@@ -100,21 +102,13 @@ def _parameter(taught: str, stated: str | None) -> str:
     return taught
 
 
-def _events(path: Path, parameter: str, features: tuple[Feature, ...]) -> Events:
-    truth = (parton_score_column(parameter), flavour_variance_column(parameter), _WEIGHT)
-    needed = [Column(feature.name, feature.unit, "feature") for feature in features]
-    table = read_table(path, "events", require=[*truth, *needed])
-    columns = {feature.name: table.data[feature.name].to_numpy() for feature in features}
-    return Events(columns, *(table.data[column.name].to_numpy() for column in truth))
-
-
-def _refits(candidates: list[Candidate], train: Events) -> list[tuple[Candidate, Refit]]:
+def _refits(candidates: list[Candidate], train: Sample) -> list[tuple[Candidate, Refit]]:
     """Members whose constants the events determine; the others are named in the log and left out."""
     fitted = []
     for candidate in tqdm(candidates, "refit", unit="formula", mininterval=1):
         try:
             member = refit(candidate.form, train.columns, train.score, train.weight)
-            mse = weighted_mean(train.squares(member), train.weight).value
+            mse = weighted_mean(train.squares(member.form), train.weight).value
             fitted.append((candidate, replace(member, mse=mse)))
         except ConvergenceError as error:
             log.warning("left out: %s", error)
@@ -138,32 +132,37 @@ def _formula(
     )
 
 
-def _quality(member: Refit, squares: np.ndarray, held_out: Events) -> dict[str, float]:
-    mse, e_t2 = weighted_mean(squares, held_out.weight), weighted_mean(held_out.squared_scores(), held_out.weight)
-    return {
-        "mse_train": member.mse,
-        "mse_select": mse.value,
-        "mse_select_error": mse.error,
-        "e_t2_select": e_t2.value,
-        "information_select": held_out.information(member),
-        "n_select": float(len(squares)),
-    }
+def _chi2(teacher: Teacher, forms: list[Parametric]) -> dict[str, list[float]]:
+    """Distance of each member from the teacher in units of its uncertainty; nothing where it states none."""
+    columns = teacher.problem.columns
+    values = [np.asarray(evaluate(form.expression, {**columns, **form.values}, np)) for form in forms]
+    found = [teacher.chi2(value) for value in values]
+    return {CHI2.name: [each for each in found if each is not None]} if teacher.variance is not None else {}
 
 
 def _columns(
-    fitted: list[tuple[Candidate, Refit]],
-    formulas: list[Formula],
-    squares: list[np.ndarray],
-    weight: np.ndarray,
-    chosen: int,
-) -> dict[str, object]:
-    errors = [weighted_mean(square, weight) for square in squares]
+    fitted: list[tuple[Candidate, Refit]], formulas: list[Formula], found: Election, information: list[Estimate]
+) -> dict[str, list]:
     return {
         "complexity": [candidate.complexity for candidate, _ in fitted],
         "expression": [sympy.srepr(member.form.filled) for _, member in fitted],
         "latex": [formula.latex() for formula in formulas],
         "mse_train": [member.mse for _, member in fitted],
-        "mse_select": [estimate.value for estimate in errors],
-        "mse_select_error": [estimate.error for estimate in errors],
-        "is_chosen": [int(place == chosen) for place in range(len(fitted))],
+        "mse_select": [estimate.value for estimate in found.mse],
+        "mse_select_error": [estimate.error for estimate in found.mse],
+        "information_select": [estimate.value for estimate in information],
+        "information_select_error": [estimate.error for estimate in information],
+        "frequency": found.frequency.tolist(),
+        "is_symmetric": [int(each) for each in found.is_symmetric],
+        "is_chosen": [int(place == found.chosen) for place in range(len(fitted))],
     }
+
+
+def _latex(rows: dict[str, list]) -> str:
+    """The hall of fame: complexity, formula with its constants' errors, information kept, how often it is chosen."""
+    names = ("complexity", "latex", "information_select", "information_select_error", "frequency", "is_chosen")
+    lines = [
+        [f"${nodes}{'^*' if is_chosen else ''}$", f"${text}$", quantity(kept, error), f"{frequency:.2f}"]
+        for nodes, text, kept, error, frequency, is_chosen in zip(*(rows[name] for name in names), strict=True)
+    ]
+    return tabular("rlrr", ("complexity", "formula", "information kept", "chosen"), lines)

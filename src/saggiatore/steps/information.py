@@ -20,7 +20,7 @@ from saggiatore.models.store import load_model
 from saggiatore.provenance import provenance
 from saggiatore.spec import EventsLabel, FormulaLabel, Label, ModelLabel, ObservableName, ParameterName, Section
 from saggiatore.tables import Column, TableSchema, iterate_table, read_header, write_batches, write_table
-from saggiatore.tasks.base import flavour_variance_column, joint_score_column, parton_score_column
+from saggiatore.tasks.columns import flavour_variance_column, joint_score_column, parton_score_column
 
 INFORMATION = TableSchema(
     "information",

@@ -20,7 +20,8 @@ from saggiatore.provenance import provenance
 from saggiatore.registry import ModelSpec, TaskSpec
 from saggiatore.spec import EventsLabel, ObservableName, ParameterName, Section
 from saggiatore.tables import Column, Table, read_table, write_table
-from saggiatore.tasks.base import AbstractTask, theta_column
+from saggiatore.tasks.base import AbstractTask
+from saggiatore.tasks.columns import theta_column
 
 log = logging.getLogger(__name__)
 

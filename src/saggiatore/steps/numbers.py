@@ -16,6 +16,10 @@ from saggiatore.provenance import provenance
 from saggiatore.tables import Table, read_table
 
 FORMAT_VERSION = 1
+_QUALITY = {
+    "chi2": "mean of (formula - teacher)^2 / (var_stat + var_floor) over the teacher's rows",
+    "frequency": "fraction of resamplings of the held-out events in which the rule chooses this formula",
+}
 Named = Iterator[tuple[str, Number]]
 
 
@@ -30,6 +34,9 @@ def run(
     calibrations: list[Path],
     diagnostics: list[Path],
     histories: list[Path],
+    structures: list[Path],
+    constants: list[Path],
+    bands: list[Path],
     figures: list[Path],
     out: Path,
 ) -> None:
@@ -44,14 +51,22 @@ def run(
         **dict(_each(calibrations, root, "calibration", _calibration)),
         **dict(_each(diagnostics, root, "diagnostics", _diagnostics)),
         **dict(_each(histories, root, "history", _history)),
+        **dict(_each(structures, root, "structures", _structures)),
+        **dict(_each(constants, root, "constants", _constants)),
+        **dict(_each(bands, root, "band", _band)),
     }
     document = {
         "header": {"format": FORMAT_VERSION, "study": study, **provenance({"study": study}, code)},
         "numbers": {name: asdict(number) for name, number in numbers.items()},
         "formulas": {_label(path): _formula_entry(path, root) for path in formulas},
+        "structures": {_label(path): _structures_entry(read_table(path, "structures")) for path in structures},
         "figures": _figures(figures, root, {**scored, **numbers}),
     }
-    with atomic(out) as temporary:
+    _write(out, document)
+
+
+def _write(path: Path, document: dict) -> None:
+    with atomic(path) as temporary:
         text = json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
         temporary.write_text(text + "\n", encoding="utf-8")
 
@@ -139,6 +154,53 @@ def _formulas(paths: list[Path], root: Path) -> Named:
         for name, (value, error) in entry["constants"].items():
             meaning = f"constant {name} of {entry['text']}"
             yield f"formula.{label}.{name}", Number(value, error, "1", artefact, meaning)
+        for name in [name for name in _QUALITY if name in entry["quality"]]:
+            yield f"formula.{label}.{name}", Number(entry["quality"][name], None, "1", artefact, _QUALITY[name])
+
+
+def _structures(label: str, table: Table, artefact: str) -> Named:
+    """Of the most probable structure, and of that of the formula of the posterior's mean, if any draw finds it."""
+    stem = f"structures.{label}"
+    yield f"{stem}.n_structures", Number(len(table.data), None, "1", artefact, "structures that are stated")
+    for name in ("probability", "probability_pooled", "complexity", "information_select"):
+        meaning = f"most probable structure, {table.data['text'].iloc[0]}: {table.column(name).meaning}"
+        yield f"{stem}.{name}", _entry(table, table.data.iloc[0], name, artefact, meaning)
+    for _, row in table.data[table.data["is_formula"] == 1].iterrows():
+        for name in ("probability", "probability_pooled"):
+            meaning = f"structure of the formula, {row['text']}: {table.column(name).meaning}"
+            yield f"{stem}.formula_{name}", _entry(table, row, name, artefact, meaning)
+
+
+def _constants(label: str, table: Table, artefact: str) -> Named:
+    for _, row in table.data[table.data["structure"] == 0].iterrows():
+        meaning = f"constant {row['name']} of the most probable structure: posterior mean, error of posterior and fit"
+        yield f"structures.{label}.constant.{row['name']}", Number(row["value"], row["error"], "1", artefact, meaning)
+
+
+def _band(label: str, table: Table, artefact: str) -> Named:
+    """Root mean squares over the teacher's rows, in units of the score's."""
+    rows = table.data
+    size = float((rows["score"] ** 2).mean()) ** 0.5
+    squares = {
+        "band_structure": (rows["var_structure"], "standard deviation of the formulas' value between structures"),
+        "band_constants": (rows["var_draws"] + rows["var_refit"], "the same, by their constants"),
+        "band_network": (rows["var_stat"], "standard deviation of the network's score over its posterior"),
+        "band_distance": ((rows["mean"] - rows["score"]) ** 2, "distance of the formulas' mean from the network"),
+    }
+    for name, (square, meaning) in squares.items():
+        stated = f"{meaning}, root mean square over that of the score"
+        yield f"structures.{label}.{name}", Number(float(square.mean()) ** 0.5 / size, None, "1", artefact, stated)
+
+
+def _structures_entry(table: Table) -> list[dict]:
+    """The structures for readers, the most probable first."""
+    names = ("text", "form", "latex", "complexity", "n_free", "n_draws", "is_formula")
+    pairs = ("probability", "probability_pooled", "information_select")
+    rows = table.data.to_dict("records")
+    return [
+        {name: row[name] for name in names} | {name: [row[name], row[f"{name}_error"]] for name in pairs}
+        for row in rows
+    ]
 
 
 def _formula_entry(path: Path, root: Path) -> dict:
@@ -148,12 +210,13 @@ def _formula_entry(path: Path, root: Path) -> dict:
         shown = found["shown"]
         constants = {name: (value, shown["errors"][name]) for name, value in found["constants"].items()}
         kept = {name: shown[name] for name in ("text", "latex", "complexity")}
-        parameter, engine = found["name"], found["engine"]
+        parameter, engine, quality = found["name"], found["engine"], found["quality"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SchemaError(
             f"{path}: not a formula of this version ({error!r}). Re-run the rule that makes it."
         ) from None
-    entry = {"parameter": parameter, "engine": engine, "constants": constants, "artefact": _relative(path, root)}
+    entry = {"parameter": parameter, "engine": engine, "constants": constants, "quality": quality}
+    entry |= {"artefact": _relative(path, root)}
     return {**kept, **entry}
 
 

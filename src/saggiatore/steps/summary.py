@@ -7,6 +7,8 @@ from pathlib import Path
 from saggiatore.errors import SchemaError
 from saggiatore.number import Number, quote
 
+_N_STRUCTURES = 3  # that are printed; numbers.json has all
+
 
 def run(*, numbers: Path) -> None:
     """Print the formulas with their error bars, what they are worth, and where figures and archive lie."""
@@ -17,6 +19,7 @@ def run(*, numbers: Path) -> None:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SchemaError(f"{numbers}: no readable numbers.json ({error!r}). Run the study that makes it.") from None
     lines = [line for label, entry in document["formulas"].items() for line in _formula(label, entry)]
+    lines += [line for label, rows in document["structures"].items() for line in _structures(label, rows, found)]
     lines += ["", *_information(found), *_calibration(found), "", *_places(study, numbers.parent, document)]
     print("\n".join(lines).strip("\n"))
 
@@ -26,6 +29,26 @@ def _formula(label: str, entry: dict) -> list[str]:
     text = textwrap.wrap(entry["text"], 100, initial_indent="    ", subsequent_indent="      ")
     constants = [f"    {name} = {quote(*constant)}" for name, constant in entry["constants"].items()]
     return [head, *text, *constants]
+
+
+def _structures(label: str, rows: list[dict], found: dict[str, Number]) -> list[str]:
+    """The most probable structures; how far apart formulas are in what they predict, and how well each is known."""
+    lines = ["", f"Posterior over formulas '{label}' (own search of each draw; pooled, on resampled events):"]
+    for row in rows[:_N_STRUCTURES]:
+        own, pooled = (quote(*row[name]) for name in ("probability", "probability_pooled"))
+        mark = "  (the formula above)" if row["is_formula"] else ""
+        lines.append(f"    {own:>13}  {pooled:>13}{mark}")
+        lines += textwrap.wrap(row["form"], 100, initial_indent="        ", subsequent_indent="          ")
+    stem = f"structures.{label}"
+    constants = {name.removeprefix(f"{stem}.constant."): found[name] for name in found if f"{stem}.constant." in name}
+    width = {name: found[f"{stem}.band_{name}"].value for name in ("structure", "constants", "network")}
+    shown = ", ".join(f"{name} = {quote(number.value, number.error)}" for name, number in constants.items())
+    lines.append(f"    of the first: {shown}")
+    lines.append(
+        f"    predictions differ by {width['structure']:.1%} between structures, {width['constants']:.1%} by "
+        f"constants; the network's posterior is {width['network']:.1%} wide"
+    )
+    return lines
 
 
 def _information(found: dict[str, Number]) -> list[str]:

@@ -60,7 +60,8 @@ def run(job: Job[TeachersSection], *, code: str, model: Path, draws: list[Path],
         "weight": teacher_weight(labelled, section.floor_quantile),
     }
     schema = TableSchema("teacher", 1, (*features, *SCORE))
-    made = provenance(job.model_dump(mode="json"), code) | {"parameter": parameter}
+    floor = variance_floor(labelled, section.floor_quantile)
+    made = provenance(job.model_dump(mode="json"), code) | {"parameter": parameter, "var_floor": floor}
     write_table(out, schema, columns, made)
 
 
@@ -70,11 +71,16 @@ def teacher_weight(labelled: Evaluated, floor_quantile: float) -> Float[np.ndarr
     A formula is an approximation, so that an event whose score is known better than var_floor says no more about it
     than others; the events that count less are those of which the network itself knows little.
     """
-    var_floor = np.quantile(labelled.var_noise, floor_quantile)
+    var_floor = variance_floor(labelled, floor_quantile)
     if not var_floor > 0:  # no draws: nothing tells the events apart
         return np.ones_like(labelled.mean)
     weight = 1 / (labelled.var_stat + var_floor)
     return weight / weight.mean()
+
+
+def variance_floor(labelled: Evaluated, floor_quantile: float) -> float:
+    """The given quantile of var_noise; 0 without draws."""
+    return float(np.quantile(labelled.var_noise, floor_quantile))
 
 
 def _first(batches: Iterator[Batch], n_events: int) -> Iterator[Batch]:

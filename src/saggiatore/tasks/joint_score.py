@@ -9,7 +9,8 @@ from saggiatore.errors import StudyError
 from saggiatore.models.base import AbstractModel, AbstractRegression, Event
 from saggiatore.spec import ParameterName, Spec
 from saggiatore.tables import Column
-from saggiatore.tasks.base import AbstractTask, joint_score_column, theta_column
+from saggiatore.tasks.base import AbstractTask
+from saggiatore.tasks.columns import joint_score_column, theta_column
 from saggiatore.types import PRNGKeyArray, Scalar
 
 

@@ -1,0 +1,40 @@
+"""Does a formula have a symmetry? Read off its values at events, so that it does not matter how it is written."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from saggiatore.distill.expression import evaluate
+from saggiatore.distill.parametric import Parametric
+
+Columns = Mapping[str, np.ndarray]
+EXACT = 1e-9  # largest violation that is rounding, in units of the formula's own size
+
+
+def violation(form: Parametric, columns: Columns, odd_in: Sequence[str] = (), periodic: Sequence[str] = ()) -> float:
+    r"""How far a form is from the demanded symmetries on the events `columns`, in units of its root mean square.
+
+    Args:
+        form: a form with values of its constants.
+        columns: features by name, each of shape (event,).
+        odd_in: features whose joint change of sign must change the form's sign.
+        periodic: angles (rad), by whose full turns, each on its own, the form must not change.
+
+    Returns:
+        The largest difference over events and symmetries: 0 to rounding for a form that has them all.
+    """
+    here = _values(form, columns)
+    size = float(np.sqrt(np.mean(here**2))) or 1.0
+    reflected = {name: -column if name in odd_in else column for name, column in columns.items()}
+    gaps = [_values(form, reflected) + here] if odd_in else []
+    for name in periodic:
+        turned = {**columns, name: columns[name] - 2 * np.pi * np.sign(columns[name])}  # stays within a turn of zero
+        gaps.append(_values(form, turned) - here)
+    return max((float(np.max(np.where(np.isfinite(gap), np.abs(gap), np.inf))) / size for gap in gaps), default=0.0)
+
+
+def _values(form: Parametric, columns: Columns) -> np.ndarray:
+    n_events = len(next(iter(columns.values())))
+    with np.errstate(all="ignore"):  # a reflected root or logarithm has no value, and counts as a violation
+        found = evaluate(form.expression, {**columns, **form.values}, np)
+    return np.broadcast_to(np.asarray(found, dtype=float), n_events)

@@ -1,0 +1,23 @@
+"""Columns of event tables that belong to a theory parameter. No jax here: distillation reads them too."""
+
+from saggiatore.tables import Column
+
+
+def theta_column(parameter: str) -> Column:
+    """Column of an event table that holds the parameter's value at which each event was drawn."""
+    return Column(f"theta_{parameter}", "1", f"value of {parameter} at which the event was drawn")
+
+
+def parton_score_column(parameter: str) -> Column:
+    """Column of an event table that holds the joint score averaged over flavours."""
+    return Column(f"parton_score_{parameter}", "1", f"mean over flavours of the joint score in {parameter}")
+
+
+def flavour_variance_column(parameter: str) -> Column:
+    """Column of an event table that holds the variance of the joint score over flavours."""
+    return Column(f"flavour_variance_{parameter}", "1", f"variance over flavours of the joint score in {parameter}")
+
+
+def joint_score_column(parameter: str) -> Column:
+    """Column of an event table that holds the joint score."""
+    return Column(f"joint_score_{parameter}", "1", f"joint score in {parameter}, d/dtheta log p(x, z | theta)")
