@@ -7,6 +7,8 @@ rule numbers:
         calibrations=lambda wc: plan.all_of(wc.study, "draws", "calibration"),
         diagnostics=lambda wc: plan.all_of(wc.study, "draws", "diagnostics"),
         histories=lambda wc: plan.all_of(wc.study, "models", "history"),
+        limits=lambda wc: plan.all_of(wc.study, "limits", "limits"),
+        sensitivities=lambda wc: plan.all_of(wc.study, "limits", "sensitivity"),
         pdfs=lambda wc: plan.all_of(wc.study, "figures", "pdf"),
         pngs=lambda wc: plan.all_of(wc.study, "figures", "png"),
     output:
@@ -27,7 +29,8 @@ rule numbers:
         "python -m saggiatore numbers --study {wildcards.study} --code {params.code} "
         "--integrals {input.integrals:q} --samples {input.samples:q} --informations {input.informations:q} --formulas {input.formulas:q} "
         "--calibrations {input.calibrations:q} --diagnostics {input.diagnostics:q} "
-        "--histories {input.histories:q} --figures {input.pdfs:q} {input.pngs:q} --out {output:q} > {log:q} 2>&1"
+        "--histories {input.histories:q} --limits {input.limits:q} --sensitivities {input.sensitivities:q} "
+        "--figures {input.pdfs:q} {input.pngs:q} --out {output:q} > {log:q} 2>&1"
 
 
 rule bundle:

@@ -7,8 +7,8 @@ from saggiatore.plan_checks import require_sound_files
 from saggiatore.registry import registered_modules
 from saggiatore.schema import Reference, child, closest, complete, marked, references, require_valid
 
-STAGES = ("sampler", "events", "models", "draws", "teachers", "formulas", "information", "figures")
-SIMULATING = ("sampler", "events")  # the stages whose jobs see the study's process
+STAGES = ("sampler", "events", "models", "draws", "teachers", "formulas", "information", "limits", "figures")
+SIMULATING = ("sampler", "events", "limits")  # the stages whose jobs see the study's process
 
 ARTEFACTS = {
     ("sampler", "grid"): "sampler/{label}.grid.parquet",
@@ -27,6 +27,12 @@ ARTEFACTS = {
     ("formulas", "formula"): "formulas/{label}.formula.json",
     ("information", "scores"): "tables/{label}.scores.parquet",
     ("information", "information"): "tables/{label}.information.parquet",
+    ("limits", "limits"): "tables/{label}.limits.parquet",
+    ("limits", "sensitivity"): "tables/{label}.sensitivity.parquet",
+    ("limits", "coverage"): "tables/{label}.coverage.parquet",
+    ("limits", "scan"): "tables/{label}.scan.parquet",
+    ("limits", "bins"): "tables/{label}.bins.parquet",
+    ("limits", "workspace"): "limits/{label}.workspace.json",
     ("figures", "pdf"): "figures/{label}.pdf",
     ("figures", "png"): "figures/{label}.png",
 }

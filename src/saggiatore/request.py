@@ -31,6 +31,7 @@ DEFAULTS = {
     "distill": Default("formulas", "8 GB", "4 h", cores=2),
     "formulas": Default("formulas", "8 GB", "2 h", cores=2),
     "information": Default("information", "8 GB", "1 h", cores=2),
+    "limits": Default("limits", "8 GB", "2 h", cores=2),
     "figures": Default("figures", "1 GB", "10 min"),
     "numbers": Default("", "1 GB", "10 min"),
     "bundle": Default("", "2 GB", "30 min"),

@@ -32,6 +32,8 @@ FormulaLabel = Annotated[str, _upstream("formulas", "formula")]
 RefitsLabel = Annotated[str, _upstream("formulas", "refits")]
 ScoresLabel = Annotated[str, _upstream("information", "scores")]
 InformationLabel = Annotated[str, _upstream("information", "information")]
+LimitsLabel = Annotated[str, _upstream("limits", "limits")]
+ScanLabel = Annotated[str, _upstream("limits", "scan")]
 
 
 class Spec(BaseModel):

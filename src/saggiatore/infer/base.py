@@ -14,11 +14,12 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
+from saggiatore.errors import StudyError
 from saggiatore.infer.batches import Batch
 from saggiatore.models.base import AbstractModel
 from saggiatore.registry import load
 from saggiatore.tables import Column, Table, TableSchema
-from saggiatore.types import Features, Float, PRNGKeyArray, Scalar
+from saggiatore.types import Array, Features, Float, PRNGKeyArray, Scalar
 
 CHAIN = Column("chain", "1", "number of the Markov chain", kind="int")
 DRAW = Column("draw", "1", "number of the draw in its chain, after warm-up", kind="int")
@@ -55,6 +56,9 @@ class AbstractPosteriorScore(eqx.Module):
         """Posterior mean and variances at `features`, in the units of the model's score."""
 
 
+ScoreMembers = Callable[[Features], Float[Array, " member"]]
+
+
 class AbstractMethod(eqx.Module):
     """A way to draw from the posterior of a model."""
 
@@ -69,6 +73,10 @@ class AbstractMethod(eqx.Module):
     @abc.abstractmethod
     def posterior(self, model: AbstractModel, draws: Table) -> AbstractPosteriorScore:
         """The posterior of the score, from the table that `draws_columns` made."""
+
+    @abc.abstractmethod
+    def members(self, model: AbstractModel, draws: Table, n_members: int) -> "ScoreMembers":
+        """Scores of one event in `n_members` of the draws, evenly spaced in the table."""
 
 
 def draws_schema(chains: Chains) -> TableSchema:
@@ -94,8 +102,24 @@ def posterior_score(model: AbstractModel, draws: Table) -> AbstractPosteriorScor
     Raises:
         ModelError: if the draws are of another model.
     """
+    return _method(draws).posterior(model, draws)
+
+
+def posterior_members(model: AbstractModel, draws: Table, n_members: int) -> ScoreMembers:
+    """Scores of one event in draws from the posterior of `model`: functions, where `posterior_score` has moments.
+
+    Raises:
+        ModelError: if the draws are of another model.
+        StudyError: if there are fewer draws.
+    """
+    if n_members > len(draws.data):
+        raise StudyError(f"{n_members} draws were asked for, the posterior has {len(draws.data)}; lower the number.")
+    return _method(draws).members(model, draws, n_members)
+
+
+def _method(draws: Table) -> AbstractMethod:
     method = dict(draws.provenance["method"])
-    return load("method", method["kind"]).model_validate(method).build().posterior(model, draws)
+    return load("method", method["kind"]).model_validate(method).build()
 
 
 class PointScore(AbstractPosteriorScore):

@@ -37,7 +37,7 @@ from pydantic import Field
 
 from saggiatore.compilation import RUN_ONCE
 from saggiatore.errors import ModelError
-from saggiatore.infer.base import AbstractMethod, AbstractPosteriorScore, Chains, Parameter, ScoreEstimate
+from saggiatore.infer.base import AbstractMethod, AbstractPosteriorScore, Chains, Parameter, ScoreEstimate, ScoreMembers
 from saggiatore.infer.batches import Batch
 from saggiatore.infer.diagnostics import diagnostics_columns, require_convergence
 from saggiatore.infer.laplace import Basis, last_features, moments, robust_std, sum_events, whiten
@@ -107,6 +107,15 @@ class LastLayer(AbstractMethod):
             jnp.asarray(noise_scale),
         )
 
+    def members(self, model: AbstractModel, draws: Table, n_members: int) -> ScoreMembers:
+        """See `AbstractMethod.members`."""
+        network = _regression(model)
+        names = [name for name in draws.schema.names if name.startswith("weight_")]
+        rows = np.linspace(0, len(draws.data) - 1, n_members).round().astype(int)
+        weights = jnp.asarray(draws.array(names)[rows])
+        require_fitting(weights[0], network.last_layer)
+        return lambda features: weights @ last_features(network, features)
+
 
 def _regression(model: AbstractModel) -> AbstractRegression:
     if not isinstance(model, AbstractRegression):
@@ -127,12 +136,21 @@ class LastLayerScore(AbstractPosteriorScore):
 
     def __call__(self, features: Features) -> ScoreEstimate:
         h = last_features(self.model, features)
-        if h.shape != self.mean.shape:
-            raise ModelError(
-                f"the draws have {self.mean.size} weights, the model's last layer {h.size}: they belong to different "
-                "models. Give the draws that were made with this model."
-            )
+        require_fitting(self.mean, h)
         return ScoreEstimate(h @ self.mean, h @ self.covariance @ h, self.noise_scale * self.model.noise(features))
+
+
+def require_fitting(weights: Float[Array, " weight"], last_layer: Float[Array, " weight"]) -> None:
+    """Refuse draws of another model.
+
+    Raises:
+        ModelError: if a draw has another number of weights than the model's last layer.
+    """
+    if weights.shape != last_layer.shape:
+        raise ModelError(
+            f"the draws have {weights.size} weights, the model's last layer {last_layer.size}: they belong to "
+            "different models. Give the draws that were made with this model."
+        )
 
 
 def posterior_model(basis: Basis, prior_scale: float) -> None:

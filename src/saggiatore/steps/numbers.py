@@ -30,6 +30,8 @@ def run(
     calibrations: list[Path],
     diagnostics: list[Path],
     histories: list[Path],
+    limits: list[Path],
+    sensitivities: list[Path],
     figures: list[Path],
     out: Path,
 ) -> None:
@@ -44,6 +46,8 @@ def run(
         **dict(_each(calibrations, root, "calibration", _calibration)),
         **dict(_each(diagnostics, root, "diagnostics", _diagnostics)),
         **dict(_each(histories, root, "history", _history)),
+        **dict(_each(limits, root, "limits", _limits)),
+        **dict(_each(sensitivities, root, "sensitivity", _sensitivity)),
     }
     document = {
         "header": {"format": FORMAT_VERSION, "study": study, **provenance({"study": study}, code)},
@@ -130,6 +134,34 @@ def _history(label: str, table: Table, artefact: str) -> Named:
         _entry(table, row, "validation_loss", artefact, "smallest loss on validation events"),
     )
     yield f"best_epoch.{label}", _entry(table, row, "epoch", artefact, "epoch whose weights are used")
+
+
+def _limits(label: str, table: Table, artefact: str) -> Named:
+    """Ends of the intervals of the exact likelihood, and how many the linear approximation misses."""
+    rows = table.data
+    exact, linear = rows[rows["method"] == "expected"], rows[rows["method"] == "fisher"]
+    for _, row in exact.iterrows():
+        percent = f"{100 * row['level']:g}".replace(".", "_")
+        what = f"{row['kind']} {row['name']}, {'with' if row['with_rate'] else 'without'} the rate"
+        key = f"limits.{label}.{row['name']}.{row['parameter']}.{'rate' if row['with_rate'] else 'shape'}.{percent}"
+        open_end = "" if row["is_bounded"] else "; an end is that of the range that was searched"
+        for end in ("low", "high"):
+            meaning = (
+                f"{end} end of the expected {100 * row['level']:g} % interval of {row['parameter']}, {what}{open_end}"
+            )
+            yield f"{key}.{end}", _entry(table, row, end, artefact, meaning)
+    missed = int((linear["is_linear"] == 0).sum())
+    meaning = "intervals whose linear approximation lies further from the exact one than the study allows"
+    yield f"limits.{label}.n_nonlinear", Number(missed, None, "1", artefact, meaning)
+    yield f"limits.{label}.n_intervals", Number(len(linear), None, "1", artefact, "intervals that were compared")
+
+
+def _sensitivity(label: str, table: Table, artefact: str) -> Named:
+    for _, row in table.data.iterrows():
+        key = f"{label}.{row['name']}.{'rate' if row['with_rate'] else 'shape'}"
+        for name in ("information", "binning_loss"):
+            meaning = f"{row['kind']} {row['name']} in {row['n_bins']} bins: {table.column(name).meaning}"
+            yield f"sensitivity.{key}.{name}", _entry(table, row, name, artefact, meaning)
 
 
 def _formulas(paths: list[Path], root: Path) -> Named:

@@ -1,0 +1,129 @@
+r"""Rates of existing events at any theta, relative to theta = 0: polynomials of degree two, one an event.
+
+The ratio of an event's rates is evaluated at as many points as the polynomial has terms and is then known everywhere,
+exactly (see `integrate.morphing`). It is the ratio of rates summed over flavours at the event's momenta, since what
+expectations of observables need is averaged over flavours; and that of the event's own flavours, which the most that
+anyone could know includes.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from saggiatore.errors import EventError, StudyError
+from saggiatore.integrate.base import over_events
+from saggiatore.integrate.morphing import Morphing, morphing
+from saggiatore.physics.kinematics import COMPONENTS
+from saggiatore.physics.process import AbstractProcess, Channel
+from saggiatore.types import Array, Float, Momenta, Theta
+
+ROWS = 16384  # events of one compiled call
+TOLERANCE = 0.02  # of the events' scores, relative: inputs such as widths differ between generators
+
+
+class Polynomials(NamedTuple):
+    """Coefficients of w(theta)/w(0) of each event in the monomials of `Rates.morph`."""
+
+    averaged: Float[np.ndarray, "event monomial"]  # of rates summed over flavours
+    own: Float[np.ndarray, "event monomial"]  # of the rate of the event's flavours
+
+
+@dataclass(frozen=True)
+class Rates:
+    """The process, some of its parameters, and the points at which its rates are evaluated; theta = 0 is the first."""
+
+    process: AbstractProcess
+    morph: Morphing
+    points: Float[np.ndarray, "point theta"]  # in all parameters of the process
+    channels: Mapping[tuple[int, ...], int]
+    is_averaged: bool  # sum over flavours; without, both polynomials are of the event's own flavours
+
+    def of(self, events: Mapping[str, np.ndarray]) -> Polynomials:
+        """Polynomials of events with their momenta and PDG numbers, columns of an event table.
+
+        Raises:
+            EventError: if flavours are no channel of the process, or an event has no rate at theta = 0.
+        """
+        n_events, n_legs = len(events["weight"]), len(self.process.legs)
+        names = [f"leg{leg}_{part}" for leg in range(n_legs) for part in COMPONENTS]
+        momenta = np.stack([events[name] for name in names], axis=1).reshape(n_events, n_legs, 4)
+        channel = self._channel(np.stack([events[f"leg{leg}_pdg"] for leg in range(n_legs)], axis=1))
+        parts = []
+        for first in range(0, n_events, ROWS):
+            size = min(ROWS, n_events - first)
+            rows = first + np.arange(ROWS) % size  # one compiled shape
+            found = _ratios(self.process, momenta[rows], channel[rows], jnp.asarray(self.points))
+            parts.append([np.asarray(ratios)[:size] for ratios in found])
+        averaged, own = (np.concatenate(several) for several in zip(*parts, strict=True))
+        if not (np.isfinite(averaged).all() and np.isfinite(own).all()):
+            row = int(np.argmin(np.isfinite(averaged).all(axis=1) & np.isfinite(own).all(axis=1)))
+            raise EventError(f"event {row + 1} of a batch has no rate at theta = 0 in this process. Check the events.")
+        return Polynomials(self.morph.coefficients(averaged if self.is_averaged else own), self.morph.coefficients(own))
+
+    def _channel(self, pdg: np.ndarray) -> np.ndarray:
+        kinds, places = np.unique(pdg, axis=0, return_inverse=True)
+        unknown = [kind for kind in kinds.tolist() if tuple(kind) not in self.channels]
+        if unknown:
+            raise EventError(f"events with the legs {unknown[0]} (PDG) are no channel of the study's process.")
+        return np.array([self.channels[tuple(kind)] for kind in kinds.tolist()])[places.ravel()]
+
+
+def rates(process: AbstractProcess, scales: Mapping[str, float], is_averaged: bool) -> Rates:
+    """Rates in the parameters of `scales`, each with the size that its values have; all others stay zero.
+
+    Raises:
+        StudyError: if the rate is no polynomial of degree two in one of them.
+    """
+    unknown = sorted(set(scales) - set(process.quadratic))
+    if unknown:
+        raise StudyError(
+            f"limits on {', '.join(unknown)}: expected parameters in which the rate is a polynomial of degree two "
+            f"({', '.join(process.quadratic) or 'none of this process'}), since rates at any theta are found from it."
+        )
+    names = list(scales)
+    found: dict[str, dict[str, float]] = {"0": {}}
+    for place, name in enumerate(names):
+        found |= {f"+{name}": {name: scales[name]}, f"-{name}": {name: -scales[name]}}
+        found |= {f"{name}+{other}": {name: scales[name], other: scales[other]} for other in names[:place]}
+    points = np.array([[point.get(name, 0.0) for name in process.parameters] for point in found.values()])
+    channels = {legs: number for number, legs in enumerate(process.channels)}
+    return Rates(process, morphing(names, found), points, channels, is_averaged)
+
+
+@eqx.filter_jit
+def _ratios(
+    process: AbstractProcess, momenta: Float[Array, "event leg 4"], channels: Array, points: Float[Array, "point theta"]
+) -> tuple[Float[Array, "event point"], Float[Array, "event point"]]:
+    def one(momenta: Momenta, channel: Channel) -> tuple[Array, Array]:
+        def both(theta: Theta) -> tuple[Array, Array]:
+            return process.rate(momenta, theta), process.channel_rate(momenta, channel, theta)
+
+        summed, own = jax.vmap(both)(points)
+        return summed / summed[0], own / own[0]
+
+    return over_events(one, momenta, channels)
+
+
+def require_agreement(distance: float, size: float, parameters: Sequence[str]) -> None:
+    """Refuse events whose scores are not those of the process: their rates would be of something else.
+
+    Args:
+        distance: sum over events of the squared distance of the table's scores from those of the rates.
+        size: sum of the squared scores.
+        parameters: names, for the message.
+
+    Raises:
+        EventError: if they lie further apart than `TOLERANCE`, in the root mean square.
+    """
+    relative = (distance / size) ** 0.5 if size > 0 else 0.0
+    if relative > TOLERANCE:
+        raise EventError(
+            f"the scores of the events in {', '.join(parameters)} lie {relative:.3g} (root mean square, relative) from "
+            f"those of the process's rates, at most {TOLERANCE:g} is allowed. Limits need events of the study's own "
+            "process; check its inputs and the directions of the parameters."
+        )
