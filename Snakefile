@@ -36,6 +36,7 @@ include: "rules/formulas.smk"
 include: "rules/information.smk"
 include: "rules/limits.smk"
 include: "rules/figures.smk"
+include: "rules/hepdata.smk"
 include: "rules/bundle.smk"
 
 

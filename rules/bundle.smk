@@ -8,6 +8,7 @@ rule numbers:
         diagnostics=lambda wc: plan.all_of(wc.study, "draws", "diagnostics"),
         histories=lambda wc: plan.all_of(wc.study, "models", "history"),
         limits=lambda wc: plan.all_of(wc.study, "limits", "limits"),
+        coverages=lambda wc: plan.all_of(wc.study, "limits", "coverage"),
         sensitivities=lambda wc: plan.all_of(wc.study, "limits", "sensitivity"),
         pdfs=lambda wc: plan.all_of(wc.study, "figures", "pdf"),
         pngs=lambda wc: plan.all_of(wc.study, "figures", "png"),
@@ -29,7 +30,8 @@ rule numbers:
         "python -m saggiatore numbers --study {wildcards.study} --code {params.code} "
         "--integrals {input.integrals:q} --samples {input.samples:q} --informations {input.informations:q} --formulas {input.formulas:q} "
         "--calibrations {input.calibrations:q} --diagnostics {input.diagnostics:q} "
-        "--histories {input.histories:q} --limits {input.limits:q} --sensitivities {input.sensitivities:q} "
+        "--histories {input.histories:q} --limits {input.limits:q} --coverages {input.coverages:q} "
+        "--sensitivities {input.sensitivities:q} "
         "--figures {input.pdfs:q} {input.pngs:q} --out {output:q} > {log:q} 2>&1"
 
 

@@ -37,6 +37,17 @@ ARTEFACTS = {
     ("figures", "png"): "figures/{label}.png",
 }
 
+PUBLISHED = (
+    ("sampler", "integral"),
+    ("draws", "calibration"),
+    ("information", "information"),
+    ("limits", "limits"),
+    ("limits", "sensitivity"),
+    ("limits", "coverage"),
+    ("limits", "scan"),
+    ("limits", "bins"),
+)
+
 
 class Study:
     """One checked study: its sections with their defaults filled in, and the graph that their labels span."""

@@ -33,6 +33,7 @@ DEFAULTS = {
     "information": Default("information", "8 GB", "1 h", cores=2),
     "limits": Default("limits", "8 GB", "2 h", cores=2),
     "figures": Default("figures", "1 GB", "10 min"),
+    "hepdata": Default("", "2 GB", "10 min"),
     "numbers": Default("", "1 GB", "10 min"),
     "bundle": Default("", "2 GB", "30 min"),
 }

@@ -13,7 +13,7 @@ from scipy.stats import chi2
 from saggiatore.errors import SchemaError
 from saggiatore.figures.base import AbstractFigure, Inputs
 from saggiatore.figures.limits import COLOURS
-from saggiatore.figures.style import OTHER, TRUTH, new_figure, readable
+from saggiatore.figures.style import OTHER, TRUTH, new_figure, parameter_label, readable
 from saggiatore.spec import Label, ScanLabel, Spec
 from saggiatore.tables import Table
 
@@ -119,7 +119,7 @@ def _colours(table: Table, names: list[str]) -> dict[str, str]:
 
 
 def _parameter(column: str) -> str:
-    return readable(column.removeprefix("theta_"))
+    return parameter_label(column.removeprefix("theta_"))
 
 
 def _zoom(axes: Axes, table: Table, axes_names: list[str], ends: list[np.ndarray]) -> None:

@@ -10,9 +10,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from pydantic import Field
+
 from saggiatore.errors import SchemaError
 from saggiatore.figures.base import AbstractFigure, Inputs
-from saggiatore.figures.style import FORMULA, NETWORK, OTHER, TRUTH, new_figure, readable
+from saggiatore.figures.style import FORMULA, NETWORK, OTHER, TRUTH, new_figure, parameter_label, readable
 from saggiatore.spec import LimitsLabel, ParameterName, Spec
 
 COLOURS = {
@@ -35,9 +37,10 @@ class LimitsFigureSpec(Spec):
     kind: Literal["limits"] = "limits"
     limits: LimitsLabel
     parameter: ParameterName
+    shown: tuple[float, float] | None = Field(None, description="ends of the axis; all intervals if absent")
 
     def build(self) -> "LimitsFigure":
-        return LimitsFigure(self.limits, self.parameter)
+        return LimitsFigure(self.limits, self.parameter, self.shown)
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class LimitsFigure(AbstractFigure):
 
     limits: str
     parameter: str
+    shown: tuple[float, float] | None
 
     def draw(self, inputs: Inputs) -> Figure:
         rows = inputs.tables["limits"].data
@@ -59,7 +63,9 @@ class LimitsFigure(AbstractFigure):
         for axes, (with_rate, title) in zip(panels, _PANELS, strict=True):
             _panel(axes, rows[rows["with_rate"] == with_rate], names, levels)
             axes.set_title(title)
-            axes.set_xlabel(readable(self.parameter))
+            if self.shown is not None:
+                axes.set_xlim(*self.shown)
+            axes.set_xlabel(parameter_label(self.parameter))
             axes.tick_params(axis="y", which="both", left=False, right=False)
         panels[0].set_yticks(range(len(names)), [readable(name) for name in names])
         panels[0].set_ylim(len(names) - 0.4, -0.6)

@@ -14,7 +14,8 @@ from saggiatore.limits.rates import Rates
 from saggiatore.limits.template import Template
 from saggiatore.types import Float
 
-_POINTS = {1: 401, 2: 41}  # along each parameter, by their number
+_POINTS = {1: 401, 2: 51}  # along each parameter, by their number
+_STRETCH = 3.0  # the values of a parameter are uniform in asinh(_STRETCH * value / end): denser around zero
 _REACH = 8.0  # standard deviations on each side in which experiments are looked at more closely
 TRUTH = "truth"
 Stream = Callable[..., int]
@@ -37,9 +38,10 @@ class Settings:
         n_points: int,
         max_nonlinearity: float,
     ) -> "Settings":
-        """A grid of `n_points` values of each parameter, zero among them; of as many as is usual if that is 0."""
+        """`n_points` values (rounded up to odd) of each parameter, the middle one zero; as many as is usual if it is 0."""
         n = n_points or _POINTS[len(ranges)]
-        axes = tuple(np.union1d(np.linspace(low, high, n), 0.0) for low, high in ranges.values())
+        share = np.sinh(_STRETCH * np.linspace(0, 1, n // 2 + 1)) / np.sinh(_STRETCH)
+        axes = tuple(np.concatenate([low * share[:0:-1], high * share]) for low, high in ranges.values())
         return cls(tuple(ranges), axes, tuple(levels), max_nonlinearity)
 
     @property

@@ -20,7 +20,7 @@ from saggiatore.types import Float, Int
 
 Edges = Float[np.ndarray, " edge"]
 Method = Literal["lloyd", "asinh", "quantile"]
-MIN_EFFECTIVE = 50.0  # events' worth of weight that a bin must hold: its expectation is known to 15 %
+MIN_EFFECTIVE = 10.0  # events' worth of weight that place a bin: its edges are no accident of single events
 _TAIL = 1e-4  # of the weight, beyond the outermost edges that are spaced in asinh
 _ROUNDS = 500
 

@@ -36,7 +36,22 @@ def experiments(
     with_rate: bool,
     seed: int,
 ) -> Experiments:
-    """Draw and analyse pseudo-experiments at `truth`.
+    """Draw counts at `truth`, Poisson in every bin, and analyse them: see `analyse`."""
+    random = np.random.default_rng(seed)
+    at_truth = template.require_positive(truth[None])[0]
+    counts = random.poisson(at_truth, (n_experiments, template.n_bins)).astype(float)
+    return analyse(template, counts, truth, points, levels, with_rate)
+
+
+def analyse(
+    template: Template,
+    counts: Float[np.ndarray, "experiment bin"],
+    truth: Float[np.ndarray, " theta"],
+    points: Float[np.ndarray, "point theta"],
+    levels: tuple[float, ...],
+    with_rate: bool,
+) -> Experiments:
+    """Best values and intervals of many experiments, and how far they find the `truth`.
 
     The best value is that of `points` with the smallest -2 log L, improved by Fisher scoring. The ends of an interval
     of one parameter are interpolated between `points`, which must ascend.
@@ -44,16 +59,14 @@ def experiments(
     Raises:
         LikelihoodError: if a bin expects no events somewhere.
     """
-    random = np.random.default_rng(seed)
     expected, at_truth = template.require_positive(points), template.require_positive(truth[None])
     parts = []
-    for first in range(0, n_experiments, _BLOCK):
-        size = min(_BLOCK, n_experiments - first)
-        counts = random.poisson(at_truth[0], (size, template.n_bins)).astype(float)
-        values = deviance(counts, expected, with_rate)
+    for first in range(0, len(counts), _BLOCK):
+        block = counts[first : first + _BLOCK]
+        values = deviance(block, expected, with_rate)
         coarse = values.argmin(axis=1)
-        best, lowest = _improve(template, counts, points[coarse], values.min(axis=1), with_rate, points)
-        q_truth = deviance(counts, at_truth, with_rate)[:, 0] - lowest
+        best, lowest = _improve(template, block, points[coarse], values.min(axis=1), with_rate, points)
+        q_truth = deviance(block, at_truth, with_rate)[:, 0] - lowest
         parts.append((best, q_truth, _ends(points[:, 0], values - lowest[:, None], coarse, levels, points.shape[1])))
     return Experiments(*(np.concatenate(several) for several in zip(*parts, strict=True)))
 
@@ -65,17 +78,15 @@ def _improve(
     low, high = points.min(axis=0), points.max(axis=0)
     for _ in range(_STEPS):
         expected, slopes = template.expected(theta), template.slopes(theta)
-        if not with_rate:
-            share = expected.sum(axis=1, keepdims=True)
-            slopes = (
-                slopes / share[..., None] - expected[..., None] * slopes.sum(axis=1)[:, None] / share[..., None] ** 2
-            )
-            expected = expected / share
-            size = counts.sum(axis=1)
+        total, relative = slopes.sum(axis=1), slopes / expected[..., None]
+        if with_rate:
+            gradient = np.einsum("eb,ebi->ei", counts, relative) - total
         else:
-            size = np.ones(len(counts))
-        gradient = np.einsum("eb,ebi->ei", counts / expected, slopes) - (slopes.sum(axis=1) if with_rate else 0)
-        information = size[:, None, None] * np.einsum("ebi,ebj,eb->eij", slopes, slopes, 1 / expected)
+            share = expected.sum(axis=1, keepdims=True)
+            relative = relative - (total / share)[:, None]
+            expected = counts.sum(axis=1, keepdims=True) * expected / share
+            gradient = np.einsum("eb,ebi->ei", counts, relative)
+        information = np.einsum("ebi,ebj,eb->eij", relative, relative, expected)
         step = np.einsum("eij,ej->ei", np.linalg.pinv(information, rcond=1e-9, hermitian=True), gradient)
         trial = np.clip(theta + step, low, high)
         found = _own_deviance(counts, template.expected(trial), with_rate)

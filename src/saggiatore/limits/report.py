@@ -49,7 +49,11 @@ SENSITIVITY = TableSchema(
         Column("n_bins", "1", "bins of the likelihood; 0 if it is unbinned", kind="int"),
         Column("information", "1", "Fisher information over the truth's; of two parameters, of each on average"),
         Column("information_score", "1", "the same of the score without bins, distribution alone; 0 if it is no score"),
-        Column("binning_loss", "1", "part of the score's information that the bins lose; 0 if it is no score"),
+        Column(
+            "binning_loss",
+            "1",
+            "part of the score's information that the bins lose; below 0 if they know more than a linear function of it",
+        ),
         Column("least_expected", "1", "events expected in the emptiest bin"),
         Column("n_nuisance", "1", "nuisance parameters for posterior and theory variations", kind="int"),
     ),

@@ -73,7 +73,7 @@ class LimitsSection(Section):
     n_fit: int = Field(100_000, ge=100, description="events of `train` that are used, at most")
     n_members: int = Field(16, ge=2, le=500, description="draws of each posterior whose limits make the band")
     n_experiments: int = Field(2000, ge=0, description="pseudo-experiments for each observable")
-    n_points: int = Field(0, ge=0, le=2001, description="values along each parameter; 0: 401 of one, 41 of each of two")
+    n_points: int = Field(0, ge=0, le=2001, description="values along each parameter; 0: 401 of one, 51 of each of two")
     workspace: Label | None = Field(
         None, description="observable whose likelihood is exported for pyhf; the first if absent"
     )

@@ -31,6 +31,7 @@ def run(
     diagnostics: list[Path],
     histories: list[Path],
     limits: list[Path],
+    coverages: list[Path],
     sensitivities: list[Path],
     figures: list[Path],
     out: Path,
@@ -47,6 +48,7 @@ def run(
         **dict(_each(diagnostics, root, "diagnostics", _diagnostics)),
         **dict(_each(histories, root, "history", _history)),
         **dict(_each(limits, root, "limits", _limits)),
+        **dict(_each(coverages, root, "coverage", _coverage)),
         **dict(_each(sensitivities, root, "sensitivity", _sensitivity)),
     }
     document = {
@@ -154,6 +156,14 @@ def _limits(label: str, table: Table, artefact: str) -> Named:
     meaning = "intervals whose linear approximation lies further from the exact one than the study allows"
     yield f"limits.{label}.n_nonlinear", Number(missed, None, "1", artefact, meaning)
     yield f"limits.{label}.n_intervals", Number(len(linear), None, "1", artefact, "intervals that were compared")
+
+
+def _coverage(label: str, table: Table, artefact: str) -> Named:
+    for _, row in table.data.iterrows():
+        percent = f"{100 * row['level']:g}"
+        key = f"{label}.{row['name']}.{'rate' if row['with_rate'] else 'shape'}.{percent.replace('.', '_')}"
+        meaning = f"{table.column('coverage').meaning}, at a stated level of {percent} %"
+        yield f"limits_coverage.{key}", _entry(table, row, "coverage", artefact, meaning)
 
 
 def _sensitivity(label: str, table: Table, artefact: str) -> Named:
