@@ -38,7 +38,7 @@ class Settings:
         n_points: int,
         max_nonlinearity: float,
     ) -> "Settings":
-        """`n_points` values (rounded up to odd) of each parameter, the middle one zero; as many as is usual if it is 0."""
+        """A grid with zero in the middle of `n_points` values of each parameter (made odd; 0: as many as is usual)."""
         n = n_points or _POINTS[len(ranges)]
         share = np.sinh(_STRETCH * np.linspace(0, 1, n // 2 + 1)) / np.sinh(_STRETCH)
         axes = tuple(np.concatenate([low * share[:0:-1], high * share]) for low, high in ranges.values())

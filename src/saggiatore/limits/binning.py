@@ -21,7 +21,6 @@ from saggiatore.types import Float, Int
 Edges = Float[np.ndarray, " edge"]
 Method = Literal["lloyd", "asinh", "quantile"]
 MIN_EFFECTIVE = 10.0  # events' worth of weight that place a bin: its edges are no accident of single events
-_TAIL = 1e-4  # of the weight, beyond the outermost edges that are spaced in asinh
 _ROUNDS = 500
 
 
@@ -106,19 +105,20 @@ def _quantile(values: np.ndarray, weights: np.ndarray, n_bins: int) -> Edges:
 
 
 def _asinh(values: np.ndarray, weights: np.ndarray, n_bins: int) -> Edges:
-    """Uniform in asinh of the distance from the median, in units of its median."""
+    """Uniform in asinh of the distance from the median, in units of its median, between the outermost edges."""
+    low, high = _outermost(values, weights)
     (centre,) = np.quantile(values, [0.5], weights=weights, method="inverted_cdf")
     distance = np.abs(values - centre)
     (scale,) = np.quantile(distance, [0.5], weights=weights, method="inverted_cdf")
-    if not scale > 0:
+    if not (scale > 0 and low < high):
         return np.array([centre])
-    low, high = np.quantile(values, [_TAIL, 1 - _TAIL], weights=weights, method="inverted_cdf")
     ends = np.arcsinh((np.array([low, high]) - centre) / scale)
-    return centre + scale * np.sinh(np.linspace(*ends, n_bins + 1)[1:-1])
+    return centre + scale * np.sinh(np.linspace(*ends, n_bins - 1))
 
 
 def _lloyd(values: np.ndarray, weights: np.ndarray, n_bins: int) -> Edges:
-    """Of least variance within the bins; the rounds start from edges that are spaced in asinh."""
+    """Of least variance within the bins, between the outermost edges; starts from edges that are spaced in asinh."""
+    low, high = _outermost(values, weights)
     edges = np.unique(_asinh(values, weights, n_bins))
     size = np.concatenate([[0.0], np.cumsum(weights)])
     total = np.concatenate([[0.0], np.cumsum(weights * values)])
@@ -126,11 +126,22 @@ def _lloyd(values: np.ndarray, weights: np.ndarray, n_bins: int) -> Edges:
         ends = np.concatenate([[0], np.searchsorted(values, edges), [len(values)]])
         in_bin = np.diff(size[ends])
         means = np.diff(total[ends])[in_bin > 0] / in_bin[in_bin > 0]
-        moved = (means[1:] + means[:-1]) / 2
+        moved = np.unique(np.clip((means[1:] + means[:-1]) / 2, low, high))
         if len(moved) == len(edges) and np.allclose(moved, edges, rtol=1e-9, atol=0):
             break
         edges = moved
     return edges
+
+
+def _outermost(values: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
+    """Between these, both open bins hold `MIN_EFFECTIVE` events' worth of weight."""
+
+    def place(ordered: np.ndarray) -> int:
+        effective = np.cumsum(ordered) ** 2 / np.cumsum(ordered**2)
+        return int(np.searchsorted(np.maximum.accumulate(effective), MIN_EFFECTIVE))
+
+    last = len(values) - 1
+    return float(values[min(place(weights) + 1, last)]), float(values[max(last - place(weights[::-1]), 0)])
 
 
 METHODS: Mapping[Method, Callable[[np.ndarray, np.ndarray, int], Edges]] = MappingProxyType(

@@ -52,7 +52,8 @@ SENSITIVITY = TableSchema(
         Column(
             "binning_loss",
             "1",
-            "part of the score's information that the bins lose; below 0 if they know more than a linear function of it",
+            "part of the score's information that the bins lose; below 0 if they know more than the score itself, "
+            "0 if it is no score",
         ),
         Column("least_expected", "1", "events expected in the emptiest bin"),
         Column("n_nuisance", "1", "nuisance parameters for posterior and theory variations", kind="int"),

@@ -1,6 +1,7 @@
 """The likelihood of one observable as a HistFactory workspace in JSON, schema 1.0.0, which pyhf reads."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,10 @@ from saggiatore.limits.template import Template
 from saggiatore.types import Float
 
 STANDARD_MODEL = "standard_model"
+_INSIDE = 0.99  # of the distance to where a bin expects nothing
 
 
-def workspace(name: str, template: Template, ranges: dict[str, tuple[float, float]]) -> dict:
+def workspace(name: str, template: Template, ranges: Mapping[str, tuple[float, float]]) -> dict:
     """One channel with the expected data.
 
     HistFactory has no polynomials in a parameter: each monomial is a sample, with events for one unit of it and a
@@ -37,10 +39,26 @@ def workspace(name: str, template: Template, ranges: dict[str, tuple[float, floa
         "channels": [{"name": name, "samples": samples}],
         "observations": [{"name": name, "data": coefficients[:, 0].tolist()}],
         "measurements": [
-            {"name": kind, "config": {"poi": first, "parameters": _parameters(ranges, is_fixed)}}
-            for kind, is_fixed in (("linear", True), ("quadratic", False))
+            {
+                "name": "linear",
+                "config": {"poi": first, "parameters": _parameters(_linear(coefficients, ranges), True)},
+            },
+            {"name": "quadratic", "config": {"poi": first, "parameters": _parameters(ranges, False)}},
         ],
     }
+
+
+def _linear(
+    coefficients: Float[np.ndarray, "bin monomial"], ranges: Mapping[str, tuple[float, float]]
+) -> dict[str, tuple[float, float]]:
+    """The part of the ranges in which every bin expects events without the terms of degree two."""
+    found = {}
+    for place, (name, (low, high)) in enumerate(ranges.items(), start=1):
+        slopes = len(ranges) * coefficients[:, place] / coefficients[:, 0]
+        lowest = -_INSIDE / slopes.max() if slopes.max() > 0 else low
+        highest = -_INSIDE / slopes.min() if slopes.min() < 0 else high
+        found[name] = (max(low, float(lowest)), min(high, float(highest)))
+    return found
 
 
 def monomial_names(parameters: tuple[str, ...]) -> list[str]:
@@ -64,7 +82,7 @@ def _sample(
     return {"name": name, "data": data.tolist(), "modifiers": modifiers}
 
 
-def _parameters(ranges: dict[str, tuple[float, float]], is_fixed: bool) -> list[dict]:
+def _parameters(ranges: Mapping[str, tuple[float, float]], is_fixed: bool) -> list[dict]:
     """Starting values and bounds; those of products follow."""
     names, bounds = monomial_names(tuple(ranges)), [*ranges.values()]
     first, second = np.triu_indices(len(bounds))
