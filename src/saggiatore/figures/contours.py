@@ -127,6 +127,9 @@ def _zoom(axes: Axes, table: Table, axes_names: list[str], ends: list[np.ndarray
     if not ends:
         return
     reach = _MARGIN * np.max(ends, axis=0)
-    for name, size, limit in zip(axes_names, reach, (axes.set_xlim, axes.set_ylim), strict=True):
-        values = table.data[name]
-        limit(max(values.min(), -size), min(values.max(), size))
+    (left, right), (bottom, top) = (
+        (max(table.data[name].min(), -size), min(table.data[name].max(), size))
+        for name, size in zip(axes_names, reach, strict=True)
+    )
+    axes.set_xlim(left, right)
+    axes.set_ylim(bottom, top)

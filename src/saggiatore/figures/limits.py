@@ -130,6 +130,9 @@ def _legend(rows: pd.DataFrame, levels: list[float]) -> list[Artist]:
     for method, (marker, size, text) in marks.items():
         if method in set(rows["method"]):
             lines.append(Line2D([], [], color=TRUTH, marker=marker, ms=size, ls="none", label=f"{text}, {middle}"))
+    exact = rows[rows["method"] == "expected"]
+    if (exact["high_error"] > 0).any():
+        lines.append(Line2D([], [], color=NETWORK, marker="|", ms=6, label=f"spread over the posterior, {middle}"))
     if not rows["is_linear"].all():
         lines.append(
             Line2D([], [], color=TRUTH, marker="x", ms=6, ls="none", label=f"the same where it fails, {middle}")

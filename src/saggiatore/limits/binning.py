@@ -112,8 +112,8 @@ def _asinh(values: np.ndarray, weights: np.ndarray, n_bins: int) -> Edges:
     (scale,) = np.quantile(distance, [0.5], weights=weights, method="inverted_cdf")
     if not (scale > 0 and low < high):
         return np.array([centre])
-    ends = np.arcsinh((np.array([low, high]) - centre) / scale)
-    return centre + scale * np.sinh(np.linspace(*ends, n_bins - 1))
+    first, last = np.arcsinh((np.array([low, high]) - centre) / scale).tolist()
+    return centre + scale * np.sinh(np.linspace(first, last, n_bins - 1))
 
 
 def _lloyd(values: np.ndarray, weights: np.ndarray, n_bins: int) -> Edges:

@@ -52,7 +52,7 @@ class BinSums:
         self.coefficients += self._binned(index, weight, polynomials)
         self.square += np.bincount(index, at_zero**2, minlength=len(self.square))
         members = [self._binned(each, weight, polynomials) for each in self.observable.member_index(events)]
-        self.members = [sum(pair) for pair in zip(self.members, members, strict=True)] if self.members else members
+        self.members = [a + b for a, b in zip(self.members, members, strict=True)] if self.members else members
         for name in (name for name in events if name.startswith(VARIED)):
             found = self._binned(index, scale * events[name], polynomials)
             self.varied[name] = self.varied.get(name, 0.0) + found

@@ -57,7 +57,7 @@ class Rates:
         for first in range(0, n_events, ROWS):
             size = min(ROWS, n_events - first)
             rows = first + np.arange(ROWS) % size  # one compiled shape
-            found = _ratios(self.process, momenta[rows], channel[rows], jnp.asarray(self.points))
+            found = _ratios(self.process, *(jnp.asarray(part) for part in (momenta[rows], channel[rows], self.points)))
             parts.append([np.asarray(ratios)[:size] for ratios in found])
         averaged, own = (np.concatenate(several) for several in zip(*parts, strict=True))
         if not (np.isfinite(averaged).all() and np.isfinite(own).all()):
