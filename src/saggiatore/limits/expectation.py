@@ -10,8 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from saggiatore.errors import LikelihoodError
+from saggiatore.integrate.events import VARIED, legs_of
 from saggiatore.integrate.morphing import monomials
 from saggiatore.limits.observable import SCORES, Observable
 from saggiatore.limits.rates import Rates, require_agreement
@@ -19,8 +21,7 @@ from saggiatore.limits.template import Template, principal_shifts
 from saggiatore.tasks.base import flavour_variance_column, joint_score_column, parton_score_column
 from saggiatore.types import Float
 
-VARIED = "weight_"  # begins the name of a column of weights at a theory variation
-_MEMBER = "weight_member"
+_MEMBER = f"{VARIED}member"
 
 
 class BinSums:
@@ -135,14 +136,16 @@ class Expectation:
         self._offset, self._distance, self._size = np.zeros(n_theta), np.zeros(n_theta), np.zeros(n_theta)
         self._n_expected = 0.0
 
-    def add(self, events: Mapping[str, np.ndarray]) -> None:
-        """Add a batch of events, columns of an event table.
+    def add(self, batch: pd.DataFrame) -> None:
+        """Add a batch of events, rows of an event table.
 
         Raises:
             EventError: if their flavours are none of the process.
             LikelihoodError: if the rate of an event vanishes at one of the points.
         """
-        polynomials, weight = self._rates.of(events), self._scale * events["weight"]
+        polynomials = self._rates.of(*legs_of(batch, len(self._rates.process.legs)))
+        events = {str(name): batch[name].to_numpy() for name in batch.columns}
+        weight = self._scale * events["weight"]
         joint, parton, variance = (
             np.stack([events[column(name).name] for name in self._parameters], axis=1)
             for column in (joint_score_column, parton_score_column, flavour_variance_column)

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from saggiatore.compilation import fill
 from saggiatore.distill.expression import evaluate
 from saggiatore.distill.formula import Formula
 from saggiatore.errors import StudyError
@@ -109,9 +110,8 @@ def _evaluated(
     x = feature_matrix(name, events, features)
     parts = []
     for first in range(0, len(x), _ROWS):
-        size = min(_ROWS, len(x) - first)
-        rows = first + np.arange(_ROWS) % size  # one compiled shape
-        parts.append(np.asarray(function(x[rows]), dtype=float)[:size].T)
+        block = x[first : first + _ROWS]
+        parts.append(np.asarray(function(fill(block, _ROWS)), dtype=float)[: len(block)].T)
     return np.concatenate(parts, axis=1)
 
 

@@ -15,12 +15,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from saggiatore.compilation import fill
 from saggiatore.errors import EventError, StudyError
 from saggiatore.integrate.base import over_events
 from saggiatore.integrate.morphing import Morphing, morphing
-from saggiatore.physics.kinematics import COMPONENTS
-from saggiatore.physics.process import AbstractProcess, Channel
-from saggiatore.types import Array, Float, Momenta, Theta
+from saggiatore.physics.process import AbstractProcess, Channel, channel_numbers
+from saggiatore.types import Array, Float, Int, Momenta, Theta
 
 ROWS = 16384  # events of one compiled call
 TOLERANCE = 0.02  # of the events' scores, relative: inputs such as widths differ between generators
@@ -40,37 +40,37 @@ class Rates:
     process: AbstractProcess
     morph: Morphing
     points: Float[np.ndarray, "point theta"]  # in all parameters of the process
-    channels: Mapping[tuple[int, ...], int]
     is_averaged: bool  # sum over flavours; without, both polynomials are of the event's own flavours
 
-    def of(self, events: Mapping[str, np.ndarray]) -> Polynomials:
-        """Polynomials of events with their momenta and PDG numbers, columns of an event table.
+    def of(self, momenta: Float[np.ndarray, "event leg 4"], pdg: Int[np.ndarray, "event leg"]) -> Polynomials:
+        """Polynomials of events with their momenta (GeV) and PDG numbers.
 
         Raises:
             EventError: if flavours are no channel of the process, or an event has no rate at theta = 0.
         """
-        n_events, n_legs = len(events["weight"]), len(self.process.legs)
-        names = [f"leg{leg}_{part}" for leg in range(n_legs) for part in COMPONENTS]
-        momenta = np.stack([events[name] for name in names], axis=1).reshape(n_events, n_legs, 4)
-        channel = self._channel(np.stack([events[f"leg{leg}_pdg"] for leg in range(n_legs)], axis=1))
-        parts = []
-        for first in range(0, n_events, ROWS):
-            size = min(ROWS, n_events - first)
-            rows = first + np.arange(ROWS) % size  # one compiled shape
-            found = _ratios(self.process, *(jnp.asarray(part) for part in (momenta[rows], channel[rows], self.points)))
-            parts.append([np.asarray(ratios)[:size] for ratios in found])
+        channels = self._channels(pdg)
+        blocks = (slice(first, first + ROWS) for first in range(0, len(pdg), ROWS))
+        parts = [self._block(momenta[block], channels[block]) for block in blocks]
         averaged, own = (np.concatenate(several) for several in zip(*parts, strict=True))
-        if not (np.isfinite(averaged).all() and np.isfinite(own).all()):
-            row = int(np.argmin(np.isfinite(averaged).all(axis=1) & np.isfinite(own).all(axis=1)))
-            raise EventError(f"event {row + 1} of a batch has no rate at theta = 0 in this process. Check the events.")
+        is_finite = np.isfinite(averaged).all(axis=1) & np.isfinite(own).all(axis=1)
+        if not is_finite.all():
+            row = int(np.argmin(is_finite))
+            raise EventError(
+                f"event {row + 1} of a batch, of the legs {pdg[row].tolist()} (PDG), has no rate at theta = 0 in this "
+                "process. Limits need events of the study's own process."
+            )
         return Polynomials(self.morph.coefficients(averaged if self.is_averaged else own), self.morph.coefficients(own))
 
-    def _channel(self, pdg: np.ndarray) -> np.ndarray:
-        kinds, places = np.unique(pdg, axis=0, return_inverse=True)
-        unknown = [kind for kind in kinds.tolist() if tuple(kind) not in self.channels]
-        if unknown:
-            raise EventError(f"events with the legs {unknown[0]} (PDG) are no channel of the study's process.")
-        return np.array([self.channels[tuple(kind)] for kind in kinds.tolist()])[places.ravel()]
+    def _block(self, momenta: np.ndarray, channels: np.ndarray) -> list[Float[np.ndarray, "event point"]]:
+        filled, numbers = (jnp.asarray(fill(part, ROWS)) for part in (momenta, channels))
+        found = _ratios(self.process, filled, numbers, jnp.asarray(self.points))
+        return [np.asarray(ratios)[: len(momenta)] for ratios in found]
+
+    def _channels(self, pdg: Int[np.ndarray, "event leg"]) -> Int[np.ndarray, " event"]:
+        try:
+            return channel_numbers(self.process, pdg)
+        except KeyError as error:
+            raise EventError(f"events with the legs {error} (PDG) are no channel of the study's process.") from None
 
 
 def rates(process: AbstractProcess, scales: Mapping[str, float], is_averaged: bool) -> Rates:
@@ -91,8 +91,7 @@ def rates(process: AbstractProcess, scales: Mapping[str, float], is_averaged: bo
         found |= {f"+{name}": {name: scales[name]}, f"-{name}": {name: -scales[name]}}
         found |= {f"{name}+{other}": {name: scales[name], other: scales[other]} for other in names[:place]}
     points = np.array([[point.get(name, 0.0) for name in process.parameters] for point in found.values()])
-    channels = {legs: number for number, legs in enumerate(process.channels)}
-    return Rates(process, morphing(names, found), points, channels, is_averaged)
+    return Rates(process, morphing(names, found), points, is_averaged)
 
 
 @eqx.filter_jit

@@ -123,7 +123,7 @@ def run(
     settings = Settings.of(section.range, section.levels, section.n_points, section.max_nonlinearity)
     expectation = Expectation(found, observables, settings.points, section.luminosity * section.efficiency * PB_FB)
     for batch in tqdm(iterate_table(events, "events", 16384, require=_columns(section)), "events", unit="batch"):
-        expectation.add({str(name): batch[name].to_numpy() for name in batch.columns})
+        expectation.add(batch)
     analysis = Analysis(expectation, found, settings, section.n_experiments, job.stream)
     made = provenance(job.model_dump(mode="json"), code)
     write_table(limits, report.LIMITS, report.limits_columns(analysis), made)
