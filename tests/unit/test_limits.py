@@ -256,7 +256,8 @@ def test_the_band_of_a_posterior_and_nuisance_parameters_widen_limits(tables):
     rows = tables["limits"].query("level == 0.68 and with_rate == 0").set_index(["name", "method"])
     assert 0 < rows.high_error["formula", "expected"] < 0.01
     assert rows.high_error["histogram_cos_theta_mu", "expected"] == 0
-    assert (rows.high.xs("profiled", level=1) > rows.high.drop("truth").xs("expected", level=1)).all()
+    profiled, expected = (rows.high.xs(method, level=1) for method in ("profiled", "expected"))
+    assert (profiled > expected[profiled.index]).all()
     assert tables["sensitivity"].set_index("name").n_nuisance["formula"].min() >= 1
     medians = rows.xs("experiments", level=1)
     assert (
@@ -282,7 +283,7 @@ def test_wrong_requests_are_refused(folder, tmp_path):
     faults = {
         "moved": (StudyError, "theta_a_fb are not zero"),
         "other": (EventError, r"lie 0.0\d+ \(root mean square, relative\)"),
-        "flavour": (EventError, rf"legs \[{PDG[0]}, {PDG[1]}, 15"),
+        "flavour": (EventError, rf"legs \({PDG[0]}, {PDG[1]}, 15"),
     }
     for name, (kind, message) in faults.items():
         (tmp_path / "test.parquet").write_bytes((tmp_path / f"{name}.parquet").read_bytes())
@@ -344,13 +345,13 @@ def test_pyhf_finds_the_same_exact_likelihood(pyhf):
 
 def test_the_upper_limit_of_pyhf_is_the_end_of_the_interval(pyhf):
     """The linear measurement: the median expected CLs limit at 95 % is where q = 1.96^2 (arXiv:1007.1727, sec. 4.1)."""
-    template = synthetic()
+    template = synthetic(n_bins=4, n_shifts=1)
     template.coefficients[:, 2] = 0
     template.shifts[..., 2] = 0
     spec = pyhf.Workspace(workspace("formula", template, {"c": (-2.0, 2.0)}))
     model = spec.model(measurement_name="linear")
     _, expected = pyhf.infer.intervals.upper_limits.toms748_scan(
-        spec.data(model), model, 0.05, 0.6, level=0.05, rtol=1e-4, test_stat="q"
+        spec.data(model), model, 0.05, 0.6, level=0.05, rtol=1e-3, test_stat="q"
     )
     axis = np.linspace(-0.6, 0.6, 301)
     ours = interval(axis, profiled_asimov(template, axis[:, None], True), 0.0, 0.95)

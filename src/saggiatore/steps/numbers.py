@@ -51,12 +51,11 @@ def run(
         **dict(_each(coverages, root, "coverage", _coverage)),
         **dict(_each(sensitivities, root, "sensitivity", _sensitivity)),
     }
-    document = {
-        "header": {"format": FORMAT_VERSION, "study": study, **provenance({"study": study}, code)},
-        "numbers": {name: asdict(number) for name, number in numbers.items()},
-        "formulas": {_label(path): _formula_entry(path, root) for path in formulas},
-        "figures": _figures(figures, root, {**scored, **numbers}),
-    }
+    content = {name: asdict(number) for name, number in numbers.items()}
+    drawn = _figures(figures, root, {**scored, **numbers})
+    entries = {_label(path): _formula_entry(path, root) for path in formulas}
+    header = {"format": FORMAT_VERSION, "study": study, **provenance({"study": study}, code)}
+    document = {"header": header, "numbers": content, "formulas": entries, "figures": drawn}
     with atomic(out) as temporary:
         text = json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
         temporary.write_text(text + "\n", encoding="utf-8")
