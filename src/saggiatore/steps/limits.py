@@ -75,7 +75,8 @@ class LimitsSection(Section):
     n_experiments: int = Field(2000, ge=0, description="pseudo-experiments for each observable")
     n_points: int = Field(0, ge=0, le=2001, description="values along each parameter; 0: 401 of one, 51 of each of two")
     workspace: Label | None = Field(
-        None, description="observable whose likelihood is exported for pyhf; the first if absent"
+        None,
+        description="observable whose likelihood is exported for pyhf; the first formula if absent, or else the first",
     )
     max_nonlinearity: float = Field(
         0.1,
@@ -131,7 +132,9 @@ def run(
     write_table(coverage, report.COVERAGE, report.coverage_columns(analysis), made)
     write_table(scan, report.scan_schema(analysis), report.scan_columns(analysis), made)
     write_table(bins, report.bins_schema(analysis), report.bins_columns(analysis), made)
-    exported = section.workspace or next(iter(analysis.templates))
+    kinds = {name: sums.observable.kind for name, sums in analysis.bins.items()}
+    chosen = [name for name, kind in kinds.items() if kind == "formula"] or list(kinds)
+    exported = section.workspace or chosen[0]
     if exported not in analysis.templates:
         raise StudyError(f"workspace: no observable is called '{exported}'; there are {', '.join(analysis.templates)}.")
     write_workspace(workspace, as_workspace(exported, analysis.templates[exported], section.range))
