@@ -36,7 +36,9 @@ include: "rules/draws.smk"
 include: "rules/formulas.smk"
 include: "rules/structures.smk"
 include: "rules/information.smk"
+include: "rules/limits.smk"
 include: "rules/figures.smk"
+include: "rules/hepdata.smk"
 include: "rules/bundle.smk"
 
 

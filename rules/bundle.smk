@@ -10,6 +10,9 @@ rule numbers:
         structures=lambda wc: plan.all_of(wc.study, "structures", "structures"),
         constants=lambda wc: plan.all_of(wc.study, "structures", "constants"),
         bands=lambda wc: plan.all_of(wc.study, "structures", "band"),
+        limits=lambda wc: plan.all_of(wc.study, "limits", "limits"),
+        coverages=lambda wc: plan.all_of(wc.study, "limits", "coverage"),
+        sensitivities=lambda wc: plan.all_of(wc.study, "limits", "sensitivity"),
         pdfs=lambda wc: plan.all_of(wc.study, "figures", "pdf"),
         pngs=lambda wc: plan.all_of(wc.study, "figures", "png"),
     output:
@@ -31,7 +34,9 @@ rule numbers:
         "--integrals {input.integrals:q} --samples {input.samples:q} --informations {input.informations:q} --formulas {input.formulas:q} "
         "--calibrations {input.calibrations:q} --diagnostics {input.diagnostics:q} "
         "--histories {input.histories:q} --structures {input.structures:q} --constants {input.constants:q} "
-        "--bands {input.bands:q} --figures {input.pdfs:q} {input.pngs:q} --out {output:q} > {log:q} 2>&1"
+        "--bands {input.bands:q} --limits {input.limits:q} --coverages {input.coverages:q} "
+        "--sensitivities {input.sensitivities:q} "
+        "--figures {input.pdfs:q} {input.pngs:q} --out {output:q} > {log:q} 2>&1"
 
 
 rule report:

@@ -53,6 +53,10 @@ class ModelError(SaggiatoreError):
     """A model file that is damaged or of another kind."""
 
 
+class LikelihoodError(SaggiatoreError):
+    """A likelihood that its expectation leaves undefined: an empty bin, a rate that is not positive."""
+
+
 class BundleError(SaggiatoreError):
     """An archive that is not whole."""
 

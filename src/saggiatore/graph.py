@@ -7,8 +7,11 @@ from saggiatore.plan_checks import require_sound_files
 from saggiatore.registry import registered_modules
 from saggiatore.schema import Reference, child, closest, complete, marked, references, require_valid
 
-STAGES = ("sampler", "events", "models", "draws", "teachers", "formulas", "structures", "information", "figures")
-SIMULATING = ("sampler", "events")  # the stages whose jobs see the study's process
+STAGES = (
+    *("sampler", "events", "models", "draws", "teachers", "formulas", "structures", "information", "limits"),
+    "figures",
+)
+SIMULATING = ("sampler", "events", "limits")  # the stages whose jobs see the study's process
 
 ARTEFACTS = {
     ("sampler", "grid"): "sampler/{label}.grid.parquet",
@@ -35,9 +38,26 @@ ARTEFACTS = {
     ("structures", "latex"): "tables/{label}.structures.tex",
     ("information", "scores"): "tables/{label}.scores.parquet",
     ("information", "information"): "tables/{label}.information.parquet",
+    ("limits", "limits"): "tables/{label}.limits.parquet",
+    ("limits", "sensitivity"): "tables/{label}.sensitivity.parquet",
+    ("limits", "coverage"): "tables/{label}.coverage.parquet",
+    ("limits", "scan"): "tables/{label}.scan.parquet",
+    ("limits", "bins"): "tables/{label}.bins.parquet",
+    ("limits", "workspace"): "limits/{label}.workspace.json",
     ("figures", "pdf"): "figures/{label}.pdf",
     ("figures", "png"): "figures/{label}.png",
 }
+
+PUBLISHED = (
+    ("sampler", "integral"),
+    ("draws", "calibration"),
+    ("information", "information"),
+    ("limits", "limits"),
+    ("limits", "sensitivity"),
+    ("limits", "coverage"),
+    ("limits", "scan"),
+    ("limits", "bins"),
+)
 
 
 class Study:

@@ -42,11 +42,13 @@ REGISTRY: dict[str, dict[str, str]] = {
         "pysr": "saggiatore.distill.pysr_engine:PySRSpec",
     },
     "figure": {
+        "contours": "saggiatore.figures.contours:ContoursFigureSpec",
         "formula": "saggiatore.figures.formula:FormulaFigureSpec",
         "front": "saggiatore.figures.front:FrontFigureSpec",
         "hall_of_fame": "saggiatore.figures.hall_of_fame:HallOfFameFigureSpec",
         "history": "saggiatore.figures.history:HistoryFigureSpec",
         "information": "saggiatore.figures.information:InformationFigureSpec",
+        "limits": "saggiatore.figures.limits:LimitsFigureSpec",
         "observables": "saggiatore.figures.observables:ObservablesFigureSpec",
         "pulls": "saggiatore.figures.pulls:PullsFigureSpec",
         "score": "saggiatore.figures.score:ScoreFigureSpec",

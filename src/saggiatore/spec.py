@@ -35,6 +35,8 @@ ConstantsLabel = Annotated[str, _upstream("structures", "constants")]
 BandLabel = Annotated[str, _upstream("structures", "band")]
 ScoresLabel = Annotated[str, _upstream("information", "scores")]
 InformationLabel = Annotated[str, _upstream("information", "information")]
+LimitsLabel = Annotated[str, _upstream("limits", "limits")]
+ScanLabel = Annotated[str, _upstream("limits", "scan")]
 
 
 class Spec(BaseModel):

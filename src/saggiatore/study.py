@@ -13,6 +13,7 @@ from saggiatore.steps.draws import DrawsSection
 from saggiatore.steps.events import EventsSection
 from saggiatore.steps.figures import FiguresSection
 from saggiatore.steps.information import InformationSection
+from saggiatore.steps.limits import LimitsSection
 from saggiatore.steps.models import ModelsSection
 from saggiatore.steps.sampler import SamplerSection
 from saggiatore.steps.structures_draw import StructuresSection
@@ -48,6 +49,7 @@ class Study(Spec):
     formulas: dict[Label, FormulasSection] = Field({}, description="symbolic regression")
     structures: dict[Label, StructuresSection] = Field({}, description="posteriors over formulas")
     information: dict[Label, InformationSection] = Field({}, description="what each score is worth")
+    limits: dict[Label, LimitsSection] = Field({}, description="expected limits")
     figures: dict[Label, FiguresSection] = Field({}, description="figures")
 
 

@@ -7,10 +7,12 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 
 GEV2_PB = 0.3893793721e9  # (hbar c)^2 in GeV^2 pb, CODATA 2018
+PB_FB = 1e3  # fb in a pb
 
 _SCALES = {
     "GeV": {"eV": 1e-9, "keV": 1e-6, "MeV": 1e-3, "GeV": 1.0, "TeV": 1e3},
     "TeV^-2": {"TeV^-2": 1.0, "GeV^-2": 1e6},
+    "fb^-1": {"pb^-1": 1e-3, "fb^-1": 1.0, "ab^-1": 1e3},
     "GB": {"MB": 1e-3, "GB": 1.0, "TB": 1e3},
     "h": {"s": 1 / 3600, "min": 1 / 60, "h": 1.0, "d": 24.0},
 }
@@ -77,6 +79,11 @@ InverseTeV2 = Annotated[
     float,
     BeforeValidator(partial(parse_quantity, "TeV^-2"), json_schema_input_type=str),
     Field(json_schema_extra=_schema("TeV^-2")),
+]
+Luminosity = Annotated[
+    float,
+    BeforeValidator(partial(parse_quantity, "fb^-1"), json_schema_input_type=str),
+    Field(json_schema_extra=_schema("fb^-1")),
 ]
 Memory = Annotated[
     float,

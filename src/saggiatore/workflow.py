@@ -13,7 +13,7 @@ import yaml
 
 from saggiatore.errors import StudyError
 from saggiatore.fingerprint import fingerprint, foreign
-from saggiatore.graph import ARTEFACTS, SIMULATING, Study, artefact
+from saggiatore.graph import ARTEFACTS, PUBLISHED, SIMULATING, Study, artefact
 from saggiatore.libraries import installed, pinned, read_precision, rounded
 from saggiatore.plan_checks import content_key
 from saggiatore.request import Request
@@ -149,6 +149,10 @@ class Plan:
         """What the archive holds besides specs, numbers and the house's own files: everything but the events."""
         kept = [key for key in ARTEFACTS if key != ("events", "events")]
         return [path for stage, name in kept for path in self.all_of(study, stage, name)]
+
+    def published(self, study: str) -> list[str]:
+        """The tables that go to HEPData: what was measured, not what was simulated or learned."""
+        return [path for stage, name in PUBLISHED for path in self.all_of(study, stage, name)]
 
     def house(self, study: str) -> list[str]:
         """The repository's own files that the archive holds: the study, and all that it takes to make it again."""

@@ -112,6 +112,60 @@ FORMS = [
     r"- 0.5925(35)\,x_{p,1}\,\sin{\left(\Delta\phi_{jj} \right)}",
     r"\frac{0.600(10)\,x_{p,1}\,\sin{\left(\Delta\phi_{jj} \right)}}{0.100(20) + x_{p,1}^{2}}",
 ]
+LIMITS = TableSchema(
+    "limits",
+    1,
+    (
+        Column("name", "1", "observable", kind="str"),
+        Column("kind", "1", "kind", kind="str"),
+        Column("parameter", "1", "theory parameter", kind="str"),
+        Column("with_rate", "1", "1: with the number of events", kind="int"),
+        Column("method", "1", "fisher, expected, profiled or experiments", kind="str"),
+        Column("level", "1", "stated probability"),
+        Column("low", "1", "lower end"),
+        Column("low_error", "1", "its spread"),
+        Column("high", "1", "upper end"),
+        Column("high_error", "1", "its spread"),
+        Column("is_bounded", "1", "1 if both ends lie inside", kind="int"),
+        Column("nonlinearity", "1", "relative distance"),
+        Column("is_linear", "1", "1 if small", kind="int"),
+    ),
+)
+COVERAGE = TableSchema(
+    "coverage",
+    1,
+    (
+        *LIMITS.columns[:2],
+        LIMITS.columns[3],
+        Column("level", "1", "stated probability"),
+        Column("coverage", "1", "fraction of experiments"),
+        Column("coverage_error", "1", "its error"),
+    ),
+)
+SENSITIVITY = TableSchema(
+    "sensitivity",
+    1,
+    (
+        *LIMITS.columns[:2],
+        LIMITS.columns[3],
+        Column("n_bins", "1", "bins", kind="int"),
+        Column("information", "1", "share"),
+        Column("binning_loss", "1", "part that the bins lose"),
+    ),
+)
+SCAN = TableSchema(
+    "scan",
+    1,
+    (
+        *LIMITS.columns[:2],
+        LIMITS.columns[3],
+        Column("theta_f_w", "1", "value of f_w"),
+        Column("theta_f_ww", "1", "value of f_ww"),
+        Column("q", "1", "-2 log of the likelihood ratio"),
+        Column("q_profiled", "1", "the same, nuisance parameters free"),
+    ),
+)
+OBSERVABLES = (("truth", "truth", 1.0), ("network", "model", 1.1), ("histogram_delta_phi", "histogram", 1.6))
 FORMULA = {
     "format": 1,
     "kind": "formula",
@@ -164,10 +218,14 @@ def write_study(root: Path) -> dict[str, Path]:
         "structures": "tables/formula.structures.parquet",
         "constants": "tables/formula.constants.parquet",
         "band": "tables/formula.band.parquet",
+        "limits": "tables/one.limits.parquet",
+        "coverage": "tables/one.coverage.parquet",
+        "sensitivity": "tables/one.sensitivity.parquet",
+        "scan": "tables/one.scan.parquet",
     }
     paths = {name: root / path for name, path in names.items()}
     write_scores(paths["scores"])
-    for schema, columns in _columns():
+    for schema, columns in [*_columns(), *_limits()]:
         write_table(paths[schema.name], schema, columns, ORIGIN)
     paths["formula"].write_text(json.dumps(FORMULA))
     return paths
@@ -253,3 +311,31 @@ def _columns() -> list[tuple[TableSchema, dict]]:
             },
         ),
     ]
+
+
+def _limits() -> list[tuple[TableSchema, dict]]:
+    rows = [
+        (name, kind, rate, method, level, width * scale)
+        for name, kind, width in OBSERVABLES
+        for rate in (0, 1)
+        for method in ("fisher", "expected", "profiled", "experiments")
+        for level, scale in ((0.68, 1.0), (0.95, 1.96), (0.997, 3.0))
+        if kind != "truth" or method in ("fisher", "expected")
+    ]
+    name, kind, rate, method, level, high = (np.array(column) for column in zip(*rows, strict=True))
+    is_far = (method == "fisher") & (level == 0.95) & (kind == "histogram")
+    limits = {"name": name, "kind": kind, "parameter": np.repeat("f_w", len(rows)), "with_rate": rate, "method": method}
+    limits |= {"level": level, "low": -high, "high": high, "is_bounded": np.ones(len(rows), int)}
+    limits |= dict.fromkeys(("low_error", "high_error"), 0.1 * np.isin(method, ("expected", "experiments")))
+    limits |= {"nonlinearity": 0.3 * is_far, "is_linear": 1 - is_far.astype(int)}
+    each = [(name, kind, width, rate) for name, kind, width in OBSERVABLES for rate in (0, 1)]
+    names = {"name": [row[0] for row in each], "kind": [row[1] for row in each], "with_rate": [row[3] for row in each]}
+    coverage = names | {"level": [0.95] * 6, "coverage": [0.953] * 6, "coverage_error": [0.005] * 6}
+    shares = {"n_bins": [30] * 6, "information": [1 / row[2] for row in each], "binning_loss": [0.02] * 6}
+    axis = np.linspace(-6, 6, 25)
+    one, other = (grid.ravel() for grid in np.meshgrid(axis, axis, indexing="ij"))
+    scan = {key: np.repeat(values, len(one)) for key, values in names.items()}
+    scan |= {"theta_f_w": np.tile(one, 6), "theta_f_ww": np.tile(other, 6)}
+    scan["q"] = np.concatenate([(one**2 + 0.5 * one * other + other**2) / row[2] ** 2 for row in each])
+    scan["q_profiled"] = 0.9 * scan["q"]
+    return [(LIMITS, limits), (COVERAGE, coverage), (SENSITIVITY, names | shares), (SCAN, scan)]

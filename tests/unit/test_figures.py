@@ -18,11 +18,13 @@ from saggiatore.steps.figures import FiguresSection, open_inputs, run, upstream
 from saggiatore.tables import Column
 
 FIGURES = {
+    "contours": {"scan": "one"},
     "formula": {"scores": "main", "network": "network", "formula": "formula"},
     "front": {"refits": "formula", "information": "main", "network": "network"},
     "hall_of_fame": {"hall_of_fame": "formula", "refits": "formula", "formula": "formula"},
     "history": {"history": "network"},
     "information": {"information": "main"},
+    "limits": {"limits": "one", "parameter": "f_w"},
     "observables": {"scores": "main", "of": ["network", "formula"]},
     "pulls": {"pulls": "network", "calibration": "network"},
     "score": {"scores": "main", "of": "network"},
@@ -70,10 +72,11 @@ def test_a_figure_is_the_same_bytes_twice_and_carries_its_origin(kind, paths, tm
 
 
 ONE = {"features": ["m_jj"]}
+SHOWN = {"shown": [-3, 3]}
 
 
 @pytest.mark.parametrize(
-    ("kind", "fields"), [*((kind, {}) for kind in FIGURES), ("observables", ONE), ("formula", ONE)]
+    ("kind", "fields"), [*((kind, {}) for kind in FIGURES), ("observables", ONE), ("formula", ONE), ("limits", SHOWN)]
 )
 def test_no_text_overlaps_another_or_leaves_the_page(kind, fields, paths):
     spec = job_of(kind, **fields).section.figure

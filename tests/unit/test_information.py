@@ -7,7 +7,7 @@ E[s^2] = 1, so it keeps 1 / E[t^2]; c has E[c t] = 2/3 and E[c^2] = 2/5, so it k
 import numpy as np
 import pytest
 
-from saggiatore.errors import ConvergenceError, SchemaError, StudyError
+from saggiatore.errors import ConvergenceError, ModelError, SchemaError, StudyError
 from saggiatore.limits import fisher
 from saggiatore.limits.bootstrap import Bootstrap, estimate
 from saggiatore.limits.statistic import Statistic, histogram, require_distinct, sign
@@ -198,6 +198,7 @@ def test_draws_and_teachers_of_a_network(tmp_path):
     import equinox as eqx
     import jax
 
+    from saggiatore.infer.base import draw_scores, posterior_score, spread_draws
     from saggiatore.job import Job
     from saggiatore.models.mlp import MLPSpec
     from saggiatore.models.store import save
@@ -253,5 +254,16 @@ def test_draws_and_teachers_of_a_network(tmp_path):
     assert (plain["weight"] == 1).all()
     assert (plain["var_stat"] == 0).all()
     assert table.provenance["method"]["kind"] == "last_layer"
+    x = np.linspace(-0.9, 0.9, 4)[:, None]
+    mean, var_stat, _ = jax.vmap(posterior_score(network, table))(x)
+    members = jax.vmap(draw_scores(network, table, spread_draws(table, 2000)))(x)
+    assert members.shape == (4, 2000)
+    gap = (members.mean(axis=1) - mean) / var_stat**0.5
+    assert np.abs(gap).max() < 0.12  # n = 2,000: five standard errors
+    assert members.std(axis=1) ** 2 == pytest.approx(np.asarray(var_stat), rel=0.16)
+    with pytest.raises(StudyError, match="9000 draws were asked for, the posterior has 8000"):
+        spread_draws(table, 9000)
+    with pytest.raises(ModelError, match="the draws have"):
+        draw_scores(MLPSpec(width=7, depth=1).build(("cos_theta_mu",), key=jax.random.key(1)), table, [0, 1])(x[0])
     with pytest.raises(SchemaError, match="3000 events, the teacher needs 5000"):
         teach(tmp_path / "many.parquet", [], 5000)

@@ -34,6 +34,9 @@ def collect(paths, folder, figures=(), informations=None, samples=()):
         structures=[paths["structures"]],
         constants=[paths["constants"]],
         bands=[paths["band"]],
+        limits=[paths["limits"]],
+        coverages=[paths["coverage"]],
+        sensitivities=[paths["sensitivity"]],
         figures=list(figures),
         out=out,
     )
@@ -69,6 +72,19 @@ def test_numbers_have_value_error_unit_and_origin(paths, tmp_path):
     assert all(set(number) == {"value", "error", "unit", "artefact", "meaning"} for number in numbers.values())
     root = tmp_path / "results" / "toy"
     assert all((root / number["artefact"]).is_file() for number in numbers.values())
+
+
+def test_limits_that_the_linear_approximation_misses_are_counted(paths, tmp_path):
+    folder = tmp_path / "results" / "toy" / "figures"
+    document = json.loads(collect(paths, tmp_path, draw("limits", paths, folder)).read_text())
+    numbers = document["numbers"]
+    found = numbers["limits.one.network.f_w.shape.95.high"]
+    assert (found["value"], found["error"]) == (pytest.approx(1.1 * 1.96), 0.1)
+    assert numbers["limits.one.truth.f_w.rate.99_7.low"]["value"] == -3.0
+    assert numbers["limits.one.n_nonlinear"]["value"] == 2
+    assert numbers["limits_coverage.one.network.rate.95"]["value"] == 0.953
+    assert numbers["sensitivity.one.network.shape.binning_loss"]["value"] == 0.02
+    assert "allows, 2 of the table's 18 intervals" in document["figures"]["limits"]["caption"]
 
 
 def test_two_sections_of_information_keep_their_labels(paths, tmp_path):
@@ -111,7 +127,7 @@ def test_captions_quote_the_numbers(paths, tmp_path):
 
 def test_nothing_is_needed(tmp_path):
     names = ("integrals", "samples", "informations", "formulas", "calibrations", "diagnostics", "histories")
-    names = (*names, "structures", "constants", "bands", "figures")
+    names += ("structures", "constants", "bands", "limits", "coverages", "sensitivities", "figures")
     run(study="toy", code="0", **{name: [] for name in names}, out=tmp_path / "numbers.json")
     assert json.loads((tmp_path / "numbers.json").read_text())["numbers"] == {}
     assert main(["summary", "--numbers", str(tmp_path / "numbers.json")]) == 0
@@ -135,6 +151,9 @@ def test_the_summary_says_what_was_found(paths, tmp_path, capsys):
     lines = text.splitlines()
     order = [next(n for n, line in enumerate(lines) if name in line) for name in ("0.9543 ±", "0.951 ±", "0.331 ±")]
     assert order == sorted(order)
+    assert lines.index("    truth: f_w from -1.96 to 1.96  (one)") < lines.index(
+        "    network: f_w from -2.156 to 2.156  (one)"
+    )
     assert "pull width 1.020 ± 0.010, coverage of 68 % intervals 0.680 ± 0.010" in text
     assert str(tmp_path / "results" / "bundles" / "toy.zip") in text
     assert main(["summary", "--numbers", str(tmp_path / "none.json")]) == 1

@@ -106,6 +106,12 @@ def readable(label: str) -> str:
     return label.replace("_", " ")
 
 
+def parameter_label(name: str) -> str:
+    """A theory parameter on an axis: `f_ww` as f with a subscript, longer names as running text."""
+    letter, _, index = name.partition("_")
+    return rf"${letter}_{{\mathrm{{{index}}}}}$" if len(letter) == 1 and index.isalnum() else readable(name)
+
+
 def fit_text(figure: Figure, text: str) -> None:
     """Write `text` above the axes, in type small enough for the figure's width."""
     title = figure.suptitle(text, fontsize=13)

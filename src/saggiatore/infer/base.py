@@ -15,6 +15,7 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
+from saggiatore.errors import StudyError
 from saggiatore.infer.batches import Batch
 from saggiatore.models.base import AbstractModel
 from saggiatore.registry import load
@@ -117,6 +118,18 @@ def draw_scores(model: AbstractModel, draws: Table, rows: Sequence[int]) -> Abst
         ModelError: if the draws are of another model.
     """
     return _method(draws).draw_scores(model, replace(draws, data=draws.data.iloc[list(rows)]))
+
+
+def spread_draws(draws: Table, n_draws: int) -> list[int]:
+    """Rows of a table [draws], evenly spaced over all chains.
+
+    Raises:
+        StudyError: if there are fewer.
+    """
+    n_found = len(draws.data)
+    if n_draws > n_found:
+        raise StudyError(f"{n_draws} draws were asked for, the posterior has {n_found}; lower the number.")
+    return np.linspace(0, n_found - 1, n_draws).round().astype(int).tolist()
 
 
 def _method(draws: Table) -> AbstractMethod:

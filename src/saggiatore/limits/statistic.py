@@ -33,7 +33,7 @@ def of_model(name: str, model: AbstractModel, features: Sequence[str], position:
     """The score of a model, its component `position`."""
 
     def values(events: Columns) -> Float[np.ndarray, " event"]:
-        return np.asarray(scores(model, jnp.asarray(_matrix(name, events, features)))[:, position], dtype=float)
+        return np.asarray(scores(model, jnp.asarray(feature_matrix(name, events, features)))[:, position], dtype=float)
 
     return Statistic(name, "model", values)
 
@@ -43,13 +43,18 @@ def of_formula(name: str, kind: str, formula: Formula) -> Statistic:
     function = jax.jit(jax.vmap(formula.function()))
 
     def values(events: Columns) -> Float[np.ndarray, " event"]:
-        return np.asarray(function(_matrix(name, events, formula.feature_names)), dtype=float)
+        return np.asarray(function(feature_matrix(name, events, formula.feature_names)), dtype=float)
 
     filled = Parametric(formula.expression, formula.constants).filled
     return Statistic(name, kind, values, sympy.srepr(filled), formula.complexity)
 
 
-def _matrix(name: str, events: Columns, features: Sequence[str]) -> Float[np.ndarray, "event feature"]:
+def feature_matrix(name: str, events: Columns, features: Sequence[str]) -> Float[np.ndarray, "event feature"]:
+    """The columns that a statistic needs, side by side.
+
+    Raises:
+        StudyError: if the events lack one.
+    """
     missing = [feature for feature in features if feature not in events]
     if missing:
         raise StudyError(f"'{name}' needs {', '.join(missing)}, which the events lack; they have {', '.join(events)}.")

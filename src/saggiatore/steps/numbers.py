@@ -2,17 +2,16 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-import pandas as pd
 from PIL import Image
 
 from saggiatore.errors import SchemaError
 from saggiatore.files import atomic
 from saggiatore.number import Number, fill
 from saggiatore.provenance import provenance
+from saggiatore.table_numbers import Named, table_numbers
 from saggiatore.tables import Table, read_table
 
 FORMAT_VERSION = 1
@@ -20,7 +19,6 @@ _QUALITY = {
     "chi2": "mean of (formula - teacher)^2 / (var_stat + var_floor) over the teacher's rows",
     "frequency": "fraction of resamplings of the held-out events in which the rule chooses this formula",
 }
-Named = Iterator[tuple[str, Number]]
 
 
 def run(
@@ -37,23 +35,29 @@ def run(
     structures: list[Path],
     constants: list[Path],
     bands: list[Path],
+    limits: list[Path],
+    coverages: list[Path],
+    sensitivities: list[Path],
     figures: list[Path],
     out: Path,
 ) -> None:
     """Write numbers.json; any list may be empty."""
     root = out.parent
-    scored = dict(_each(informations, root, "information", _information))
+    scored = dict(_each(informations, root, "information"))
     numbers = {
-        **dict(_each(integrals, root, "integral", _integral)),
-        **dict(_each(samples, root, "sample", _sample)),
+        **dict(_each(integrals, root, "integral")),
+        **dict(_each(samples, root, "sample")),
         **(_without_label(scored) if len(informations) == 1 else scored),
         **dict(_formulas(formulas, root)),
-        **dict(_each(calibrations, root, "calibration", _calibration)),
-        **dict(_each(diagnostics, root, "diagnostics", _diagnostics)),
-        **dict(_each(histories, root, "history", _history)),
-        **dict(_each(structures, root, "structures", _structures)),
-        **dict(_each(constants, root, "constants", _constants)),
-        **dict(_each(bands, root, "band", _band)),
+        **dict(_each(calibrations, root, "calibration")),
+        **dict(_each(diagnostics, root, "diagnostics")),
+        **dict(_each(histories, root, "history")),
+        **dict(_each(structures, root, "structures")),
+        **dict(_each(constants, root, "constants")),
+        **dict(_each(bands, root, "band")),
+        **dict(_each(limits, root, "limits")),
+        **dict(_each(coverages, root, "coverage")),
+        **dict(_each(sensitivities, root, "sensitivity")),
     }
     document = {
         "header": {"format": FORMAT_VERSION, "study": study, **provenance({"study": study}, code)},
@@ -76,75 +80,19 @@ def _label(path: Path) -> str:
     return path.name.split(".")[0]
 
 
-def _each(paths: list[Path], root: Path, name: str, numbers: Callable[[str, Table, str], Named]) -> Named:
+def _each(paths: list[Path], root: Path, name: str) -> Named:
     """Numbers of the table `name` of every label."""
     for path in paths:
-        yield from numbers(_label(path), read_table(path, name), _relative(path, root))
+        yield from table_numbers(name, _label(path), read_table(path, name), _relative(path, root))
 
 
 def _relative(path: Path, root: Path) -> str:
     return path.resolve().relative_to(root.resolve()).as_posix()
 
 
-def _entry(table: Table, row: pd.Series, name: str, artefact: str, meaning: str = "") -> Number:
-    """A cell as a number; its error is the cell of the column `{name}_error`, where there is one."""
-    column = table.column(name)
-    error = float(row[f"{name}_error"]) if f"{name}_error" in row else None
-    return Number(float(row[name]), error, column.unit, artefact, meaning or column.meaning)
-
-
-def _integral(label: str, table: Table, artefact: str) -> Named:
-    row = table.data.iloc[0]
-    for name in ("cross_section", "unweighting_efficiency", "cut_efficiency", "overweight_rate"):
-        yield f"{name}.{label}", _entry(table, row, name, artefact)
-
-
-def _sample(label: str, table: Table, artefact: str) -> Named:
-    for name in table.schema.names:
-        yield f"sample.{label}.{name}", _entry(table, table.data.iloc[0], name, artefact)
-
-
-def _information(label: str, table: Table, artefact: str) -> Named:
-    for _, row in table.data.iterrows():
-        for name in ("information", "mse"):
-            meaning = f"{row['kind']} {row['name']}: {table.column(name).meaning}"
-            yield f"{name}.{label}.{row['name']}", _entry(table, row, name, artefact, meaning)
-    yield f"e_t2.{label}", _entry(table, table.data.iloc[0], "e_t2", artefact)
-
-
 def _without_label(scored: dict[str, Number]) -> dict[str, Number]:
     """``information.main.network`` as ``information.network``: there is only one section that it can come from."""
     return {(name if name.count(".") == 1 else ".".join(name.split(".")[::2])): scored[name] for name in scored}
-
-
-def _calibration(label: str, table: Table, artefact: str) -> Named:
-    for _, row in table.data.iterrows():
-        percent = f"{100 * row['level']:g}".replace(".", "_")
-        for name in ("coverage", "coverage_normal"):
-            meaning = f"{table.column(name).meaning}, at a stated level of {percent.replace('_', '.')} %"
-            yield f"{name}.{label}.{percent}", _entry(table, row, name, artefact, meaning)
-    for name in ("pull_mean", "pull_width"):
-        yield f"{name}.{label}", _entry(table, table.data.iloc[0], name, artefact)
-
-
-def _diagnostics(label: str, table: Table, artefact: str) -> Named:
-    rows = table.data
-    worst = {
-        "rhat": (rows["rhat"].max(), "largest rank-normalised split R-hat of the posterior's quantities"),
-        "ess": (rows["ess"].min(), "smallest bulk effective sample size of the posterior's quantities"),
-        "n_divergent": (rows["n_divergent"].max(), "divergent transitions after warm-up, all chains"),
-    }
-    for name, (value, meaning) in worst.items():
-        yield f"{name}.{label}", Number(float(value), None, "1", artefact, meaning)
-
-
-def _history(label: str, table: Table, artefact: str) -> Named:
-    row = table.data.iloc[int(table.data["validation_loss"].to_numpy().argmin())]
-    yield (
-        f"validation_loss.{label}",
-        _entry(table, row, "validation_loss", artefact, "smallest loss on validation events"),
-    )
-    yield f"best_epoch.{label}", _entry(table, row, "epoch", artefact, "epoch whose weights are used")
 
 
 def _formulas(paths: list[Path], root: Path) -> Named:
@@ -156,40 +104,6 @@ def _formulas(paths: list[Path], root: Path) -> Named:
             yield f"formula.{label}.{name}", Number(value, error, "1", artefact, meaning)
         for name in [name for name in _QUALITY if name in entry["quality"]]:
             yield f"formula.{label}.{name}", Number(entry["quality"][name], None, "1", artefact, _QUALITY[name])
-
-
-def _structures(label: str, table: Table, artefact: str) -> Named:
-    """Of the most probable structure, and of that of the formula of the posterior's mean, if any draw finds it."""
-    stem = f"structures.{label}"
-    yield f"{stem}.n_structures", Number(len(table.data), None, "1", artefact, "structures that are stated")
-    for name in ("probability", "probability_pooled", "complexity", "information_select"):
-        meaning = f"most probable structure, {table.data['text'].iloc[0]}: {table.column(name).meaning}"
-        yield f"{stem}.{name}", _entry(table, table.data.iloc[0], name, artefact, meaning)
-    for _, row in table.data[table.data["is_formula"] == 1].iterrows():
-        for name in ("probability", "probability_pooled"):
-            meaning = f"structure of the formula, {row['text']}: {table.column(name).meaning}"
-            yield f"{stem}.formula_{name}", _entry(table, row, name, artefact, meaning)
-
-
-def _constants(label: str, table: Table, artefact: str) -> Named:
-    for _, row in table.data[table.data["structure"] == 0].iterrows():
-        meaning = f"constant {row['name']} of the most probable structure: posterior mean, error of posterior and fit"
-        yield f"structures.{label}.constant.{row['name']}", Number(row["value"], row["error"], "1", artefact, meaning)
-
-
-def _band(label: str, table: Table, artefact: str) -> Named:
-    """Root mean squares over the teacher's rows, in units of the score's."""
-    rows = table.data
-    size = float((rows["score"] ** 2).mean()) ** 0.5
-    squares = {
-        "band_structure": (rows["var_structure"], "standard deviation of the formulas' value between structures"),
-        "band_constants": (rows["var_draws"] + rows["var_refit"], "the same, by their constants"),
-        "band_network": (rows["var_stat"], "standard deviation of the network's score over its posterior"),
-        "band_distance": ((rows["mean"] - rows["score"]) ** 2, "distance of the formulas' mean from the network"),
-    }
-    for name, (square, meaning) in squares.items():
-        stated = f"{meaning}, root mean square over that of the score"
-        yield f"structures.{label}.{name}", Number(float(square.mean()) ** 0.5 / size, None, "1", artefact, stated)
 
 
 def _structures_entry(table: Table) -> list[dict]:

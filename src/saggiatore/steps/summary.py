@@ -5,7 +5,7 @@ import textwrap
 from pathlib import Path
 
 from saggiatore.errors import SchemaError
-from saggiatore.number import Number, quote
+from saggiatore.number import Number, quote, rounded
 
 _N_STRUCTURES = 3  # that are printed; numbers.json has all
 
@@ -20,7 +20,8 @@ def run(*, numbers: Path) -> None:
         raise SchemaError(f"{numbers}: no readable numbers.json ({error!r}). Run the study that makes it.") from None
     lines = [line for label, entry in document["formulas"].items() for line in _formula(label, entry)]
     lines += [line for label, rows in document["structures"].items() for line in _structures(label, rows, found)]
-    lines += ["", *_information(found), *_calibration(found), "", *_places(study, numbers.parent, document)]
+    lines += ["", *_information(found), *_limits(found), *_calibration(found), ""]
+    lines += _places(study, numbers.parent, document)
     print("\n".join(lines).strip("\n"))
 
 
@@ -61,6 +62,18 @@ def _information(found: dict[str, Number]) -> list[str]:
         for name in order
     ]
     return ["Fraction of the joint Fisher information kept on test events:", *rows] if rows else []
+
+
+def _limits(found: dict[str, Number]) -> list[str]:
+    """Expected intervals of 95 %, from the distribution alone; the narrowest first."""
+    ends = {name: number for name, number in found.items() if name.startswith("limits.") and ".shape.95." in name}
+    stems = sorted({name.rpartition(".")[0] for name in ends}, key=lambda stem: ends[f"{stem}.high"].value)
+    lines: list[str] = []
+    for stem in stems:
+        _, label, name, parameter, *_ = stem.split(".")
+        low, high = (rounded(ends[f"{stem}.{end}"].value)[0] for end in ("low", "high"))
+        lines.append(f"    {name}: {parameter} from {low} to {high}  ({label})")
+    return ["Expected limits, 95 %, from the distribution alone:", *lines] if lines else []
 
 
 def _calibration(found: dict[str, Number]) -> list[str]:

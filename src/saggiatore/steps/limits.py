@@ -1,0 +1,237 @@
+"""Expected limits on one or two theory parameters at a luminosity, and how much of them each observable reaches."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from pydantic import Field, model_validator
+from tqdm import tqdm
+
+from saggiatore.distill.form import fit_form
+from saggiatore.distill.formula import Formula
+from saggiatore.errors import StudyError
+from saggiatore.infer.batches import WEIGHT, model_features, parameter_position
+from saggiatore.job import Job
+from saggiatore.limits import observable as parts
+from saggiatore.limits import report
+from saggiatore.limits.analysis import Analysis, Settings
+from saggiatore.limits.binning import Method
+from saggiatore.limits.expectation import Expectation
+from saggiatore.limits.observable import Component, Observable, grouped, observable, require_distinct
+from saggiatore.limits.rates import Rates, rates
+from saggiatore.limits.statistic import of_formula, of_model
+from saggiatore.limits.workspace import workspace as as_workspace
+from saggiatore.limits.workspace import write_workspace
+from saggiatore.models.store import load_model
+from saggiatore.provenance import provenance
+from saggiatore.spec import (
+    DrawsLabel,
+    EventsLabel,
+    FormulaLabel,
+    Label,
+    ModelLabel,
+    ObservableName,
+    ParameterName,
+    Section,
+)
+from saggiatore.tables import iterate_table, read_header, read_table, write_table
+from saggiatore.tasks.columns import flavour_variance_column, joint_score_column, parton_score_column, theta_column
+from saggiatore.units import PB_FB, Luminosity
+
+
+class LimitsSection(Section):
+    """Limits on one or two parameters from several observables, expected if all are zero."""
+
+    events: EventsLabel = Field(
+        description="events at theta = 0 that make the expectation; no score was fitted to them"
+    )
+    train: EventsLabel = Field(description="events that refit the forms and place the edges of bins")
+    range: dict[ParameterName, tuple[float, float]] = Field(
+        min_length=1, max_length=2, description="the parameters, and between which values ends of intervals are sought"
+    )
+    luminosity: Luminosity = Field(gt=0, description="integrated luminosity")
+    efficiency: float = Field(
+        1, gt=0, le=1, description="fraction of the events that is kept: branching ratio, acceptance"
+    )
+    models: tuple[ModelLabel, ...] = Field((), description="networks, one for each parameter in a row")
+    draws: tuple[DrawsLabel, ...] = Field((), description="posterior of each of the models; none, or as many as models")
+    formulas: tuple[FormulaLabel, ...] = Field((), description="formulas, one for each parameter in a row")
+    forms: dict[Label, str] = Field(
+        {}, description="expressions with free constants, to be refitted; one parameter only"
+    )
+    histograms: tuple[tuple[ObservableName, ...], ...] = Field(
+        (), description="one or two observables, binned together"
+    )
+    signs: tuple[ObservableName, ...] = Field((), description="observables whose sign makes two bins")
+    levels: tuple[float, ...] = Field((0.68, 0.95, 0.997), min_length=1, description="probabilities of the intervals")
+    binning: Method = Field(
+        "lloyd",
+        description="edges: of least variance within bins (lloyd), uniform in asinh, or equally filled (quantile)",
+    )
+    n_bins: int = Field(30, ge=2, le=200, description="bins of an observable of one component, at most")
+    n_bins_each: int = Field(8, ge=2, le=40, description="bins along each of two components, at most")
+    n_fit: int = Field(100_000, ge=100, description="events of `train` that are used, at most")
+    n_members: int = Field(16, ge=2, le=500, description="draws of each posterior whose limits make the band")
+    n_experiments: int = Field(2000, ge=0, description="pseudo-experiments for each observable")
+    n_points: int = Field(0, ge=0, le=2001, description="values along each parameter; 0: 401 of one, 51 of each of two")
+    workspace: Label | None = Field(
+        None,
+        description="observable whose likelihood is exported for pyhf; the first formula if absent, or else the first",
+    )
+    max_nonlinearity: float = Field(
+        0.1,
+        gt=0,
+        description="relative distance of an end of an interval from its linear approximation that is reported",
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> "LimitsSection":
+        if self.draws and len(self.draws) != len(self.models):
+            raise ValueError(
+                f"draws names {len(self.draws)} posteriors, expected one for each of {len(self.models)} models."
+            )
+        if self.forms and len(self.range) > 1:
+            raise ValueError("forms are for sections of one parameter, got two in `range`; leave the forms out.")
+        for name, (low, high) in self.range.items():
+            if not low < 0 < high:
+                raise ValueError(f"range.{name} is [{low:g}, {high:g}], expected one that holds zero.")
+        for features in self.histograms:
+            if len(features) not in (1, 2):
+                raise ValueError(f"histograms: got {list(features)}, expected one or two observables.")
+        return self
+
+
+def run(
+    job: Job[LimitsSection],
+    *,
+    code: str,
+    events: Path,
+    train: Path,
+    models: list[Path],
+    draws: list[Path],
+    formulas: list[Path],
+    limits: Path,
+    sensitivity: Path,
+    coverage: Path,
+    scan: Path,
+    bins: Path,
+    workspace: Path,
+) -> None:
+    """Write expected limits, sensitivity, coverage, scans, binned expectations and a HistFactory workspace."""
+    section = job.section
+    found = _rates(job, events)
+    observables = _observables(job, train, models, draws, formulas)
+    settings = Settings.of(section.range, section.levels, section.n_points, section.max_nonlinearity)
+    expectation = Expectation(found, observables, settings.points, section.luminosity * section.efficiency * PB_FB)
+    for batch in tqdm(iterate_table(events, "events", 16384, require=_columns(section)), "events", unit="batch"):
+        expectation.add(batch)
+    analysis = Analysis(expectation, found, settings, section.n_experiments, job.stream)
+    made = provenance(job.model_dump(mode="json"), code)
+    write_table(limits, report.LIMITS, report.limits_columns(analysis), made)
+    write_table(sensitivity, report.SENSITIVITY, report.sensitivity_columns(analysis), made)
+    write_table(coverage, report.COVERAGE, report.coverage_columns(analysis), made)
+    write_table(scan, report.scan_schema(analysis), report.scan_columns(analysis), made)
+    write_table(bins, report.bins_schema(analysis), report.bins_columns(analysis), made)
+    kinds = {name: sums.observable.kind for name, sums in analysis.bins.items()}
+    chosen = [name for name, kind in kinds.items() if kind == "formula"] or list(kinds)
+    exported = section.workspace or chosen[0]
+    if exported not in analysis.templates:
+        raise StudyError(f"workspace: no observable is called '{exported}'; there are {', '.join(analysis.templates)}.")
+    write_workspace(workspace, as_workspace(exported, analysis.templates[exported], section.range))
+    for line in report.warnings(analysis):
+        tqdm.write(line)
+
+
+def _columns(section: LimitsSection) -> list:
+    kinds = (joint_score_column, parton_score_column, flavour_variance_column)
+    return [WEIGHT, *(kind(name) for name in section.range for kind in kinds)]
+
+
+def _rates(job: Job[LimitsSection], events: Path) -> Rates:
+    """Rates of the events, which must hold at theta = 0."""
+    process = job.process_spec().build()
+    names = [theta_column(name).name for name in process.parameters]
+    for batch in iterate_table(events, "events"):
+        moved = [name for name in names if (batch[name] != 0).any()]
+        if moved:
+            raise StudyError(
+                f"{events}: {', '.join(moved)} are not zero, expected events at theta = 0, the hypothesis under which "
+                "limits are expected. Name other events."
+            )
+    _, header = read_header(events, "events")
+    made = header["spec"]["section"]
+    is_averaged = made.get("source", "process") == "process" or bool(made.get("average_flavours"))
+    scales = {name: max(abs(low), abs(high)) for name, (low, high) in job.section.range.items()}
+    return rates(process, scales, is_averaged)
+
+
+def _observables(
+    job: Job[LimitsSection], train: Path, models: list[Path], draws: list[Path], formulas: list[Path]
+) -> list[Observable]:
+    section = job.section
+    columns = _first(train, section)
+    n_theta = len(section.range)
+    n_bins = {1: (section.n_bins,), 2: (section.n_bins_each, section.n_bins_each)}
+    together = [
+        *grouped(list(_models(section, models, draws)), n_theta, "models"),
+        *grouped(list(_formulas(job, formulas)), n_theta, "formulas"),
+        *((component,) for component in _forms(job, columns)),
+        *(tuple(parts.of_feature(name) for name in features) for features in section.histograms),
+        *((parts.of_sign(name),) for name in section.signs),
+        (parts.of_nothing(),),
+    ]
+    found = [
+        observable(components, columns, columns[WEIGHT.name], n_bins, section.binning)
+        for components in tqdm(together, "bins", mininterval=1)
+    ]
+    require_distinct(found)
+    return found
+
+
+def _models(section: LimitsSection, paths: list[Path], draws: list[Path]) -> Iterator[Component]:
+    order = list(section.range)
+    for place, (label, path) in enumerate(zip(section.models, paths, strict=True)):
+        model, header = load_model(path)
+        position = parameter_position(header, order[place % len(order)])
+        features = [feature.name for feature in model_features(header)]
+        members = None
+        if draws:
+            posterior = read_table(draws[place], "draws")
+            members = parts.model_members(label, model, features, posterior, section.n_members)
+        yield parts.of_statistic(of_model(label, model, features, position), members)
+
+
+def _formulas(job: Job[LimitsSection], paths: list[Path]) -> Iterator[Component]:
+    order = list(job.section.range)
+    for place, (label, path) in enumerate(zip(job.section.formulas, paths, strict=True)):
+        formula = Formula.read(path)
+        wanted = order[place % len(order)]
+        if formula.name != wanted:
+            raise StudyError(f"formulas: '{label}' has the score of '{formula.name}', expected that of '{wanted}'.")
+        members = parts.formula_members(formula, job.section.n_members, job.stream("members", label))
+        yield parts.of_statistic(of_formula(label, "formula", formula), members)
+
+
+def _forms(job: Job[LimitsSection], columns: dict[str, np.ndarray]) -> Iterator[Component]:
+    section = job.section
+    if not section.forms:
+        return
+    (parameter,) = section.range
+    score = columns[parton_score_column(parameter).name]
+    names = [name for name in columns if name in job.process_spec().names()["observable"]]
+    x = np.stack([columns[name] for name in names], axis=1)
+    for name, form in tqdm(section.forms.items(), "refit forms", mininterval=1):
+        formula = fit_form(form, names, x, score, columns[WEIGHT.name], parameter)
+        members = parts.formula_members(formula, section.n_members, job.stream("members", name))
+        yield parts.of_statistic(of_formula(name, "form", formula), members)
+
+
+def _first(train: Path, section: LimitsSection) -> dict[str, np.ndarray]:
+    """Columns of the first `n_fit` events."""
+    kept, n_left = [], section.n_fit
+    for batch in iterate_table(train, "events", require=_columns(section)):
+        kept.append({str(name): batch[name].to_numpy()[:n_left] for name in batch.columns})
+        n_left -= len(kept[-1][WEIGHT.name])
+        if n_left <= 0:
+            break
+    return {name: np.concatenate([part[name] for part in kept]) for name in kept[0]}
