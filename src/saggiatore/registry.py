@@ -15,6 +15,10 @@ REGISTRY: dict[str, dict[str, str]] = {
     "process": {
         "asymmetry": "saggiatore.physics.asymmetry:AsymmetrySpec",
         "drell_yan": "saggiatore.physics.drell_yan:DrellYanSpec",
+        "gaussian": "saggiatore.physics.gaussian:GaussianSpec",
+        "kicker": "saggiatore.physics.kicker:KickerSpec",
+        "ramp": "saggiatore.physics.ramp:RampSpec",
+        "ring": "saggiatore.physics.ring:RingSpec",
         "top_pair": "saggiatore.physics.top_pair:TopPairSpec",
         "wbf_higgs": "saggiatore.physics.wbf_higgs:WbfHiggsSpec",
         "wjets": "saggiatore.physics.wjets:WJetsSpec",
