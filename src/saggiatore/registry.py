@@ -31,8 +31,10 @@ REGISTRY: dict[str, dict[str, str]] = {
         "vegas": "saggiatore.integrate.vegas:VegasSpec",
     },
     "model": {
+        "diffusion": "saggiatore.models.diffusion:DiffusionSpec",
         "flow_matching": "saggiatore.models.flow_matching:FlowMatchingSpec",
         "mlp": "saggiatore.models.mlp:MLPSpec",
+        "spline_flow": "saggiatore.models.spline_flow:SplineFlowSpec",
     },
     "task": {
         "density": "saggiatore.tasks.density:DensitySpec",
