@@ -35,6 +35,7 @@ REGISTRY: dict[str, dict[str, str]] = {
         "flow_matching": "saggiatore.models.flow_matching:FlowMatchingSpec",
         "mlp": "saggiatore.models.mlp:MLPSpec",
         "spline_flow": "saggiatore.models.spline_flow:SplineFlowSpec",
+        "transformer": "saggiatore.models.transformer:TransformerSpec",
     },
     "task": {
         "density": "saggiatore.tasks.density:DensitySpec",

@@ -18,13 +18,14 @@ OPTIONS = {
     "diffusion": SMALL,
     "flow_matching": SMALL,
     "spline_flow": SMALL | {"n_blocks": 3, "n_bins": 5},
+    "transformer": SMALL | {"n_heads": 2, "n_components": 3},
 }
 FRAMES = {
     "line_and_circle": ({"periodic": ("y",)}, (NoEdge(), None)),
     "edges": ({"lower": {"x": 0.5}, "bounded": {"y": (-1.0, 2.0)}}, (LowerEdge(0.5), BothEdges(-1.0, 2.0))),
 }
 THETA = jnp.array([0.4, -0.7])
-N_GRID = 121
+N_GRID = 91
 
 
 def densities():
