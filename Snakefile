@@ -34,6 +34,7 @@ include: "rules/models.smk"
 include: "rules/draws.smk"
 include: "rules/formulas.smk"
 include: "rules/information.smk"
+include: "rules/control.smk"
 include: "rules/figures.smk"
 include: "rules/bundle.smk"
 

@@ -1,13 +1,14 @@
 """One checked study: its sections, and the graph that their labels span. Works on the generated schema, without jax."""
 
 from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
 
 from saggiatore.errors import StudyError
 from saggiatore.plan_checks import require_sound_files
 from saggiatore.registry import registered_modules
 from saggiatore.schema import Reference, child, closest, complete, marked, references, require_valid
 
-STAGES = ("sampler", "events", "models", "draws", "teachers", "formulas", "information", "figures")
+STAGES = ("sampler", "events", "models", "draws", "teachers", "formulas", "information", "control", "figures")
 SIMULATING = ("sampler", "events")  # the stages whose jobs see the study's process
 
 ARTEFACTS = {
@@ -27,6 +28,11 @@ ARTEFACTS = {
     ("formulas", "formula"): "formulas/{label}.formula.json",
     ("information", "scores"): "tables/{label}.scores.parquet",
     ("information", "information"): "tables/{label}.information.parquet",
+    ("control", "control"): "tables/{label}.control.parquet",
+    ("control", "marginals"): "tables/{label}.marginals.parquet",
+    ("control", "weights"): "tables/{label}.weights.parquet",
+    ("control", "reliability"): "tables/{label}.reliability.parquet",
+    ("control", "latex"): "tables/{label}.control.tex",
     ("figures", "pdf"): "figures/{label}.pdf",
     ("figures", "png"): "figures/{label}.png",
 }
@@ -77,11 +83,25 @@ class Study:
     @cached_property
     def _n_below(self) -> dict[tuple[str, str], int]:
         below: dict[tuple[str, str], int] = {}
-        for section in reversed(self.sections):  # upstream sections are of earlier stages
+        for section in reversed(self._ordered):
             for reference in self.upstream(*section):
                 above = reference.stage, reference.label
                 below[above] = max(below.get(above, 0), below.get(section, 0) + 1)
         return below
+
+    @cached_property
+    def _ordered(self) -> list[tuple[str, str]]:
+        """All sections, each behind those that it names.
+
+        Raises:
+            StudyError: if sections wait for one another.
+        """
+        graph = {section: [(each.stage, each.label) for each in self.upstream(*section)] for section in self.sections}
+        try:
+            return list(TopologicalSorter(graph).static_order())
+        except CycleError as error:
+            ring = " <- ".join(".".join(section) for section in error.args[1])
+            raise StudyError(f"study '{self.name}': sections wait for one another: {ring}. Break the ring.") from None
 
     @cached_property
     def _known(self) -> dict[str, list[str]]:
@@ -102,6 +122,7 @@ class Study:
                         f"study '{self.name}', {stage}.{label}.{reference.field}: '{reference.label}' names no section "
                         f"of '{reference.stage}'; {closest(reference.label, names)}"
                     )
+        _ = self._ordered
 
     def _check_names(self) -> None:
         """Observables and parameters that sections use must be the process's own."""

@@ -38,6 +38,7 @@ REGISTRY: dict[str, dict[str, str]] = {
         "transformer": "saggiatore.models.transformer:TransformerSpec",
     },
     "task": {
+        "classifier": "saggiatore.tasks.classifier:ClassifierSpec",
         "density": "saggiatore.tasks.density:DensitySpec",
         "joint_score": "saggiatore.tasks.joint_score:JointScoreSpec",
     },
@@ -49,6 +50,7 @@ REGISTRY: dict[str, dict[str, str]] = {
         "pysr": "saggiatore.distill.pysr_engine:PySRSpec",
     },
     "figure": {
+        "control": "saggiatore.figures.control:ControlFigureSpec",
         "formula": "saggiatore.figures.formula:FormulaFigureSpec",
         "hall_of_fame": "saggiatore.figures.hall_of_fame:HallOfFameFigureSpec",
         "history": "saggiatore.figures.history:HistoryFigureSpec",

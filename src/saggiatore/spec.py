@@ -31,6 +31,9 @@ HallOfFameLabel = Annotated[str, _upstream("formulas", "hall_of_fame")]
 FormulaLabel = Annotated[str, _upstream("formulas", "formula")]
 RefitsLabel = Annotated[str, _upstream("formulas", "refits")]
 ScoresLabel = Annotated[str, _upstream("information", "scores")]
+ControlLabel = Annotated[str, _upstream("control", "control")]
+WeightsLabel = Annotated[str, _upstream("control", "weights")]
+ReliabilityLabel = Annotated[str, _upstream("control", "reliability")]
 InformationLabel = Annotated[str, _upstream("information", "information")]
 
 

@@ -8,6 +8,7 @@ from pydantic import Field
 from saggiatore.files import atomic
 from saggiatore.registry import REGISTRY, ProcessSpec, load
 from saggiatore.spec import Label, Spec
+from saggiatore.steps.control import ControlSection
 from saggiatore.steps.distill import FormulasSection
 from saggiatore.steps.draws import DrawsSection
 from saggiatore.steps.events import EventsSection
@@ -33,6 +34,7 @@ class Study(Spec):
     teachers: dict[Label, TeachersSection] = Field({}, description="tables that formulas are distilled from")
     formulas: dict[Label, FormulasSection] = Field({}, description="symbolic regression")
     information: dict[Label, InformationSection] = Field({}, description="what each score is worth")
+    control: dict[Label, ControlSection] = Field({}, description="generated events against true ones")
     figures: dict[Label, FiguresSection] = Field({}, description="figures")
 
 

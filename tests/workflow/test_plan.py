@@ -106,7 +106,8 @@ LHE = {
 def test_source_that_nothing_has(refuse):
     message = refuse({**LHE, "source": "lhef"}, "events", "train")
     assert (
-        "events.train.source: nothing is called 'lhef'; did you mean 'lhe'? There are: process, lhe, flat." in message
+        "events.train.source: nothing is called 'lhef'; did you mean 'lhe'? There are: process, lhe, flat, model, smeared."
+        in message
     )
 
 

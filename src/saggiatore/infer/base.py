@@ -16,6 +16,7 @@ import numpy as np
 
 from saggiatore.infer.batches import Batch
 from saggiatore.models.base import AbstractModel
+from saggiatore.models.diffusion import Diffusion
 from saggiatore.registry import load
 from saggiatore.tables import Column, Table, TableSchema
 from saggiatore.types import Features, Float, PRNGKeyArray, Scalar
@@ -96,6 +97,18 @@ def posterior_score(model: AbstractModel, draws: Table) -> AbstractPosteriorScor
     """
     method = dict(draws.provenance["method"])
     return load("method", method["kind"]).model_validate(method).build().posterior(model, draws)
+
+
+class DataScore(AbstractPosteriorScore):
+    """One component of the data score of a diffusion at one time, as the only score: no variance is known."""
+
+    model: Diffusion
+    time: Scalar
+    position: int  # of the feature along which the derivative is taken
+
+    def __call__(self, features: Features) -> ScoreEstimate:
+        value = self.model.data_score(features, self.time, jnp.zeros(0))[self.position]
+        return ScoreEstimate(value, jnp.zeros_like(value), jnp.zeros_like(value))
 
 
 class PointScore(AbstractPosteriorScore):

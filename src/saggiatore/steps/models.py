@@ -21,6 +21,7 @@ from saggiatore.registry import ModelSpec, TaskSpec
 from saggiatore.spec import EventsLabel, ObservableName, ParameterName, Section
 from saggiatore.tables import Column, Table, read_table, write_table
 from saggiatore.tasks.base import AbstractTask, theta_column
+from saggiatore.tasks.classifier import labelled
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +38,20 @@ class ModelsSection(Section):
     precision: Literal["float32", "float64"] = "float32"
 
 
-def run(job: Job[ModelsSection], *, code: str, events: Path, checkpoint: Path, model: Path, history: Path) -> None:
-    """Train a model; go on from `checkpoint` where there is one of this very training, and remove it at the end."""
+def run(
+    job: Job[ModelsSection],
+    *,
+    code: str,
+    events: Path,
+    against: list[Path],
+    checkpoint: Path,
+    model: Path,
+    history: Path,
+) -> None:
+    """Train a model, a classifier also `against` other events.
+
+    Go on from `checkpoint` where there is one of this very training, and remove it at the end.
+    """
     section = job.section
     task = section.task.build(section.context)  # type: ignore[attr-defined]
     # equinox passes on jax.jit's options, its overloads do not say so
@@ -51,6 +64,8 @@ def run(job: Job[ModelsSection], *, code: str, events: Path, checkpoint: Path, m
         )
     table = read_table(events, "events", (*task.targets(), *map(theta_column, section.context)))
     data = gather(table, section.features, section.context, task)
+    for path in against:
+        data = labelled(data, gather(read_table(path, "events"), section.features, section.context, task))
     net = net.standardise(data)
     trained, losses = train(
         net, task, data, section.training, seed=job.stream("train"), checkpoint=checkpoint, identity=code
