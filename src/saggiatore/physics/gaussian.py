@@ -4,13 +4,13 @@ Its parameter m is the mean of x: the score at zero is $(x - \rho y) / (1 - \rho
 """
 
 import math
-from typing import ClassVar, Literal
+from typing import Literal
 
 import equinox as eqx
 import jax.numpy as jnp
 from pydantic import Field
 
-from saggiatore.physics.plane import OBSERVABLES, AbstractPlane
+from saggiatore.physics.plane import CHANNELS, OBSERVABLES, AbstractPlane
 from saggiatore.spec import Spec
 from saggiatore.types import Scalar, Theta
 
@@ -31,18 +31,19 @@ class GaussianSpec(Spec):
 
     def build(self) -> "Gaussian":
         """The process."""
-        return Gaussian(self.correlation)
+        return Gaussian(correlation=self.correlation)
 
 
 class Gaussian(AbstractPlane):
     """The normal distribution, with the mean of x as parameter."""
 
-    parameters: ClassVar[tuple[str, ...]] = _PARAMETERS
-    quadratic: ClassVar[tuple[str, ...]] = ()
-    low: ClassVar[tuple[float, float]] = (-_REACH, -_REACH)
-    high: ClassVar[tuple[float, float]] = (_REACH, _REACH)
+    parameters: tuple[str, ...] = eqx.field(static=True, default=_PARAMETERS)
+    quadratic: tuple[str, ...] = eqx.field(static=True, default=())
+    channels: tuple[tuple[int, ...], ...] = eqx.field(static=True, default=CHANNELS)
+    low: tuple[float, float] = eqx.field(static=True, default=(-_REACH, -_REACH))
+    high: tuple[float, float] = eqx.field(static=True, default=(_REACH, _REACH))
 
-    correlation: float = eqx.field(static=True)
+    correlation: float = eqx.field(static=True, kw_only=True)
 
     def density(self, x: Scalar, y: Scalar, theta: Theta) -> Scalar:
         """The normal density."""

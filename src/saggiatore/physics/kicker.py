@@ -5,11 +5,12 @@ events that are flat instead: $p(x, y|f) = (1 - f)\,p(x, y) + f$.
 """
 
 import math
-from typing import ClassVar, Literal
+from typing import Literal
 
+import equinox as eqx
 import jax.numpy as jnp
 
-from saggiatore.physics.plane import OBSERVABLES, AbstractPlane
+from saggiatore.physics.plane import CHANNELS, OBSERVABLES, AbstractPlane
 from saggiatore.spec import Spec
 from saggiatore.types import Scalar, Theta
 
@@ -34,10 +35,11 @@ class KickerSpec(Spec):
 class Kicker(AbstractPlane):
     """The kicker ramp, with the fraction of flat events as parameter; below 0 the rate is negative somewhere."""
 
-    parameters: ClassVar[tuple[str, ...]] = _PARAMETERS
-    quadratic: ClassVar[tuple[str, ...]] = _PARAMETERS
-    low: ClassVar[tuple[float, float]] = (0.0, 0.0)
-    high: ClassVar[tuple[float, float]] = (1.0, 1.0)
+    parameters: tuple[str, ...] = eqx.field(static=True, default=_PARAMETERS)
+    quadratic: tuple[str, ...] = eqx.field(static=True, default=_PARAMETERS)
+    channels: tuple[tuple[int, ...], ...] = eqx.field(static=True, default=CHANNELS)
+    low: tuple[float, float] = eqx.field(static=True, default=(0.0, 0.0))
+    high: tuple[float, float] = eqx.field(static=True, default=(1.0, 1.0))
 
     def density(self, x: Scalar, y: Scalar, theta: Theta) -> Scalar:
         """(1 - f) (1 - sqrt(1 - x^2)) / (1 - pi/4) + f, written without the difference that cancels."""

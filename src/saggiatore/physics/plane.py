@@ -38,6 +38,9 @@ OBSERVABLES: Mapping[str, Observable] = MappingProxyType(
 )
 
 
+CHANNELS = ((22, 22, 22, 22),)
+
+
 class AbstractPlane(AbstractProcess):
     """A density p(x, y | theta) in a rectangle."""
 
@@ -48,10 +51,10 @@ class AbstractPlane(AbstractProcess):
         "the first beam after",
         "the second beam after",
     )
-    channels: ClassVar[tuple[tuple[int, ...], ...]] = ((22, 22, 22, 22),)
     colour_flows: ClassVar[tuple[Flow, ...]] = ((),)
     observables: ClassVar[Mapping[str, Observable]] = OBSERVABLES
 
+    channels: eqx.AbstractVar[tuple[tuple[int, ...], ...]]
     low: eqx.AbstractVar[tuple[float, float]]  # corners of the rectangle
     high: eqx.AbstractVar[tuple[float, float]]
 

@@ -4,9 +4,11 @@ Its parameter is the fraction f of events that are flat instead: $p(x, y|f) = (1
 $1/(2x) - 1$.
 """
 
-from typing import ClassVar, Literal
+from typing import Literal
 
-from saggiatore.physics.plane import OBSERVABLES, AbstractPlane
+import equinox as eqx
+
+from saggiatore.physics.plane import CHANNELS, OBSERVABLES, AbstractPlane
 from saggiatore.spec import Spec
 from saggiatore.types import Scalar, Theta
 
@@ -31,10 +33,11 @@ class RampSpec(Spec):
 class Ramp(AbstractPlane):
     """The ramp, with the fraction of flat events as parameter; outside [0, 2] the rate is negative somewhere."""
 
-    parameters: ClassVar[tuple[str, ...]] = _PARAMETERS
-    quadratic: ClassVar[tuple[str, ...]] = _PARAMETERS
-    low: ClassVar[tuple[float, float]] = (0.0, 0.0)
-    high: ClassVar[tuple[float, float]] = (1.0, 1.0)
+    parameters: tuple[str, ...] = eqx.field(static=True, default=_PARAMETERS)
+    quadratic: tuple[str, ...] = eqx.field(static=True, default=_PARAMETERS)
+    channels: tuple[tuple[int, ...], ...] = eqx.field(static=True, default=CHANNELS)
+    low: tuple[float, float] = eqx.field(static=True, default=(0.0, 0.0))
+    high: tuple[float, float] = eqx.field(static=True, default=(1.0, 1.0))
 
     def density(self, x: Scalar, y: Scalar, theta: Theta) -> Scalar:
         """(1 - f) 2 x + f."""

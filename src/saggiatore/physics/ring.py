@@ -6,14 +6,14 @@ Its parameter is a shift of R, in the units of x and y: the score at zero is $(r
 """
 
 import math
-from typing import ClassVar, Literal
+from typing import Literal
 
 import equinox as eqx
 import jax.numpy as jnp
 from jax.scipy.special import ndtr
 from pydantic import Field
 
-from saggiatore.physics.plane import OBSERVABLES, AbstractPlane
+from saggiatore.physics.plane import CHANNELS, OBSERVABLES, AbstractPlane
 from saggiatore.spec import Spec
 from saggiatore.types import Scalar, Theta
 
@@ -36,19 +36,20 @@ class RingSpec(Spec):
     def build(self) -> "Ring":
         """The process."""
         edge = self.radius + _REACH * self.width
-        return Ring(self.radius, self.width, (-edge, -edge), (edge, edge))
+        return Ring(radius=self.radius, width=self.width, low=(-edge, -edge), high=(edge, edge))
 
 
 class Ring(AbstractPlane):
     """The ring, with a shift of its radius as parameter. Parity is a reflection at either axis."""
 
-    parameters: ClassVar[tuple[str, ...]] = _PARAMETERS
-    quadratic: ClassVar[tuple[str, ...]] = ()
+    parameters: tuple[str, ...] = eqx.field(static=True, default=_PARAMETERS)
+    quadratic: tuple[str, ...] = eqx.field(static=True, default=())
+    channels: tuple[tuple[int, ...], ...] = eqx.field(static=True, default=CHANNELS)
 
-    radius: float = eqx.field(static=True)
-    width: float = eqx.field(static=True)
-    low: tuple[float, float] = eqx.field(static=True)
-    high: tuple[float, float] = eqx.field(static=True)
+    radius: float = eqx.field(static=True, kw_only=True)
+    width: float = eqx.field(static=True, kw_only=True)
+    low: tuple[float, float] = eqx.field(static=True, kw_only=True)
+    high: tuple[float, float] = eqx.field(static=True, kw_only=True)
 
     def density(self, x: Scalar, y: Scalar, theta: Theta) -> Scalar:
         """exp(-(r - R)^2 / 2 w^2) over its integral in the plane."""

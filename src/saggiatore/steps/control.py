@@ -135,18 +135,18 @@ def run(
                 f"control.{job.label}: {entry.classifier} learned {header['task']}, expected a classifier."
             )
         names = [feature.name for feature in model_features(header)]
-        samples = true.array(names), other.array(names)
-        logits = tuple(_logits(classifier, sample) for sample in samples)
-        found = list(_marginals(names, *samples, section.n_bins))
+        x_true, x_other = true.array(names), other.array(names)
+        logits = _logits(classifier, x_true), _logits(classifier, x_other)
+        found = list(_marginals(names, x_true, x_other, section.n_bins))
         rows["marginals"] += [{"name": entry.name, **row} for row in found]
         pairs = [
-            comparison.chi2_per_bin(*(s[:, pair] for s in samples), section.n_bins_2d)
+            comparison.chi2_per_bin(x_true[:, pair], x_other[:, pair], section.n_bins_2d)
             for pair in map(list, combinations(range(len(names)), 2))
         ]
         generator = other.provenance.get("generator", {"kind": "truth", "n_parameters": 0})
         rows["control"].append({"name": entry.name, **generator, **_summary(found, pairs, *logits)})
         rows["weights"] += [{"name": entry.name, **row} for row in _weight_bins(*logits)]
-        curve = comparison.reliability(*logits, section.n_bins_reliability)
+        curve = comparison.reliability(logits[0], logits[1], section.n_bins_reliability)
         rows["reliability"] += [
             {"name": entry.name, **dict(zip(curve, values, strict=True))}
             for values in zip(*curve.values(), strict=True)

@@ -31,14 +31,14 @@ class ClassifierSpec(Spec):
         """
         if context:
             raise StudyError(f"the task classifier reads no context, got {', '.join(context)}; remove `context`.")
-        return Classifier()
+        return Classifier(())
 
 
 class Classifier(AbstractTask):
     """Binary cross-entropy of the logit; the target is 1 for true events and 0 for generated ones."""
 
     needs: ClassVar[type] = AbstractRegression
-    parameters: ClassVar[tuple[str, ...]] = ()
+    parameters: tuple[str, ...]  # none: a logit is no score
 
     def targets(self) -> tuple[Column, ...]:
         """None: the target says which table an event comes from."""
