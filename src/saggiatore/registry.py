@@ -51,6 +51,7 @@ REGISTRY: dict[str, dict[str, str]] = {
     },
     "figure": {
         "control": "saggiatore.figures.control:ControlFigureSpec",
+        "data_score": "saggiatore.figures.data_score:DataScoreFigureSpec",
         "formula": "saggiatore.figures.formula:FormulaFigureSpec",
         "hall_of_fame": "saggiatore.figures.hall_of_fame:HallOfFameFigureSpec",
         "history": "saggiatore.figures.history:HistoryFigureSpec",

@@ -123,34 +123,14 @@ def run(
     """Write the four tables, and the first of them for a paper.
 
     Raises:
-        StudyError: if classifiers do not read the same features, or a model is no classifier.
+        StudyError: if a model is no classifier.
         SchemaError: if events carry different weights.
     """
     section, true = job.section, _unweighted(truth)
-    rows: dict[str, list[dict]] = {name: [] for name in ("control", "marginals", "weights", "reliability")}
+    rows: dict[str, list[dict]] = {schema.name: [] for schema in (CONTROL, MARGINALS, WEIGHTS, RELIABILITY)}
     for entry, path, model in zip(section.entries, events, classifiers, strict=True):
-        other, (classifier, header) = _unweighted(path), load_model(model)
-        if header["task"]["kind"] != "classifier" or not isinstance(classifier, AbstractRegression):
-            raise StudyError(
-                f"control.{job.label}: {entry.classifier} learned {header['task']}, expected a classifier."
-            )
-        names = [feature.name for feature in model_features(header)]
-        x_true, x_other = true.array(names), other.array(names)
-        logits = _logits(classifier, x_true), _logits(classifier, x_other)
-        found = list(_marginals(names, x_true, x_other, section.n_bins))
-        rows["marginals"] += [{"name": entry.name, **row} for row in found]
-        pairs = [
-            comparison.chi2_per_bin(x_true[:, pair], x_other[:, pair], section.n_bins_2d)
-            for pair in map(list, combinations(range(len(names)), 2))
-        ]
-        generator = other.provenance.get("generator", {"kind": "truth", "n_parameters": 0})
-        rows["control"].append({"name": entry.name, **generator, **_summary(found, pairs, *logits)})
-        rows["weights"] += [{"name": entry.name, **row} for row in _weight_bins(*logits)]
-        curve = comparison.reliability(logits[0], logits[1], section.n_bins_reliability)
-        rows["reliability"] += [
-            {"name": entry.name, **dict(zip(curve, values, strict=True))}
-            for values in zip(*curve.values(), strict=True)
-        ]
+        for name, found in _compare(section, true, _unweighted(path), *_classifier(model)).items():
+            rows[name] += [{"name": entry.name, **row} for row in found]
     made = provenance(job.model_dump(mode="json"), code)
     paths = {"control": control, "marginals": marginals, "weights": weights, "reliability": reliability}
     for schema in (CONTROL, MARGINALS, WEIGHTS, RELIABILITY):
@@ -158,6 +138,35 @@ def run(
         write_table(paths[schema.name], schema, columns, made)
     with atomic(latex) as temporary:
         temporary.write_text(_latex(rows["control"]), encoding="utf-8")
+
+
+def _classifier(path: Path) -> tuple[AbstractRegression, list[str]]:
+    """A classifier, and the features that it reads."""
+    model, header = load_model(path)
+    if header["task"]["kind"] != "classifier":
+        raise StudyError(f"{path}: a model that learned {header['task']['kind']}, expected a classifier.")
+    return model, [feature.name for feature in model_features(header)]
+
+
+def _compare(
+    section: ControlSection, true: Table, other: Table, classifier: AbstractRegression, names: list[str]
+) -> dict[str, list[dict]]:
+    """Rows of every table for one entry, without its name."""
+    x_true, x_other = true.array(names), other.array(names)
+    logits = _logits(classifier, x_true), _logits(classifier, x_other)
+    found = _marginals(names, x_true, x_other, section.n_bins)
+    pairs = [
+        comparison.chi2_per_bin(x_true[:, pair], x_other[:, pair], section.n_bins_2d)
+        for pair in map(list, combinations(range(len(names)), 2))
+    ]
+    generator = other.provenance.get("generator", {"kind": "truth", "n_parameters": 0})
+    curve = comparison.reliability(logits[0], logits[1], section.n_bins_reliability)
+    return {
+        "control": [{**generator, **_summary(found, pairs, *logits)}],
+        "marginals": found,
+        "weights": _weight_bins(*logits),
+        "reliability": [dict(zip(curve, values, strict=True)) for values in zip(*curve.values(), strict=True)],
+    }
 
 
 def _unweighted(path: Path) -> Table:

@@ -73,7 +73,14 @@ def run(
     best = int(np.argmin(losses["validation_loss"]))
     log.info("best validation loss %.6g after %d epochs", losses["validation_loss"][best], losses["epoch"][best])
     origin = provenance(job.model_dump(mode="json"), code)
-    header = {
+    write_table(history, HISTORY, losses, origin)
+    save(model, trained, _header(section, table, task) | {"provenance": origin})
+    checkpoint.unlink(missing_ok=True)
+
+
+def _header(section: ModelsSection, table: Table, task: AbstractTask) -> dict:
+    """What a reader of the model must know of it."""
+    return {
         "kind": section.model.kind,  # type: ignore[attr-defined]
         "spec": section.model.model_dump(mode="json"),
         "features": [_describe(table.column(name)) for name in section.features],
@@ -81,11 +88,7 @@ def run(
         "parameters": list(task.parameters),
         "task": section.task.model_dump(mode="json"),
         "precision": section.precision,
-        "provenance": origin,
     }
-    write_table(history, HISTORY, losses, origin)
-    save(model, trained, header)
-    checkpoint.unlink(missing_ok=True)
 
 
 def gather(table: Table, features: tuple[str, ...], context: tuple[str, ...], task: AbstractTask) -> Event:
