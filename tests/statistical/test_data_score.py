@@ -1,7 +1,7 @@
 """The data score of a diffusion as a formula: it has the structure of the analytic gradient, its constants too.
 
-From events to formula as the studies toy_gaussian and toy_ring do it. Budget: each constant within 4 of its own standard
-errors of what the closed form gives; both seeds are fixed.
+From events to formula as the studies toy_gaussian and toy_ring do it. Budget: each constant within 4 of its standard
+errors of what the closed form gives.
 """
 
 import jax
@@ -36,7 +36,7 @@ def gaussian(rng):
 
 
 def taught(sample, time, n_epochs):
-    """Smeared events that the network did not see, its data score along x, their joint one, and the smearing's widths."""
+    """Smeared events that the network did not see, its data score along x, their joint one, and the noise's widths."""
     rng = np.random.default_rng(3)
     events = Event(*(jnp.asarray(v) for v in (sample(rng), np.zeros((N_EVENTS, 0)), np.zeros((N_EVENTS, 0)))), 1.0)
     events = events._replace(weight=jnp.ones(N_EVENTS))
