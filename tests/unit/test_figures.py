@@ -18,6 +18,8 @@ from saggiatore.steps.figures import FiguresSection, open_inputs, run, upstream
 from saggiatore.tables import Column
 
 FIGURES = {
+    "control": {"control": "main", "weights": "main", "reliability": "main"},
+    "data_score": {"teacher": "network", "formula": "formula"},
     "formula": {"scores": "main", "network": "network", "formula": "formula"},
     "hall_of_fame": {"hall_of_fame": "formula", "refits": "formula", "formula": "formula"},
     "history": {"history": "network"},

@@ -13,6 +13,7 @@ from saggiatore.spec import ControlLabel, ReliabilityLabel, Spec, WeightsLabel
 from saggiatore.tables import Table
 
 _COLOURS = (NETWORK, FORMULA, *OTHER)
+_LEAST = 1e-5  # fraction of events at which the axis of weights begins
 _MARKS = ("chi2", "chi2_2d")
 
 
@@ -47,6 +48,7 @@ class ControlFigure(AbstractFigure):
             self._weights(weights, inputs.tables["weights"], name, line)
             self._curve(curves, inputs.tables["reliability"], name, line)
         weights.set_yscale("log")
+        weights.set_ylim(_LEAST, 2 * inputs.tables["weights"].data["generated"].max())
         weights.set_xlabel(axis_label(inputs.tables["weights"].column("low")))
         weights.set_ylabel(f"{inputs.tables['weights'].column('generated').label} in a bin")
         curves.axline((0.5, 0.5), slope=1, color=TRUTH, lw=0.8, ls=":")
@@ -65,7 +67,7 @@ class ControlFigure(AbstractFigure):
         axes.set_xscale("log")
         self._names(axes, table)
         axes.set_xlabel(r"$\chi^2$ a bin")
-        axes.legend(loc="lower right")
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2)
 
     def _areas(self, axes: Axes, table: Table, colours: dict[str, str]) -> None:
         for place, (_, row) in zip(range(len(table.data))[::-1], table.data.iterrows(), strict=True):
