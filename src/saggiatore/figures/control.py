@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import StrMethodFormatter
 
 from saggiatore.figures.base import AbstractFigure, Inputs
 from saggiatore.figures.style import FORMULA, NETWORK, OTHER, TRUTH, Style, axis_label, new_figure, readable
@@ -48,6 +49,7 @@ class ControlFigure(AbstractFigure):
             self._weights(weights, inputs.tables["weights"], name, line)
             self._curve(curves, inputs.tables["reliability"], name, line)
         weights.set_yscale("log")
+        weights.set_xlim(*self._filled(inputs.tables["weights"]))
         weights.set_ylim(_LEAST, 2 * inputs.tables["weights"].data["generated"].max())
         weights.set_xlabel(axis_label(inputs.tables["weights"].column("low")))
         weights.set_ylabel(f"{inputs.tables['weights'].column('generated').label} in a bin")
@@ -57,6 +59,12 @@ class ControlFigure(AbstractFigure):
         weights.legend(loc="upper left")
         return figure
 
+    def _filled(self, table: Table) -> tuple[float, float]:
+        """The range in which there are weights, and a little more."""
+        rows = table.data[table.data["generated"] > _LEAST]
+        low, high = rows["low"].min(), rows["high"].max()
+        return low - 0.1 * (high - low), high + 0.1 * (high - low)
+
     def _distances(self, axes: Axes, table: Table) -> None:
         rows = table.data
         places = np.arange(len(rows))[::-1]
@@ -64,7 +72,9 @@ class ControlFigure(AbstractFigure):
             axes.plot(rows[name], places, mark, color=TRUTH, mfc="none" if mark == "s" else TRUTH, ms=5)
             axes.plot([], [], mark, color=TRUTH, mfc="none" if mark == "s" else TRUTH, label=table.column(name).label)
         axes.axvline(1, color=TRUTH, lw=0.8, ls=":")
-        axes.set_xscale("log")
+        axes.set_xscale("log", subs=(2, 5))
+        for side in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
+            side(StrMethodFormatter("{x:g}"))
         self._names(axes, table)
         axes.set_xlabel(r"$\chi^2$ a bin")
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2)

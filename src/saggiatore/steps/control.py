@@ -86,7 +86,7 @@ RELIABILITY = TableSchema(
     ),
 )
 _SHOWN = ("wasserstein", "kolmogorov_smirnov", "chi2", "chi2_2d", "auc", "weight_std", "weight_max", "kept")
-_EDGES = np.linspace(-1.5, 1.5, 61)  # of log10 w
+_EDGES = np.linspace(-1.5, 1.5, 151)  # of log10 w
 
 
 class Entry(Spec):
@@ -104,7 +104,7 @@ class ControlSection(Section):
     entries: tuple[Entry, ...] = Field(min_length=1)
     n_bins: int = Field(50, ge=2, description="bins of a feature, equally filled")
     n_bins_2d: int = Field(15, ge=2, description="bins along each of two features")
-    n_bins_reliability: int = Field(15, ge=2, description="bins of the classifier's statement, equally filled")
+    n_bins_reliability: int = Field(8, ge=2, description="bins of the classifier's statement, equally filled")
 
 
 def run(
