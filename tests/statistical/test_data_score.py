@@ -1,7 +1,7 @@
 """The data score of a diffusion as a formula: it has the structure of the analytic gradient, its constants too.
 
-From events to formula as the studies toy_gaussian and toy_ring do it. Budget: each constant within 4 of its standard
-errors of what the closed form gives.
+From events to formula as the study toy_gaussian does it; the form of the ring is given, its constants are fitted.
+Budget: each constant within 4 of its standard errors of what the closed form gives.
 """
 
 import jax
