@@ -28,18 +28,13 @@ wildcard_constraints:
     shard="[0-9]+",
 
 
-include: "rules/spec.smk"
-include: "rules/sampler.smk"
-include: "rules/events.smk"
-include: "rules/models.smk"
-include: "rules/draws.smk"
-include: "rules/formulas.smk"
-include: "rules/structures.smk"
-include: "rules/information.smk"
-include: "rules/limits.smk"
-include: "rules/figures.smk"
-include: "rules/hepdata.smk"
-include: "rules/bundle.smk"
+# the spec of each section, the stages in the order of the graph, and what closes a study
+for rules in (
+    *("spec", "sampler", "events", "models", "draws", "formulas"),
+    *("structures", "information", "limits", "control", "figures", "hepdata", "bundle"),
+):
+
+    include: f"rules/{rules}.smk"
 
 
 localrules:

@@ -53,6 +53,32 @@ rule events_file:
         "--out {output.events:q} --sample {output.sample:q} > {log:q} 2>&1"
 
 
+rule events_model:
+    input:
+        spec="results/{study}/spec/events.{label}.json",
+        model=lambda wc: plan.inputs(wc.study, "events", wc.label, "model"),
+        like=lambda wc: plan.inputs(wc.study, "events", wc.label, "like"),
+    output:
+        temp("results/{study}/events/{label}/model.parquet"),
+    log:
+        "results/{study}/logs/events.{label}.model.log",
+    benchmark:
+        "results/{study}/benchmarks/events.{label}.model.tsv"
+    priority: lambda wc: plan.priority(wc.study, "events", wc.label)
+    conda:
+        "../envs/learn.yaml"
+    resources:
+        mem_mb=plan.request("events_model").mem_mb,
+        runtime=plan.request("events_model").runtime,
+        cpus_per_task=plan.request("events_model").cpus_per_task,
+        gpu=plan.request("events_model").gpu,
+    params:
+        code=lambda wc: plan.code_of("events_model", wc.study, "events", wc.label),
+    shell:
+        "python -m saggiatore events-model --spec {input.spec:q} --code {params.code} --model {input.model:q} "
+        "--like {input.like:q} --out {output:q} > {log:q} 2>&1"
+
+
 rule events:
     input:
         spec="results/{study}/spec/events.{label}.json",

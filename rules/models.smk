@@ -2,6 +2,7 @@ rule models:
     input:
         spec="results/{study}/spec/models.{label}.json",
         events=lambda wc: plan.inputs(wc.study, "models", wc.label, "events"),
+        against=lambda wc: plan.inputs(wc.study, "models", wc.label, "task.against"),
     output:
         model="results/{study}/models/{label}.eqx",
         history="results/{study}/models/{label}.history.parquet",
@@ -21,5 +22,5 @@ rule models:
         code=lambda wc: plan.code_of("models", wc.study, "models", wc.label),
         checkpoint="results/{study}/models/.{label}.checkpoint",
     shell:
-        "python -m saggiatore models --spec {input.spec:q} --code {params.code} --events {input.events:q} "
+        "python -m saggiatore models --spec {input.spec:q} --code {params.code} --events {input.events:q} --against {input.against:q} "
         "--checkpoint {params.checkpoint:q} --model {output.model:q} --history {output.history:q} > {log:q} 2>&1"

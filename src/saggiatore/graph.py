@@ -1,6 +1,7 @@
 """One checked study: its sections, and the graph that their labels span. Works on the generated schema, without jax."""
 
 from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
 
 from saggiatore.errors import StudyError
 from saggiatore.plan_checks import require_sound_files
@@ -9,7 +10,7 @@ from saggiatore.schema import Reference, child, closest, complete, marked, refer
 
 STAGES = (
     *("sampler", "events", "models", "draws", "teachers", "formulas", "structures", "information", "limits"),
-    "figures",
+    *("control", "figures"),
 )
 SIMULATING = ("sampler", "events", "limits")  # the stages whose jobs see the study's process
 
@@ -44,6 +45,11 @@ ARTEFACTS = {
     ("limits", "scan"): "tables/{label}.scan.parquet",
     ("limits", "bins"): "tables/{label}.bins.parquet",
     ("limits", "workspace"): "limits/{label}.workspace.json",
+    ("control", "control"): "tables/{label}.control.parquet",
+    ("control", "marginals"): "tables/{label}.marginals.parquet",
+    ("control", "weights"): "tables/{label}.weights.parquet",
+    ("control", "reliability"): "tables/{label}.reliability.parquet",
+    ("control", "latex"): "tables/{label}.control.tex",
     ("figures", "pdf"): "figures/{label}.pdf",
     ("figures", "png"): "figures/{label}.png",
 }
@@ -118,11 +124,25 @@ class Study:
     @cached_property
     def _n_below(self) -> dict[tuple[str, str], int]:
         below: dict[tuple[str, str], int] = {}
-        for section in reversed(self.sections):  # upstream sections are of earlier stages
+        for section in reversed(self._ordered):
             for reference in self.upstream(*section):
                 above = reference.stage, reference.label
                 below[above] = max(below.get(above, 0), below.get(section, 0) + 1)
         return below
+
+    @cached_property
+    def _ordered(self) -> list[tuple[str, str]]:
+        """All sections, each behind those that it names.
+
+        Raises:
+            StudyError: if sections wait for one another.
+        """
+        graph = {section: [(each.stage, each.label) for each in self.upstream(*section)] for section in self.sections}
+        try:
+            return list(TopologicalSorter(graph).static_order())
+        except CycleError as error:
+            ring = " <- ".join(".".join(section) for section in error.args[1])
+            raise StudyError(f"study '{self.name}': sections wait for one another: {ring}. Break the ring.") from None
 
     @cached_property
     def _known(self) -> dict[str, list[str]]:
@@ -143,6 +163,7 @@ class Study:
                         f"study '{self.name}', {stage}.{label}.{reference.field}: '{reference.label}' names no section "
                         f"of '{reference.stage}'; {closest(reference.label, names)}"
                     )
+        _ = self._ordered
 
     def _check_names(self) -> None:
         """Observables and parameters that sections use must be the process's own."""

@@ -15,6 +15,10 @@ REGISTRY: dict[str, dict[str, str]] = {
     "process": {
         "asymmetry": "saggiatore.physics.asymmetry:AsymmetrySpec",
         "drell_yan": "saggiatore.physics.drell_yan:DrellYanSpec",
+        "gaussian": "saggiatore.physics.gaussian:GaussianSpec",
+        "kicker": "saggiatore.physics.kicker:KickerSpec",
+        "ramp": "saggiatore.physics.ramp:RampSpec",
+        "ring": "saggiatore.physics.ring:RingSpec",
         "top_pair": "saggiatore.physics.top_pair:TopPairSpec",
         "wbf_higgs": "saggiatore.physics.wbf_higgs:WbfHiggsSpec",
         "wjets": "saggiatore.physics.wjets:WJetsSpec",
@@ -27,10 +31,14 @@ REGISTRY: dict[str, dict[str, str]] = {
         "vegas": "saggiatore.integrate.vegas:VegasSpec",
     },
     "model": {
+        "diffusion": "saggiatore.models.diffusion:DiffusionSpec",
         "flow_matching": "saggiatore.models.flow_matching:FlowMatchingSpec",
         "mlp": "saggiatore.models.mlp:MLPSpec",
+        "spline_flow": "saggiatore.models.spline_flow:SplineFlowSpec",
+        "transformer": "saggiatore.models.transformer:TransformerSpec",
     },
     "task": {
+        "classifier": "saggiatore.tasks.classifier:ClassifierSpec",
         "density": "saggiatore.tasks.density:DensitySpec",
         "joint_score": "saggiatore.tasks.joint_score:JointScoreSpec",
     },
@@ -43,6 +51,8 @@ REGISTRY: dict[str, dict[str, str]] = {
     },
     "figure": {
         "contours": "saggiatore.figures.contours:ContoursFigureSpec",
+        "control": "saggiatore.figures.control:ControlFigureSpec",
+        "data_score": "saggiatore.figures.data_score:DataScoreFigureSpec",
         "formula": "saggiatore.figures.formula:FormulaFigureSpec",
         "front": "saggiatore.figures.front:FrontFigureSpec",
         "hall_of_fame": "saggiatore.figures.hall_of_fame:HallOfFameFigureSpec",

@@ -8,6 +8,7 @@ from pydantic import Field
 from saggiatore.files import atomic
 from saggiatore.registry import REGISTRY, ProcessSpec, load
 from saggiatore.spec import Label, Spec
+from saggiatore.steps.control import ControlSection
 from saggiatore.steps.distill import FormulasSection
 from saggiatore.steps.draws import DrawsSection
 from saggiatore.steps.events import EventsSection
@@ -50,6 +51,7 @@ class Study(Spec):
     structures: dict[Label, StructuresSection] = Field({}, description="posteriors over formulas")
     information: dict[Label, InformationSection] = Field({}, description="what each score is worth")
     limits: dict[Label, LimitsSection] = Field({}, description="expected limits")
+    control: dict[Label, ControlSection] = Field({}, description="generated events against true ones")
     figures: dict[Label, FiguresSection] = Field({}, description="figures")
 
 

@@ -53,7 +53,8 @@ def points(process, number):
     return jax.random.uniform(jax.random.key(number), (N_POINTS, process.dim))
 
 
-THOROUGH = ("top_pair", "wjets")  # minutes of compilation; what they stand on is tested with `zjets`
+# minutes of compilation, or told apart by one line; what they stand on is tested with `zjets` and `ring`
+THOROUGH = ("gaussian", "kicker", "ramp", "top_pair", "wjets")
 
 
 def processes():

@@ -173,6 +173,7 @@ FORMULA = {
     "engine": {"name": "operon", "version": "1"},
     "constants": {"a": -0.5925},
     "quality": {"mse_train": 0.01, "chi2": 0.42, "frequency": 0.16},
+    "expression": "Mul(Symbol('a'), Symbol('x_p1'), sin(Symbol('delta_phi')))",
     "shown": {
         "text": "a*x_p1*sin(delta_phi)",
         "latex": r"-0.5925(35) \, x_{p,1} \sin{\left(\Delta\phi_{jj} \right)}",
@@ -212,6 +213,10 @@ def write_study(root: Path) -> dict[str, Path]:
         "pulls": "tables/network.pulls.parquet",
         "calibration": "tables/network.calibration.parquet",
         "diagnostics": "draws/network.diagnostics.parquet",
+        "teacher": "tables/network.teacher.parquet",
+        "control": "tables/main.control.parquet",
+        "weights": "tables/main.weights.parquet",
+        "reliability": "tables/main.reliability.parquet",
         "hall_of_fame": "formulas/formula.hall_of_fame.parquet",
         "refits": "formulas/formula.refits.parquet",
         "formula": "formulas/formula.formula.json",
@@ -231,6 +236,89 @@ def write_study(root: Path) -> dict[str, Path]:
     return paths
 
 
+TEACHER = TableSchema(
+    "teacher",
+    1,
+    (
+        Column("x_p1", "1", "scaled transverse momentum", r"$x_{p,1}$"),
+        Column("delta_phi", "rad", "signed angle", r"$\Delta\phi_{jj}$"),
+        Column("score", "1", "score"),
+    ),
+)
+_NAME = Column("name", "1", "name", kind="str")
+CONTROL = TableSchema(
+    "control",
+    1,
+    (
+        _NAME,
+        Column("kind", "1", "kind", kind="str"),
+        Column("chi2", "1", "chi2 a bin", r"$\chi^2_{1d}$"),
+        Column("chi2_2d", "1", "chi2 a bin of pairs", r"$\chi^2_{2d}$"),
+        Column("auc", "1", "area", "AUC"),
+        Column("auc_error", "1", "error"),
+    ),
+)
+WEIGHTS = TableSchema(
+    "weights",
+    1,
+    (
+        _NAME,
+        Column("low", "1", "lower edge", r"$\log_{10} w$"),
+        Column("high", "1", "upper edge"),
+        Column("generated", "1", "fraction", "fraction of events"),
+    ),
+)
+RELIABILITY = TableSchema(
+    "reliability",
+    1,
+    (
+        _NAME,
+        Column("stated", "1", "stated", "stated $D$"),
+        Column("found", "1", "found", "fraction of true events"),
+        Column("found_error", "1", "error"),
+    ),
+)
+
+
+def _control() -> list[tuple[TableSchema, dict]]:
+    """True events, two generators and one with a long name."""
+    names = ["truth", "spline_flow", "flow_matching"]
+    edges, stated = np.linspace(-1.5, 1.5, 21), np.linspace(0.3, 0.7, 9)
+    centre = (edges[1:] + edges[:-1]) / 2
+    found = np.concatenate([np.exp(-0.5 * (centre / width) ** 2) for width in (0.1, 0.2, 0.3)])
+    return [
+        (
+            CONTROL,
+            {
+                "name": names,
+                "kind": names,
+                "chi2": [1.1, 2.0, 9.0],
+                "chi2_2d": [0.9, 3.0, 4.0],
+                "auc": [0.5, 0.52, 0.6],
+                "auc_error": [0.002] * 3,
+            },
+        ),
+        (
+            WEIGHTS,
+            {
+                "name": np.repeat(names, 20),
+                "low": np.tile(edges[:-1], 3),
+                "high": np.tile(edges[1:], 3),
+                "generated": found / found.sum(),
+            },
+        ),
+        (
+            RELIABILITY,
+            {
+                "name": np.repeat(names, 9),
+                "stated": np.tile(stated, 3),
+                "found": np.tile(stated, 3),
+                "found_error": np.full(27, 0.01),
+            },
+        ),
+    ]
+
+
 def _columns() -> list[tuple[TableSchema, dict]]:
     epoch = np.arange(1, 21)
     level = np.array([0.5, 0.68, 0.9])
@@ -243,7 +331,11 @@ def _columns() -> list[tuple[TableSchema, dict]]:
     structures |= {"structure": [0, 1], "is_formula": [1, 0], "expression": empty[:2], "latex": FORMS[1:]}
     structures |= {"text": ["k*x_p1*sin(delta_phi)", "k*x_p1*sin(delta_phi) + k"]}
     structures |= {"form": ["a*x_p1*sin(delta_phi)", "a*x_p1*sin(delta_phi) + b"]}
+    rng = np.random.default_rng(7)
+    taught = {"x_p1": rng.gamma(2.0, 0.4, N), "delta_phi": rng.uniform(-np.pi, np.pi, N), "score": rng.normal(size=N)}
     return [
+        *_control(),
+        (TEACHER, taught),
         (
             HISTORY,
             {"epoch": epoch, "train_loss": 1 / epoch, "validation_loss": 1 / epoch + 0.001 * (epoch - 15.0) ** 2},

@@ -19,6 +19,8 @@ from saggiatore.tables import Column
 
 FIGURES = {
     "contours": {"scan": "one"},
+    "control": {"control": "main", "weights": "main", "reliability": "main"},
+    "data_score": {"teacher": "network", "formula": "formula"},
     "formula": {"scores": "main", "network": "network", "formula": "formula"},
     "front": {"refits": "formula", "information": "main", "network": "network"},
     "hall_of_fame": {"hall_of_fame": "formula", "refits": "formula", "formula": "formula"},

@@ -12,7 +12,6 @@ from saggiatore.learn.loop import TrainingSpec, train
 from saggiatore.models.base import AbstractFixed, Event, trainable
 from saggiatore.models.flow_matching import FlowMatchingSpec
 from saggiatore.models.mlp import MLPSpec
-from saggiatore.tasks.density import DensitySpec
 from saggiatore.tasks.joint_score import JointScoreSpec
 
 SPEC = TrainingSpec(n_epochs=6, batch_size=50, learning_rate=1e-2, checkpoint_every=2)
@@ -140,5 +139,3 @@ def test_specs_name_only_what_there_is():
         FlowMatchingSpec(periodic=("x",), lower={"x": 0.0}).build(("x",), ("a",), key=key)
     with pytest.raises(StudyError, match="no context"):
         JointScoreSpec(parameter="a").build(("a",))
-    with pytest.raises(StudyError, match="needs `context`"):
-        DensitySpec().build(())

@@ -33,7 +33,7 @@ def train(folder, theta, **section):
     content = {"events": "train", "features": ["x"], "training": training, "precision": "float64", **section}
     job = Job[ModelsSection](study="s", stage="models", label="m", seed=1, section=content)
     outputs = {"model": folder / "m.eqx", "history": folder / "m.history.parquet"}
-    run(job, code="c", events=folder / "events.parquet", checkpoint=folder / ".checkpoint", **outputs)
+    run(job, code="c", events=folder / "events.parquet", against=[], checkpoint=folder / ".checkpoint", **outputs)
     return sorted(path.name for path in folder.iterdir())
 
 

@@ -70,7 +70,12 @@ def test_the_steps_build_a_study_from_a_file(tmp_path):
         events.run(mine, code="c", shards=[shard], out=table)
     network = {"model": tmp_path / "network.eqx", "history": tmp_path / "history.parquet"}
     models.run(
-        job(ModelsSection, "models", "network"), code="c", events=tables["train"], checkpoint=tmp_path / "c", **network
+        job(ModelsSection, "models", "network"),
+        code="c",
+        events=tables["train"],
+        against=[],
+        checkpoint=tmp_path / "c",
+        **network,
     )
     found = tmp_path / "information.parquet"
     mine, made = job(InformationSection, "information", "main"), {"models": [network["model"]], "formulas": []}

@@ -105,9 +105,8 @@ LHE = {
 
 def test_source_that_nothing_has(refuse):
     message = refuse({**LHE, "source": "lhef"}, "events", "train")
-    assert (
-        "events.train.source: nothing is called 'lhef'; did you mean 'lhe'? There are: process, lhe, flat." in message
-    )
+    assert "events.train.source: nothing is called 'lhef'; did you mean 'lhe'?" in message
+    assert "There are: process, lhe, flat, model, smeared." in message
 
 
 def test_generated_events_still_need_a_sampler(refuse):
@@ -265,3 +264,9 @@ def test_the_docs_state_what_rules_ask_for():
     text = (ROOT / "docs" / "cluster.md").read_text()
     for rule, asks in DEFAULTS.items():
         assert f"| `{rule}` | {asks.memory} | {asks.time} | {asks.cores} | {asks.gpu} |" in text
+
+
+def test_sections_that_wait_for_one_another(refuse):
+    like = {"source": "model", "model": "network", "like": "train", "n_events": 10}
+    message = refuse(like, "events", "train")
+    assert "sections wait for one another: " in message

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from saggiatore.errors import StudyError
-from saggiatore.types import Array, Context, Features, Float, PRNGKeyArray, Scalar
+from saggiatore.types import Array, Context, Features, Float, Scalar
 
 _BATCH = 4096
 
@@ -63,22 +63,6 @@ class AbstractRegression(AbstractModel):
     @abc.abstractmethod
     def noise(self, features: Features) -> Scalar:
         """Variance of the target about the score, in the target's units squared."""
-
-
-class AbstractDensity(AbstractModel):
-    """A normalised density p(x | context) whose score is d/dcontext of its logarithm."""
-
-    @abc.abstractmethod
-    def log_prob(self, features: Features, context: Context) -> Scalar:
-        """Logarithm of p(x | context), per unit of every feature."""
-
-    @abc.abstractmethod
-    def sample(self, context: Context, *, key: PRNGKeyArray) -> Features:
-        """One event drawn from p(x | context)."""
-
-    @abc.abstractmethod
-    def loss(self, features: Features, context: Context, *, key: PRNGKeyArray) -> Scalar:
-        """Training loss of one event, a one-point estimate."""
 
 
 def trainable(model: AbstractModel) -> object:

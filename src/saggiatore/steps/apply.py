@@ -58,6 +58,10 @@ def _of_model(path: Path, draws: Path | None) -> Scorer:
     model, header = load_model(path)
     reads = tuple(Column(f["name"], f["unit"], "feature of the model", f["label"]) for f in header["features"])
     names = header["parameters"]
+    if not names:
+        raise StudyError(
+            f"{path}: its task is {header['task']['kind']}, without a context: it states no score. Name another."
+        )
     writes = tuple(_score_column(name, f"score d/d{name} log p(x | {name}) of the model {path.name}") for name in names)
     origin = header["provenance"]
     if draws is not None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, Tag, model_validator
 
@@ -10,7 +10,7 @@ from saggiatore.errors import SchemaError
 from saggiatore.formats.source import FlatEvents, LheEvents
 from saggiatore.job import Job
 from saggiatore.provenance import provenance
-from saggiatore.spec import ParameterName, SamplerLabel, Section, Spec, chosen_by
+from saggiatore.spec import EventsLabel, ModelLabel, ParameterName, SamplerLabel, Section, Spec, chosen_by
 from saggiatore.tables import TableSchema, iterate_table, read_header, write_batches
 
 
@@ -54,23 +54,51 @@ class GeneratedEvents(Section):
         return share + (shard < rest)
 
 
+class ModelEvents(Section):
+    """Events drawn from a trained density."""
+
+    n_shards: ClassVar[int] = 1
+
+    source: Literal["model"]
+    model: ModelLabel = Field(description="density that the events are drawn from")
+    like: EventsLabel = Field(description="events whose cross section and values of the context they take over")
+    n_events: int = Field(ge=1)
+
+
+class SmearedEvents(Section):
+    """Events mixed with the noise of a diffusion, with their joint data score: what the data score is learned from."""
+
+    n_shards: ClassVar[int] = 1
+
+    source: Literal["smeared"]
+    model: ModelLabel = Field(description="diffusion whose noise it is")
+    like: EventsLabel = Field(description="events that are smeared, from the first one on")
+    time: float = Field(gt=0, lt=1, description="from 0, no noise, to 1, noise alone")
+    n_events: int = Field(ge=1)
+
+
 EventsSection = Annotated[
-    Annotated[GeneratedEvents, Tag("process")] | Annotated[LheEvents, Tag("lhe")] | Annotated[FlatEvents, Tag("flat")],
-    *chosen_by("source", ("process", "lhe", "flat"), default="process"),
+    Annotated[GeneratedEvents, Tag("process")]
+    | Annotated[LheEvents, Tag("lhe")]
+    | Annotated[FlatEvents, Tag("flat")]
+    | Annotated[ModelEvents, Tag("model")]
+    | Annotated[SmearedEvents, Tag("smeared")],
+    *chosen_by("source", ("process", "lhe", "flat", "model", "smeared"), default="process"),
 ]
 
 
 def run(job: Job[EventsSection], *, code: str, shards: list[Path], out: Path) -> None:
     """Write the events of all `shards`, ordered by their number, however the files are ordered or named.
 
-    Events of a file are one shard; what was found in the file stays in the header as `sample`.
+    Events of a file or a model are one shard; what was found in the file stays in the header as `sample`, what the
+    model is as `generator`.
 
     Raises:
         SchemaError: if a shard is missing, doubled, of another study or section, or has other columns.
     """
     ordered, schema = _order(job, shards)
     _, first = read_header(ordered[0], "events")
-    sample = {name: first[name] for name in ("sample",) if name in first}
+    sample = {name: first[name] for name in ("sample", "generator") if name in first}
     write_batches(out, schema, _rows(ordered), provenance(job.model_dump(mode="json"), code) | sample)
 
 

@@ -21,6 +21,7 @@ from saggiatore.registry import ModelSpec, TaskSpec
 from saggiatore.spec import EventsLabel, ObservableName, ParameterName, Section
 from saggiatore.tables import Column, Table, read_table, write_table
 from saggiatore.tasks.base import AbstractTask
+from saggiatore.tasks.classifier import labelled
 from saggiatore.tasks.columns import theta_column
 
 log = logging.getLogger(__name__)
@@ -38,8 +39,20 @@ class ModelsSection(Section):
     precision: Literal["float32", "float64"] = "float32"
 
 
-def run(job: Job[ModelsSection], *, code: str, events: Path, checkpoint: Path, model: Path, history: Path) -> None:
-    """Train a model; go on from `checkpoint` where there is one of this very training, and remove it at the end."""
+def run(
+    job: Job[ModelsSection],
+    *,
+    code: str,
+    events: Path,
+    against: list[Path],
+    checkpoint: Path,
+    model: Path,
+    history: Path,
+) -> None:
+    """Train a model, a classifier also `against` other events.
+
+    Go on from `checkpoint` where there is one of this very training, and remove it at the end.
+    """
     section = job.section
     task = section.task.build(section.context)  # type: ignore[attr-defined]
     # equinox passes on jax.jit's options, its overloads do not say so
@@ -52,6 +65,8 @@ def run(job: Job[ModelsSection], *, code: str, events: Path, checkpoint: Path, m
         )
     table = read_table(events, "events", (*task.targets(), *map(theta_column, section.context)))
     data = gather(table, section.features, section.context, task)
+    for path in against:
+        data = labelled(data, gather(read_table(path, "events"), section.features, section.context, task))
     net = net.standardise(data)
     trained, losses = train(
         net, task, data, section.training, seed=job.stream("train"), checkpoint=checkpoint, identity=code
@@ -59,7 +74,14 @@ def run(job: Job[ModelsSection], *, code: str, events: Path, checkpoint: Path, m
     best = int(np.argmin(losses["validation_loss"]))
     log.info("best validation loss %.6g after %d epochs", losses["validation_loss"][best], losses["epoch"][best])
     origin = provenance(job.model_dump(mode="json"), code)
-    header = {
+    write_table(history, HISTORY, losses, origin)
+    save(model, trained, _header(section, table, task) | {"provenance": origin})
+    checkpoint.unlink(missing_ok=True)
+
+
+def _header(section: ModelsSection, table: Table, task: AbstractTask) -> dict:
+    """What a reader of the model must know of it."""
+    return {
         "kind": section.model.kind,  # type: ignore[attr-defined]
         "spec": section.model.model_dump(mode="json"),
         "features": [_describe(table.column(name)) for name in section.features],
@@ -67,11 +89,7 @@ def run(job: Job[ModelsSection], *, code: str, events: Path, checkpoint: Path, m
         "parameters": list(task.parameters),
         "task": section.task.model_dump(mode="json"),
         "precision": section.precision,
-        "provenance": origin,
     }
-    write_table(history, HISTORY, losses, origin)
-    save(model, trained, header)
-    checkpoint.unlink(missing_ok=True)
 
 
 def gather(table: Table, features: tuple[str, ...], context: tuple[str, ...], task: AbstractTask) -> Event:

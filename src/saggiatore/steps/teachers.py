@@ -1,20 +1,24 @@
 """Tabulate what formulas are distilled from: the score that a network states, and how sure it is of it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 from pydantic import Field
 
-from saggiatore.errors import SchemaError
-from saggiatore.infer.base import PointScore, posterior_score
+from saggiatore.errors import SchemaError, StudyError
+from saggiatore.infer.base import AbstractPosteriorScore, DataScore, PointScore, posterior_score
 from saggiatore.infer.batches import Batch, model_features, parameter_position, score_batches
 from saggiatore.infer.calibrate import Evaluated, evaluate
 from saggiatore.job import Job
+from saggiatore.models.base import AbstractModel
+from saggiatore.models.diffusion import Diffusion
 from saggiatore.models.store import load_model
 from saggiatore.provenance import provenance
-from saggiatore.spec import DrawsLabel, EventsLabel, ModelLabel, ParameterName, Section
-from saggiatore.tables import Column, TableSchema, read_table, write_table
+from saggiatore.spec import DrawsLabel, EventsLabel, ModelLabel, ObservableName, ParameterName, Section
+from saggiatore.tables import Column, TableSchema, read_header, read_table, write_table
+from saggiatore.tasks.columns import data_parameter
 from saggiatore.types import Float
 
 SCORE = (
@@ -33,6 +37,9 @@ class TeachersSection(Section):
     parameter: ParameterName | None = Field(
         None, description="theory parameter of the score, if the model learned several"
     )
+    component: ObservableName | None = Field(
+        None, description="feature along which the data score of a diffusion is taught, at the time of smeared events"
+    )
     events: EventsLabel = Field(description="events whose features the teacher labels")
     n_events: int = Field(20_000, ge=1, description="events in the table, the first of `events`")
     floor_quantile: float = Field(
@@ -44,9 +51,12 @@ def run(job: Job[TeachersSection], *, code: str, model: Path, draws: list[Path],
     """Write features, score, its variances and the weights that a distillation uses."""
     section = job.section
     network, header = load_model(model)
-    features, position = model_features(header), parameter_position(header, section.parameter)
-    posterior = posterior_score(network, read_table(draws[0], "draws")) if draws else PointScore(network, position)
-    parameter = header["parameters"][position]
+    features = model_features(header)
+    posterior, parameter = (
+        _data_score(section, network, features, events)
+        if section.component
+        else _score(section, network, header, draws)
+    )
     batches = score_batches(events, features, parameter)
     labelled = evaluate(posterior, _first(batches, section.n_events))
     n_found = len(labelled.mean)
@@ -63,6 +73,35 @@ def run(job: Job[TeachersSection], *, code: str, model: Path, draws: list[Path],
     floor = variance_floor(labelled, section.floor_quantile)
     made = provenance(job.model_dump(mode="json"), code) | {"parameter": parameter, "var_floor": floor}
     write_table(out, schema, columns, made)
+
+
+def _score(
+    section: TeachersSection, network: AbstractModel, header: Mapping, draws: list[Path]
+) -> tuple[AbstractPosteriorScore, str]:
+    """The score in a theory parameter, and the parameter."""
+    position = parameter_position(header, section.parameter)
+    parameter = header["parameters"][position]
+    if draws:
+        return posterior_score(network, read_table(draws[0], "draws")), parameter
+    return PointScore(network, position), parameter
+
+
+def _data_score(
+    section: TeachersSection, network: AbstractModel, features: tuple[Column, ...], events: Path
+) -> tuple[AbstractPosteriorScore, str]:
+    """The data score along `component` at the time of the events, and what stands for its parameter.
+
+    Raises:
+        StudyError: if the model is no diffusion, the component no feature of it, or the events are not smeared by it.
+    """
+    names = [feature.name for feature in features]
+    made = read_header(events, "events")[1]["spec"]["section"]
+    if not isinstance(network, Diffusion) or section.component not in names:
+        raise StudyError(f"component {section.component}: expected a feature ({', '.join(names)}) of a diffusion.")
+    if made.get("source") != "smeared" or made["model"] != section.model:
+        raise StudyError(f"component: the events of {events} are not smeared by the model '{section.model}'.")
+    time = jnp.asarray(made["time"])
+    return DataScore(network, time, names.index(section.component)), data_parameter(section.component)
 
 
 def teacher_weight(labelled: Evaluated, floor_quantile: float) -> Float[np.ndarray, " event"]:

@@ -21,3 +21,8 @@ def flavour_variance_column(parameter: str) -> Column:
 def joint_score_column(parameter: str) -> Column:
     """Column of an event table that holds the joint score."""
     return Column(f"joint_score_{parameter}", "1", f"joint score in {parameter}, d/dtheta log p(x, z | theta)")
+
+
+def data_parameter(feature: str) -> str:
+    """What stands for the parameter in names of columns where the derivative is along a feature: the data score."""
+    return f"data_{feature}"

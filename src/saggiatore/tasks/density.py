@@ -1,9 +1,12 @@
-"""Density estimation: events of many values of the parameters teach p(x | theta), whose gradient is the score."""
+"""Density estimation: events of many values of the parameters teach p(x | theta), whose gradient is the score.
+
+Without a context it is p(x) at the events' own parameters.
+"""
 
 from typing import ClassVar, Literal
 
-from saggiatore.errors import StudyError
-from saggiatore.models.base import AbstractDensity, AbstractModel, Event
+from saggiatore.models.base import AbstractModel, Event
+from saggiatore.models.density import AbstractDensity
 from saggiatore.spec import Spec
 from saggiatore.tables import Column
 from saggiatore.tasks.base import AbstractTask
@@ -16,13 +19,7 @@ class DensitySpec(Spec):
     kind: Literal["density"] = "density"
 
     def build(self, context: tuple[str, ...]) -> "Density":
-        """The task.
-
-        Raises:
-            StudyError: if there is no context: such a density has no score.
-        """
-        if not context:
-            raise StudyError("the task density needs `context`: the parameters whose score it is to give; name one.")
+        """The task; without a context the density has no score, and is there to generate."""
         return Density(context)
 
 

@@ -1,0 +1,33 @@
+rule control:
+    input:
+        spec="results/{study}/spec/control.{label}.json",
+        truth=lambda wc: plan.inputs(wc.study, "control", wc.label, "truth"),
+        events=lambda wc: plan.inputs(wc.study, "control", wc.label, "entries.events"),
+        classifiers=lambda wc: plan.inputs(
+            wc.study, "control", wc.label, "entries.classifier"
+        ),
+    output:
+        control="results/{study}/tables/{label}.control.parquet",
+        marginals="results/{study}/tables/{label}.marginals.parquet",
+        weights="results/{study}/tables/{label}.weights.parquet",
+        reliability="results/{study}/tables/{label}.reliability.parquet",
+        latex="results/{study}/tables/{label}.control.tex",
+    log:
+        "results/{study}/logs/control.{label}.log",
+    benchmark:
+        "results/{study}/benchmarks/control.{label}.tsv"
+    priority: lambda wc: plan.priority(wc.study, "control", wc.label)
+    conda:
+        "../envs/infer.yaml"
+    resources:
+        mem_mb=plan.request("control").mem_mb,
+        runtime=plan.request("control").runtime,
+        cpus_per_task=plan.request("control").cpus_per_task,
+        gpu=plan.request("control").gpu,
+    params:
+        code=lambda wc: plan.code_of("control", wc.study, "control", wc.label),
+    shell:
+        "python -m saggiatore control --spec {input.spec:q} --code {params.code} --truth {input.truth:q} "
+        "--events {input.events:q} --classifiers {input.classifiers:q} --control {output.control:q} "
+        "--marginals {output.marginals:q} --weights {output.weights:q} --reliability {output.reliability:q} "
+        "--latex {output.latex:q} > {log:q} 2>&1"

@@ -1,0 +1,40 @@
+"""What a density is: a model that knows log p(x | context), draws from it, and is trained without a target."""
+
+import abc
+from typing import Self
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from saggiatore.models.base import AbstractModel, Event
+from saggiatore.models.frame import Frame
+from saggiatore.types import Context, Features, PRNGKeyArray, Scalar, Theta
+
+
+class AbstractDensity(AbstractModel):
+    """A normalised density p(x | context) whose score is d/dcontext of its logarithm."""
+
+    frame: eqx.AbstractVar[Frame]
+
+    @abc.abstractmethod
+    def log_prob(self, features: Features, context: Context) -> Scalar:
+        """Logarithm of p(x | context), per unit of every feature; normalised over the region that the edges state."""
+
+    @abc.abstractmethod
+    def sample(self, context: Context, *, key: PRNGKeyArray) -> Features:
+        """One event drawn from p(x | context)."""
+
+    @abc.abstractmethod
+    def loss(self, features: Features, context: Context, *, key: PRNGKeyArray) -> Scalar:
+        """Training loss of one event, a one-point estimate where it is an expectation over noise."""
+
+    def standardise(self, events: Event) -> Self:
+        """Fit the mean and spread of every coordinate and of the context."""
+        fitted: Self = eqx.tree_at(lambda model: model.frame, self, self.frame.fit(events))
+        return fitted
+
+    def score(self, features: Features, context: Context | None = None) -> Theta:
+        """Gradient of log p(x | context) in the context, at zero if none is given, in forward mode."""
+        at = jnp.zeros_like(self.frame.context_affine.shift) if context is None else context
+        return jax.jacfwd(lambda theta: self.log_prob(features, theta))(at)

@@ -1,0 +1,126 @@
+"""The space in which a density runs: features on lines and circles, behind the map of their edges, and the context."""
+
+from typing import Self
+
+import equinox as eqx
+import jax.numpy as jnp
+from pydantic import Field
+
+from saggiatore.errors import StudyError
+from saggiatore.models.base import Event, positions
+from saggiatore.models.coordinate import (
+    AbstractCoordinate,
+    AbstractEdge,
+    BothEdges,
+    Circle,
+    Line,
+    LowerEdge,
+    NoEdge,
+    uniform,
+)
+from saggiatore.models.standardise import Affine
+from saggiatore.spec import Spec
+from saggiatore.types import Array, Context, Features, Float, PRNGKeyArray, Scalar
+
+ROUNDING = 5e-7  # edges move outwards by this fraction, lest single precision round an event onto one
+Position = Float[Array, " feature"]
+
+
+class FrameSpec(Spec):
+    """What every density can be told of its features."""
+
+    periodic: tuple[str, ...] = Field((), description="angles in radians, which stay on their circle")
+    lower: dict[str, float] = Field({}, description="features with a lower edge, in the feature's unit: log(x - edge)")
+    bounded: dict[str, tuple[float, float]] = Field({}, description="features with a lower and an upper edge")
+
+    def frame(self, features: tuple[str, ...], context: tuple[str, ...]) -> "Frame":
+        """The frame before it is standardised.
+
+        Raises:
+            StudyError: if an option names what is not a feature, or a feature is asked to be two things.
+        """
+        options = {"periodic": self.periodic, "lower": tuple(self.lower), "bounded": tuple(self.bounded)}
+        for option, names in options.items():
+            positions(names, features, option=option)
+        named = [name for names in options.values() for name in names]
+        twice = sorted({name for name in named if named.count(name) > 1})
+        if twice:
+            raise StudyError(f"{', '.join(twice)}: in two of periodic, lower and bounded; a feature is one of them.")
+        circles = {name: Circle() for name in self.periodic}
+        edges: dict[str, AbstractEdge] = {name: LowerEdge(a - ROUNDING * abs(a)) for name, a in self.lower.items()}
+        for name, (a, b) in self.bounded.items():
+            margin = ROUNDING * max(abs(a), abs(b))
+            edges[name] = BothEdges(a - margin, b + margin)
+        coordinates = tuple(
+            circles.get(name) or Line(edges.get(name, NoEdge()), Affine.identity(1)) for name in features
+        )
+        return Frame(coordinates, Affine.identity(len(context)))
+
+
+class Frame(eqx.Module):
+    """A coordinate for each feature, and the standardisation of the context."""
+
+    coordinates: tuple[AbstractCoordinate, ...]
+    context_affine: Affine
+
+    def fit(self, events: Event) -> Self:
+        """The same, standardised: mean and spread of every coordinate, behind its edge's map, and of the context."""
+        coordinates = tuple(c.fit(column) for c, column in zip(self.coordinates, events.features.T, strict=True))
+        fitted: Self = eqx.tree_at(
+            lambda frame: (frame.coordinates, frame.context_affine), self, (coordinates, Affine.fit(events.context))
+        )
+        return fitted
+
+    @property
+    def dim(self) -> int:
+        """Number of features."""
+        return len(self.coordinates)
+
+    @property
+    def n_context(self) -> int:
+        """Numbers that the density is conditioned on."""
+        return len(self.context_affine.shift)
+
+    @property
+    def n_inputs(self) -> int:
+        """Length of `inputs`."""
+        return sum(c.n_inputs for c in self.coordinates)
+
+    @property
+    def is_circle(self) -> tuple[bool, ...]:
+        """Which of the coordinates are angles."""
+        return tuple(isinstance(c, Circle) for c in self.coordinates)
+
+    def forward(self, features: Features) -> tuple[Position, Scalar]:
+        """Position of an event, and log|d position/d features|."""
+        mapped = [c.forward(x) for c, x in zip(self.coordinates, features, strict=True)]
+        return jnp.stack([z for z, _ in mapped]), jnp.sum(jnp.stack([log_jacobian for _, log_jacobian in mapped]))
+
+    def inverse(self, z: Position) -> Features:
+        """The event at a position."""
+        return jnp.stack([c.inverse(zi) for c, zi in zip(self.coordinates, z, strict=True)])
+
+    def inputs(self, z: Position) -> Float[Array, " input"]:
+        """What a network reads of a position: angles as cosine and sine."""
+        return jnp.stack([value for c, zi in zip(self.coordinates, z, strict=True) for value in c.inputs(zi)])
+
+    def context(self, context: Context) -> Context:
+        """The context as a network reads it."""
+        return self.context_affine(context)
+
+    def displacement(self, start: Position, end: Position) -> Position:
+        """The shortest way from one position to another."""
+        ways = [c.displacement(a, b) for c, a, b in zip(self.coordinates, start, end, strict=True)]
+        return jnp.stack(ways)
+
+    def base_log_prob(self, z: Position) -> Scalar:
+        """Logarithm of the base density: normal on lines, uniform on circles."""
+        return jnp.sum(jnp.stack([c.base_log_prob(zi) for c, zi in zip(self.coordinates, z, strict=True)]))
+
+    def base_position(self, levels: Float[Array, " feature"]) -> Position:
+        """The point of the base density that uniform numbers in (0, 1) are mapped to."""
+        return jnp.stack([c.base_quantile(u) for c, u in zip(self.coordinates, levels, strict=True)])
+
+    def base_sample(self, key: PRNGKeyArray) -> Position:
+        """A position drawn from the base density."""
+        return self.base_position(uniform(key, self.dim))

@@ -1,0 +1,145 @@
+r"""A density p(x | theta) one feature after the other: $p(x|\theta) = \prod_i p(x_i | x_1 \dots x_{i-1}, \theta)$.
+
+The order is that of the study's features. A transformer decoder (arXiv:1706.03762; on collider events "JetGPT",
+arXiv:2305.10475) reads the features so far, each one token, with attention to earlier tokens only, so that one pass
+gives all conditionals. A conditional is a mixture of normal distributions on a line, and of wrapped normal
+distributions on a circle. Sampling needs one pass a feature.
+"""
+
+from typing import Literal
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax.scipy.special import logsumexp
+from jax.scipy.stats import norm
+from pydantic import Field, model_validator
+
+from saggiatore.models.density import AbstractDensity
+from saggiatore.models.frame import Frame, FrameSpec, Position
+from saggiatore.types import Array, Context, Features, Float, Int, PRNGKeyArray, Scalar
+
+LEAST_SCALE = 1e-3  # standard deviations; a mixture cannot collapse onto one event
+MOST_TURN = 3.0  # rad: a wrapped normal of this width is flat to one per cent
+WINDINGS = (-2, -1, 0, 1, 2)  # beyond these a wrapped normal of the greatest width has 1e-6
+Tokens = Float[Array, "token width"]
+
+
+class TransformerSpec(FrameSpec):
+    """A conditional density by an autoregressive transformer, in the order of the features."""
+
+    kind: Literal["transformer"] = "transformer"
+    width: int = Field(32, ge=1, description="numbers of a token")
+    depth: int = Field(2, ge=1, description="layers of attention")
+    n_heads: int = Field(4, ge=1, description="heads of attention; they divide the width")
+    n_components: int = Field(16, ge=1, description="distributions mixed in a conditional")
+
+    @model_validator(mode="after")
+    def _heads_divide_the_width(self) -> "TransformerSpec":
+        if self.width % self.n_heads:
+            raise ValueError(f"width is {self.width}, expected a multiple of n_heads = {self.n_heads}.")
+        return self
+
+    def build(self, features: tuple[str, ...], context: tuple[str, ...], *, key: PRNGKeyArray) -> "Transformer":
+        """A transformer with random weights.
+
+        Raises:
+            StudyError: if an option names what is not a feature, or a feature is asked to be two things.
+        """
+        return Transformer(self, self.frame(features, context), key=key)
+
+
+class Layer(eqx.Module):
+    """Attention to earlier tokens, then a network for each token; both add to what they read."""
+
+    attention: eqx.nn.MultiheadAttention
+    net: eqx.nn.MLP
+    before_attention: eqx.nn.LayerNorm
+    before_net: eqx.nn.LayerNorm
+
+    def __init__(self, width: int, n_heads: int, *, key: PRNGKeyArray):
+        for_attention, for_net = jax.random.split(key)
+        self.attention = eqx.nn.MultiheadAttention(n_heads, width, key=for_attention)
+        self.net = eqx.nn.MLP(width, width, 2 * width, 1, jax.nn.gelu, key=for_net)
+        self.before_attention, self.before_net = eqx.nn.LayerNorm(width), eqx.nn.LayerNorm(width)
+
+    def __call__(self, tokens: Tokens) -> Tokens:
+        read = jax.vmap(self.before_attention)(tokens)
+        is_earlier = jnp.tril(jnp.ones((len(tokens), len(tokens)), bool))
+        tokens = tokens + self.attention(read, read, read, is_earlier)
+        return tokens + jax.vmap(self.net)(jax.vmap(self.before_net)(tokens))
+
+
+class Conditional(eqx.Module):
+    """Mixtures, one a feature: logarithms of the shares, places and widths of their components."""
+
+    log_share: Float[Array, "*feature component"]
+    place: Float[Array, "*feature component"]
+    width: Float[Array, "*feature component"]
+
+
+class Transformer(AbstractDensity):
+    """The density of `TransformerSpec`."""
+
+    frame: Frame
+    read_place: eqx.nn.Linear
+    read_context: eqx.nn.Linear
+    position: Tokens
+    layers: tuple[Layer, ...]
+    before_head: eqx.nn.LayerNorm
+    head: Float[Array, "feature 3 component width"]
+    head_bias: Float[Array, "feature 3 component"]
+
+    def __init__(self, spec: TransformerSpec, frame: Frame, *, key: PRNGKeyArray):
+        keys = jax.random.split(key, 5)
+        size = (frame.dim, 3, spec.n_components)
+        self.frame = frame
+        self.read_place = eqx.nn.Linear(2, spec.width, use_bias=False, key=keys[0])
+        self.read_context = eqx.nn.Linear(frame.n_context + 1, spec.width, use_bias=False, key=keys[1])
+        self.position = 0.1 * jax.random.normal(keys[2], (frame.dim, spec.width))
+        self.layers = tuple(Layer(spec.width, spec.n_heads, key=each) for each in jax.random.split(keys[3], spec.depth))
+        self.before_head = eqx.nn.LayerNorm(spec.width)
+        self.head = 0.02 * jax.random.normal(keys[4], (*size, spec.width))
+        spread = jnp.linspace(-1.5, 1.5, spec.n_components)
+        self.head_bias = jnp.zeros(size).at[:, 1].set(spread)
+
+    def conditionals(self, z: Position, context: Context) -> Conditional:
+        """The mixture of every feature given those before it; the last position is not read."""
+        is_circle = jnp.array(self.frame.is_circle)
+        places = jnp.stack([jnp.where(is_circle, jnp.cos(z), z), jnp.where(is_circle, jnp.sin(z), 0.0)], axis=1)
+        first = self.read_context(jnp.append(self.frame.context(context), 1.0))
+        tokens = jnp.concatenate([first[None], jax.vmap(self.read_place)(places[:-1])]) + self.position
+        for layer in self.layers:
+            tokens = layer(tokens)
+        read = jax.vmap(self.before_head)(tokens)
+        share, place, width = jnp.moveaxis(jnp.einsum("fkcw,fw->fkc", self.head, read) + self.head_bias, 1, 0)
+        on_circle = is_circle[:, None]
+        widths = jnp.where(on_circle, MOST_TURN * jax.nn.sigmoid(width), jax.nn.softplus(width)) + LEAST_SCALE
+        return Conditional(jax.nn.log_softmax(share, axis=1), place * jnp.where(on_circle, 2.0, 1.0), widths)
+
+    def loss(self, features: Features, context: Context, *, key: PRNGKeyArray) -> Scalar:
+        """Negative log-likelihood."""
+        return -self.log_prob(features, context)
+
+    def log_prob(self, features: Features, context: Context) -> Scalar:
+        """Logarithm of p(x | context): the sum over the conditionals."""
+        z, log_jacobian = self.frame.forward(features)
+        found = self.conditionals(z, context)
+        on_circle = jnp.array(self.frame.is_circle)[:, None]
+        nearest = jax.vmap(self.frame.displacement, (1, None), 1)(found.place, z)
+        away = nearest[:, :, None] + 2 * jnp.pi * jnp.array(WINDINGS) * on_circle[:, :, None]
+        copies = jnp.where(on_circle[:, 0], 0.0, jnp.log(float(len(WINDINGS))))  # on a line all terms are the same
+        terms = found.log_share[:, :, None] + norm.logpdf(away, scale=found.width[:, :, None])
+        return jnp.sum(logsumexp(terms, axis=(1, 2)) - copies) + log_jacobian
+
+    def sample(self, context: Context, *, key: PRNGKeyArray) -> Features:
+        """One event, feature after feature."""
+
+        def step(z: Position, i: Int[Array, ""]) -> tuple[Position, None]:
+            found = jax.tree.map(lambda values: values[i], self.conditionals(z, context))
+            to_component, to_place = jax.random.split(jax.random.fold_in(key, i))
+            k = jax.random.categorical(to_component, found.log_share)
+            return z.at[i].set(found.place[k] + found.width[k] * jax.random.normal(to_place)), None
+
+        z, _ = jax.lax.scan(step, jnp.zeros(self.frame.dim), jnp.arange(self.frame.dim))
+        return self.frame.inverse(z)

@@ -1,0 +1,237 @@
+"""Hold generated events against true ones: distances, classifiers and their weights, one row a generator."""
+
+from itertools import combinations
+from pathlib import Path
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from pydantic import Field
+
+from saggiatore.errors import SchemaError, StudyError
+from saggiatore.files import atomic
+from saggiatore.infer import distances
+from saggiatore.infer.batches import model_features
+from saggiatore.job import Job
+from saggiatore.models.base import AbstractRegression
+from saggiatore.models.store import load_model
+from saggiatore.number import rounded
+from saggiatore.provenance import provenance
+from saggiatore.spec import EventsLabel, Label, ModelLabel, Section, Spec
+from saggiatore.tables import Column, Table, TableSchema, read_table, write_table
+from saggiatore.tasks.classifier import logit
+
+_NAME = Column("name", "1", "name of the entry", kind="str")
+CONTROL = TableSchema(
+    "control",
+    1,
+    (
+        _NAME,
+        Column("kind", "1", "kind of the generator; 'truth' for events of the process", "generator", "str"),
+        Column(
+            "n_parameters", "1", "trained numbers of the generator; 0 for events of the process", "parameters", "int"
+        ),
+        Column("n_events", "1", "events that were compared", "events", "int"),
+        Column("wasserstein", "1", "mean over features of the Wasserstein-1 distance, in standard deviations", "$W_1$"),
+        Column("kolmogorov_smirnov", "1", "largest Kolmogorov-Smirnov distance of a feature", "KS"),
+        Column("chi2", "1", "mean over features of the chi2 a bin; 1 is the statistical limit", r"$\chi^2_{1d}$"),
+        Column("chi2_2d", "1", "mean over pairs of features of the chi2 a bin", r"$\chi^2_{2d}$"),
+        Column("auc", "1", "area under the classifier's curve; 0.5 where nothing tells the events apart", "AUC"),
+        Column("auc_error", "1", "standard error of auc"),
+        Column("weight_std", "1", "standard deviation of w = D/(1 - D) of the generated events", r"$\sigma_w$"),
+        Column("weight_max", "1", "greatest w of the generated events", r"$w_{\rm max}$"),
+        Column(
+            "weight_mean",
+            "1",
+            "mean of w of the generated events, 1 for a calibrated classifier",
+            r"$\langle w \rangle$",
+        ),
+        Column("kept", "1", "effective sample size of the reweighted events over their number", "ESS"),
+    ),
+)
+MARGINALS = TableSchema(
+    "marginals",
+    1,
+    (
+        _NAME,
+        Column("feature", "1", "feature", kind="str"),
+        Column("wasserstein", "1", "Wasserstein-1 distance in standard deviations of the true events", "$W_1$"),
+        Column("kolmogorov_smirnov", "1", "Kolmogorov-Smirnov distance", "KS"),
+        Column("chi2", "1", "chi2 a bin; 1 is the statistical limit", r"$\chi^2$ a bin"),
+    ),
+)
+WEIGHTS = TableSchema(
+    "weights",
+    1,
+    (
+        _NAME,
+        Column("low", "1", "lower edge of a bin of log10 w", r"$\log_{10} w$"),
+        Column("high", "1", "upper edge"),
+        Column("generated", "1", "fraction of the generated events", "fraction of events"),
+        Column("generated_error", "1", "its standard error"),
+        Column("true", "1", "fraction of the true events"),
+        Column("true_error", "1", "its standard error"),
+    ),
+)
+RELIABILITY = TableSchema(
+    "reliability",
+    1,
+    (
+        _NAME,
+        Column("stated", "1", "mean of the classifier's D in the bin", "stated $D$"),
+        Column("found", "1", "fraction of true events in the bin", "fraction of true events"),
+        Column("found_error", "1", "its binomial error, were the statement right"),
+        Column("n_events", "1", "events in the bin", kind="int"),
+    ),
+)
+_SHOWN = ("wasserstein", "kolmogorov_smirnov", "chi2", "chi2_2d", "auc", "weight_std", "weight_max", "kept")
+_EDGES = np.linspace(-1.5, 1.5, 151)  # of log10 w
+
+
+class Entry(Spec):
+    """Events that are held against the true ones."""
+
+    name: Label
+    events: EventsLabel = Field(description="events that neither the classifier nor the generator was trained on")
+    classifier: ModelLabel = Field(description="classifier of true against such events")
+
+
+class ControlSection(Section):
+    """A comparison of generators. An entry with events of the process itself shows the statistical limit."""
+
+    truth: EventsLabel = Field(description="true events that no network was trained on")
+    entries: tuple[Entry, ...] = Field(min_length=1)
+    n_bins: int = Field(50, ge=2, description="bins of a feature, equally filled")
+    n_bins_2d: int = Field(15, ge=2, description="bins along each of two features")
+    n_bins_reliability: int = Field(8, ge=2, description="bins of the classifier's statement, equally filled")
+
+
+def run(
+    job: Job[ControlSection],
+    *,
+    code: str,
+    truth: Path,
+    events: list[Path],
+    classifiers: list[Path],
+    control: Path,
+    marginals: Path,
+    weights: Path,
+    reliability: Path,
+    latex: Path,
+) -> None:
+    """Write the four tables, and the first of them for a paper.
+
+    Raises:
+        StudyError: if a model is no classifier.
+        SchemaError: if events carry different weights.
+    """
+    section, true = job.section, _unweighted(truth)
+    rows: dict[str, list[dict]] = {schema.name: [] for schema in (CONTROL, MARGINALS, WEIGHTS, RELIABILITY)}
+    for entry, path, model in zip(section.entries, events, classifiers, strict=True):
+        for name, found in _compare(section, true, _unweighted(path), *_classifier(model)).items():
+            rows[name] += [{"name": entry.name, **row} for row in found]
+    made = provenance(job.model_dump(mode="json"), code)
+    paths = {"control": control, "marginals": marginals, "weights": weights, "reliability": reliability}
+    for schema in (CONTROL, MARGINALS, WEIGHTS, RELIABILITY):
+        columns = {name: [row[name] for row in rows[schema.name]] for name in schema.names}
+        write_table(paths[schema.name], schema, columns, made)
+    with atomic(latex) as temporary:
+        temporary.write_text(_latex(rows["control"]), encoding="utf-8")
+
+
+def _classifier(path: Path) -> tuple[AbstractRegression, list[str]]:
+    """A classifier, and the features that it reads."""
+    model, header = load_model(path)
+    if header["task"]["kind"] != "classifier":
+        raise StudyError(f"{path}: a model that learned {header['task']['kind']}, expected a classifier.")
+    return model, [feature.name for feature in model_features(header)]
+
+
+def _compare(
+    section: ControlSection, true: Table, other: Table, classifier: AbstractRegression, names: list[str]
+) -> dict[str, list[dict]]:
+    """Rows of every table for one entry, without its name."""
+    x_true, x_other = true.array(names), other.array(names)
+    logits = _logits(classifier, x_true), _logits(classifier, x_other)
+    found = _marginals(names, x_true, x_other, section.n_bins)
+    pairs = [
+        distances.chi2_per_bin(x_true[:, pair], x_other[:, pair], section.n_bins_2d)
+        for pair in map(list, combinations(range(len(names)), 2))
+    ]
+    generator = other.provenance.get("generator", {"kind": "truth", "n_parameters": 0})
+    curve = distances.reliability(logits[0], logits[1], section.n_bins_reliability)
+    return {
+        "control": [{**generator, **_summary(found, pairs, *logits)}],
+        "marginals": found,
+        "weights": _weight_bins(*logits),
+        "reliability": [dict(zip(curve, values, strict=True)) for values in zip(*curve.values(), strict=True)],
+    }
+
+
+def _unweighted(path: Path) -> Table:
+    table = read_table(path, "events")
+    weight = table.data["weight"].to_numpy()
+    if weight.std() > 0.05 * weight.mean():
+        raise SchemaError(f"{path}: the events carry different weights; a comparison of samples needs unweighted ones.")
+    return table
+
+
+def _logits(model: AbstractRegression, features: np.ndarray) -> np.ndarray:
+    evaluate = eqx.filter_jit(lambda rows: jax.lax.map(lambda x: logit(model, x), rows, batch_size=4096))
+    return np.asarray(evaluate(jnp.asarray(features)), dtype=float)
+
+
+def _marginals(names: list[str], true: np.ndarray, other: np.ndarray, n_bins: int) -> list[dict]:
+    return [
+        {
+            "feature": name,
+            "wasserstein": distances.wasserstein(true[:, i], other[:, i]),
+            "kolmogorov_smirnov": distances.kolmogorov_smirnov(true[:, i], other[:, i]),
+            "chi2": distances.chi2_per_bin(true[:, [i]], other[:, [i]], n_bins),
+        }
+        for i, name in enumerate(names)
+    ]
+
+
+def _summary(marginals: list[dict], pairs: list[float], true: np.ndarray, other: np.ndarray) -> dict:
+    area, w = distances.area_under_curve(true, other), np.exp(other)
+    return {
+        "n_events": len(other),
+        "wasserstein": np.mean([row["wasserstein"] for row in marginals]),
+        "kolmogorov_smirnov": max(row["kolmogorov_smirnov"] for row in marginals),
+        "chi2": np.mean([row["chi2"] for row in marginals]),
+        "chi2_2d": np.mean(pairs) if pairs else marginals[0]["chi2"],
+        "auc": area.value,
+        "auc_error": area.error,
+        "weight_mean": w.mean(),
+        "weight_std": w.std(),
+        "weight_max": w.max(),
+        "kept": w.sum() ** 2 / (len(w) * (w**2).sum()),
+    }
+
+
+def _weight_bins(true: np.ndarray, other: np.ndarray) -> list[dict]:
+    """Fractions of both samples in bins of log10 w; what lies beyond the outermost edges counts in the last bins."""
+    counts = [np.histogram(np.clip(values / np.log(10), _EDGES[0], _EDGES[-1]), _EDGES)[0] for values in (other, true)]
+    fractions = [count / count.sum() for count in counts]
+    errors = [np.sqrt(count) / count.sum() for count in counts]
+    names = ("low", "high", "generated", "generated_error", "true", "true_error")
+    columns = (_EDGES[:-1], _EDGES[1:], fractions[0], errors[0], fractions[1], errors[1])
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _latex(rows: list[dict]) -> str:
+    """A tabular, one row an entry."""
+    labels = {column.name: column.label for column in CONTROL.columns}
+    lines = [
+        r"\begin{tabular}{ll" + "r" * (1 + len(_SHOWN)) + "}",
+        " & ".join(["", labels["kind"], labels["n_parameters"], *(labels[name] for name in _SHOWN)]) + r" \\",
+        r"\hline",
+    ]
+    for row in rows:
+        value, error = rounded(row["auc"], row["auc_error"])
+        shown = {name: f"{row[name]:.3g}" for name in _SHOWN} | {"auc": rf"${value} \pm {error}$"}
+        names = [str(row[name]).replace("_", r"\_") for name in ("name", "kind")]
+        lines.append(" & ".join([*names, str(row["n_parameters"]), *shown.values()]) + r" \\")
+    return "\n".join([*lines, r"\end{tabular}", ""])
