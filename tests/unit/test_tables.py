@@ -112,7 +112,7 @@ def test_a_flipped_bit_is_refused(tmp_path):
     content = bytearray(path.read_bytes())
     content[len(content) // 4] ^= 1
     path.write_bytes(content)
-    with pytest.raises(SchemaError, match="damaged .*Delete it"):
+    with pytest.raises(SchemaError, match=r"damaged .*Delete it"):
         read_table(path, "toy")
-    with pytest.raises(SchemaError, match="damaged .*Delete it"):
+    with pytest.raises(SchemaError, match=r"damaged .*Delete it"):
         list(iterate_table(path, "toy"))
