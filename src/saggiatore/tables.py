@@ -1,5 +1,6 @@
 """The only reader and writer of Parquet. Every column has a unit and a meaning, kept in the file's metadata."""
 
+import contextlib
 import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -87,7 +88,8 @@ def write_batches(
 ) -> None:
     """Write a table batch by batch, each a row group, so that memory does not grow with the number of rows."""
     arrow = _arrow_schema(schema, provenance)
-    with atomic(path) as temporary, pq.ParquetWriter(temporary, arrow, compression="zstd") as writer:
+    options = {"compression": "zstd", "write_page_checksum": True}
+    with atomic(path) as temporary, pq.ParquetWriter(temporary, arrow, **options) as writer:
         for batch in batches:
             writer.write_table(_arrow_table(path, schema, batch, arrow))
 
@@ -101,7 +103,8 @@ def read_table(path: Path, name: str, require: Iterable[Column] = (), version: i
     path = Path(path)
     schema, provenance = read_header(path, name, version)
     _check_columns(path, schema, tuple(require))
-    data = _open(path).read().to_pandas()
+    with _undamaged(path):
+        data = _open(path).read().to_pandas()
     _check_data(path, schema, data)
     return Table(schema, data, provenance)
 
@@ -110,10 +113,11 @@ def iterate_table(path: Path, name: str, rows: int = 65536, require: Iterable[Co
     """Batches of a table, for files that do not fit into memory; checks as `read_table` does."""
     schema, _ = read_header(Path(path), name)
     _check_columns(Path(path), schema, tuple(require))
-    for batch in _open(path).iter_batches(batch_size=rows):
-        data = batch.to_pandas()
-        _check_data(path, schema, data)
-        yield data
+    with _undamaged(path):
+        for batch in _open(path).iter_batches(batch_size=rows):
+            data = batch.to_pandas()
+            _check_data(path, schema, data)
+            yield data
 
 
 def iterate_columns(path: Path, columns: Sequence[Column], rows: int = 65536) -> Iterator[pd.DataFrame]:
@@ -169,9 +173,18 @@ def read_header(path: Path, name: str, version: int | None = None) -> tuple[Tabl
     return TableSchema(header["name"], header["version"], columns), header["provenance"]
 
 
+@contextlib.contextmanager
+def _undamaged(path: Path) -> Iterator[None]:
+    """A page whose checksum is another one is told like any other damage."""
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise SchemaError(f"{path}: damaged ({error}). Delete it, and run the rule that makes it.") from None
+
+
 def _open(path: Path) -> pq.ParquetFile:
     try:
-        return pq.ParquetFile(path)
+        return pq.ParquetFile(path, page_checksum_verification=True)
     except FileNotFoundError:
         raise SchemaError(f"{path}: no such file. Check the path, or run the rule that makes it.") from None
     except pa.ArrowInvalid as error:

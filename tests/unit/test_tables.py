@@ -104,3 +104,15 @@ def test_columns_must_be_those_of_the_schema(tmp_path):
 def test_an_unknown_unit_is_refused():
     with pytest.raises(SchemaError, match="unit 'furlong' is unknown"):
         Column("d", "furlong", "distance")
+
+
+def test_a_flipped_bit_is_refused(tmp_path):
+    path = tmp_path / "toy.parquet"
+    write(path, np.random.default_rng(1).normal(size=2000))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 4] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(SchemaError, match=r"damaged .*Delete it"):
+        read_table(path, "toy")
+    with pytest.raises(SchemaError, match=r"damaged .*Delete it"):
+        list(iterate_table(path, "toy"))

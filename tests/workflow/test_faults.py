@@ -105,7 +105,7 @@ def test_a_terminated_run(house):
     run.send_signal(signal.SIGTERM)
     text, _ = run.communicate()
     assert run.returncode != 0
-    assert "SIGTERM" in text
+    assert "Will exit after finishing currently running jobs" in text
     snakemake(house, "--cores", "2", name, "--rerun-incomplete", "--config", "studies=[smoke]")
     assert (house / name).exists()
 
@@ -183,12 +183,12 @@ def test_a_corrupted_table(house, damage):
 
 @pytest.mark.parametrize("days", [-3650, 3650])
 def test_a_clock_that_jumped(built, days):
-    """Files dated ten years off, with the same content, make nothing run again."""
+    """A file dated ten years ahead makes nothing run again; one dated before its inputs is made again, to be safe."""
     path = built / "results" / "smoke" / "tables" / "network.pulls.parquet"
     now = path.stat().st_mtime
     os.utime(path, (now, now + 86400 * days))
     try:
-        assert up_to_date(built)
+        assert up_to_date(built) == (days > 0)
     finally:
         os.utime(path, (now, now))
 

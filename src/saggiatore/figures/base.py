@@ -1,6 +1,7 @@
 """What a figure is: opened artefacts in, a matplotlib Figure out; and how it becomes the same bytes every time."""
 
 import abc
+import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -140,7 +141,9 @@ def save(figure: Figure, pdf: Path, png: Path, *, title: str, caption: str, prov
     figure.draw_without_rendering()
     figure.set_layout_engine(None)  # laid out once: the same places in both files, and half the time
     text = {"Title": title, "Description": caption, "Source": origin, "Software": "saggiatore"}
+    drawn = io.BytesIO()  # on a full disk the PDF writer fails once more, in zlib, and hides why
+    figure.savefig(drawn, format="pdf", metadata=information)
     with atomic(pdf) as temporary:
-        figure.savefig(temporary, format="pdf", metadata=information)
+        temporary.write_bytes(drawn.getvalue())
     with atomic(png) as temporary:
         figure.savefig(temporary, format="png", metadata=text)
