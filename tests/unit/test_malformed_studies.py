@@ -11,7 +11,7 @@ from saggiatore.workflow import Plan
 
 ROOT = Path(__file__).parents[2]
 QUICK = yaml.safe_load((ROOT / "config" / "studies" / "quick.yaml").read_text())
-GONE = object()
+GONE = "(gone)"
 
 # (where, what stands there instead, what the message says)
 MALFORMED = [
