@@ -32,7 +32,9 @@ UNITS = (
 
 _INVERSES = {"1": "1", "GeV": "GeV^-1", "TeV^-2": "TeV^2"}
 
-_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+_POSITIVE = r"(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+_NUMBER = rf"[-+]?{_POSITIVE}"
+_NEVER_NEGATIVE = ("fb^-1", "GB", "h")
 
 
 def inverse(unit: str) -> str:
@@ -43,7 +45,8 @@ def inverse(unit: str) -> str:
 def quantity_pattern(unit: str) -> str:
     """Regular expression of a quantity that can be converted to `unit`, for the JSON Schema."""
     names = "|".join(re.escape(name) for name in _SCALES[unit])
-    return rf"^{_NUMBER}\s*({names})$"
+    number = _POSITIVE if unit in _NEVER_NEGATIVE else _NUMBER
+    return rf"^{number}\s*({names})$"
 
 
 def parse_quantity(unit: str, text: object) -> float:
@@ -52,7 +55,8 @@ def parse_quantity(unit: str, text: object) -> float:
     A plain number is accepted only as the already converted value of a frozen spec (an int or a float).
 
     Raises:
-        ValueError: if the text is no number with a unit, or the unit does not convert to `unit`.
+        ValueError: if the text is no number with a unit, the unit does not convert to `unit`, or there is a minus sign
+            where none can be.
     """
     if isinstance(text, (int, float)) and not isinstance(text, bool):
         return float(text)
@@ -63,6 +67,8 @@ def parse_quantity(unit: str, text: object) -> float:
     value, name = match.groups()
     if name not in known:
         raise ValueError(f"got {text!r}: the unit '{name}' does not convert to {unit}; use one of {', '.join(known)}.")
+    if unit in _NEVER_NEGATIVE and float(value) < 0:
+        raise ValueError(f"got {text!r}, expected a quantity that is not negative.")
     return float(value) * known[name]
 
 

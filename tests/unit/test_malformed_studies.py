@@ -45,6 +45,7 @@ MALFORMED = [
     ("process.cuts.pt_j", "heavy", "process.cuts.pt_j: got 'heavy'"),
     ("process.cuts.pt_j", ["20 GeV"], "process.cuts.pt_j"),
     ("models.network.resources", {"memory": "2 h"}, "resources.memory: got '2 h'"),
+    ("models.network.resources", {"time": "-2 h"}, "resources.time: got '-2 h'"),
     ("models.network.resources", {"time": "2 GB"}, "resources.time: got '2 GB'"),
     # numbers out of range, and of another kind
     ("seed", -1, "seed"),
