@@ -33,7 +33,9 @@ def densities():
     return sorted(name for name in REGISTRY["model"] if issubclass(load("model", name), FrameSpec))
 
 
-SOLVED = ("diffusion", "flow_matching")  # by a differential equation: derivatives take half a minute to compile
+def slow_but(*quick):
+    """All densities; those whose compilation takes long among the thorough tests."""
+    return [pytest.param(name, marks=[] if name in quick else pytest.mark.thorough) for name in densities()]
 
 
 def events(frame):
@@ -97,9 +99,7 @@ def test_a_density_is_normalised_and_its_samples_follow_it(name, frame):
         assert kstest(values, cumulative(marginal, place, grid)).pvalue > 1e-4
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=[pytest.mark.thorough] if n in SOLVED else []) for n in densities()]
-)
+@pytest.mark.parametrize("name", slow_but("spline_flow", "transformer"))
 def test_the_score_is_the_gradient_in_the_context_and_the_context_matters(name):
     tight = {"rtol": 1e-9, "atol": 1e-9} if "rtol" in load("model", name).model_fields else {}
     model, _ = bent(name, "edges", **tight)
@@ -112,7 +112,7 @@ def test_the_score_is_the_gradient_in_the_context_and_the_context_matters(name):
     assert float(jnp.min(jnp.std(score, axis=0))) > 1e-3
 
 
-@pytest.mark.parametrize("name", densities())
+@pytest.mark.parametrize("name", slow_but("flow_matching"))
 def test_gradients_of_the_loss_are_finite_and_reach_every_weight(name):
     model, _ = bent(name, "line_and_circle")
     data, keys = events("line_and_circle"), jax.random.split(jax.random.key(0), 300)

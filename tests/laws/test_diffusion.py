@@ -68,6 +68,7 @@ def test_the_data_score_is_that_of_smeared_events_and_the_mean_of_the_joint_one(
     assert np.std(away) == pytest.approx((-1 / slope) ** 0.5, rel=0.03)
 
 
+@pytest.mark.thorough
 def test_a_feature_with_an_edge_has_the_data_score_of_its_mapped_density():
     """Against the gradient of the log density of the smeared feature: normal in log(x - edge)."""
     model = exact(lower={"x": 2.0})
@@ -97,6 +98,7 @@ def test_an_angle_without_a_network_is_uniform():
 MATRIX = jnp.array([[0.5, -1.0], [2.0, 0.3]])
 
 
+@pytest.mark.thorough
 def test_hutchinsons_trace_has_the_right_mean_and_is_a_function_of_the_point():
     """2000 points of a linear field, whose trace is 0.8 at each; 5 standard errors."""
     points = jax.random.normal(jax.random.key(4), (2000, 2))

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from saggiatore.learn.loop import TrainingSpec, train
 from saggiatore.models.base import Event, scores
@@ -53,6 +54,7 @@ def asymmetric(rng, asymmetry):
     return c
 
 
+@pytest.mark.thorough
 def test_a_flow_learns_the_score_of_the_oracle():
     """50000 events, A in [-0.5, 0.5]: the slope's statistical error is 2.5 %, five of them; correlation 0.98."""
     rng = np.random.default_rng(2)

@@ -56,7 +56,10 @@ def test_every_registered_figure_is_tested():
     assert set(FIGURES) == set(REGISTRY["figure"])
 
 
-@pytest.mark.parametrize("kind", FIGURES)
+QUICK = ("formula", "limits", "structures")  # with mathematics, bars and lines; the others among the thorough tests
+
+
+@pytest.mark.parametrize("kind", [pytest.param(k, marks=[] if k in QUICK else pytest.mark.thorough) for k in FIGURES])
 def test_a_figure_is_the_same_bytes_twice_and_carries_its_origin(kind, paths, tmp_path):
     first, second = draw(kind, paths, tmp_path / "a"), draw(kind, paths, tmp_path / "b")
     for one, other in zip(first, second, strict=True):

@@ -26,6 +26,7 @@ def compare(folder, *specs):
     return main(["integrator-comparison", *flags, "--latex", str(folder / "out.tex")])
 
 
+@pytest.mark.thorough
 def test_one_row_a_sampler(tmp_path):
     """sigma is 1 pb, within five standard errors of 16k points; the LaTeX says the same."""
     assert compare(tmp_path, *(spec(tmp_path, *item) for item in SAMPLERS.items())) == 0

@@ -60,15 +60,26 @@ def paths(folder, name):
 @pytest.fixture(scope="module")
 def whole(folder):
     """The model of an uninterrupted training."""
-    run(JOB, code="c", **paths(folder, "whole"))
+    run(JOB, code="c", against=[], **paths(folder, "whole"))
     return (folder / "whole.eqx").read_bytes()
 
 
 def test_a_signalled_training_stops_at_an_epochs_end_and_resumes_to_the_same_bytes(folder, whole):
     files = paths(folder, "interrupted")
-    flags = [part for name, path in files.items() for part in (f"--{name}", str(path))]
+    flags = ["--against", *(part for name, path in files.items() for part in (f"--{name}", str(path)))]
     process = subprocess.Popen(
-        [sys.executable, "-m", "saggiatore", "models", "--spec", str(folder / "spec.json"), "--code", "c", *flags],
+        [
+            sys.executable,
+            "-m",
+            "saggiatore",
+            "models",
+            "--spec",
+            str(folder / "spec.json"),
+            "--code",
+            "c",
+            "--against",
+            *flags,
+        ],
         env=os.environ | {"PYTHONPATH": str(SRC)},
         stderr=subprocess.PIPE,
         text=True,
@@ -83,7 +94,7 @@ def test_a_signalled_training_stops_at_an_epochs_end_and_resumes_to_the_same_byt
     assert "Traceback" not in said
     assert files["checkpoint"].exists()
     assert not files["model"].exists()
-    run(JOB, code="c", **files)
+    run(JOB, code="c", against=[], **files)
     assert files["model"].read_bytes() == whole
     assert not files["checkpoint"].exists()
 

@@ -67,6 +67,7 @@ def test_there_are_as_many_flows_as_orders_of_gluons():
     assert len(jet_flows(3)) == 6
 
 
+@pytest.mark.thorough
 def test_one_gluon_has_one_flow():
     """q qbar g Z: all of the square is in the one string, whose trace is C_F N = 4."""
     momenta = events(1)
@@ -86,6 +87,7 @@ def test_a_gluon_exchanged_has_one_leading_flow():
     assert len(two_line_assignments(4)) == full.first.shape[1]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("cos", [-0.8, -0.2, 0.5])
 def test_flows_of_gluons_to_tops_at_high_energy(cos):
     """Colour-ordered squares of massless quarks are (t^2 + u^2) u / (t s^2) and t <-> u: their ratio is u^2/t^2."""

@@ -85,6 +85,7 @@ def test_seven_points_leave_out_the_opposite_corners():
     assert seven_points()["mur0p5_muf1"] == Variation(0.5, 1.0)
 
 
+@pytest.mark.thorough
 def test_lepton_pairs_follow_the_densities():
     assert list(PAIRS.scale_variations()) == ["muf0p5", "muf2"]
     momenta, pdg, found = ratios(PAIRS, PAIRS.scale_variations())

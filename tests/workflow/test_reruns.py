@@ -30,7 +30,14 @@ def test_nothing_is_left_to_do(built):
     assert "Nothing to be done" in snakemake(built, "-n", "--config", "studies=[smoke]")
 
 
-@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.name)
+QUICK = ("comment", "process_s_code", "mlp", "a_figure_s_code", "figures_in", "a_cut", "numpy", "matplotlib")
+ALL = [
+    pytest.param(each, id=each.name, marks=[] if any(word in each.name for word in QUICK) else pytest.mark.thorough)
+    for each in CHANGES
+]
+
+
+@pytest.mark.parametrize("change", ALL)
 def test_a_change_reruns_what_it_touches(built, change):
     with made(built, change.edits):
         assert planned(built) == change.reruns

@@ -90,6 +90,7 @@ def test_the_bundle_is_byte_identical_when_rebuilt(built):
     assert bundle.read_bytes() == before
 
 
+@pytest.mark.thorough
 def test_an_artefact_is_byte_identical_when_rebuilt(built):
     """The same study and seed give the same bytes: a figure, and sampling in shards."""
     # the figure first: it needs what the sampling behind it would make outdated
@@ -140,6 +141,7 @@ def test_a_study_is_reproduced_from_its_archive_alone(built, tmp_path):
     assert all(each["agrees"] and each["digits"] is None for each in entries), "null stands for all digits"
 
 
+@pytest.mark.thorough
 def test_a_killed_training_leaves_nothing_and_resumes_to_the_same_bytes(built):
     """Killed right behind its first checkpoint: no artefact, a failed run, and a rerun that ends as if nothing was."""
     folder = built / "results" / "smoke" / "models"

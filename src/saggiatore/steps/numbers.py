@@ -43,22 +43,14 @@ def run(
 ) -> None:
     """Write numbers.json; any list may be empty."""
     root = out.parent
+    tables = {"integral": integrals, "sample": samples, "calibration": calibrations, "diagnostics": diagnostics}
+    tables |= {"history": histories, "structures": structures, "constants": constants, "band": bands}
+    tables |= {"limits": limits, "coverage": coverages, "sensitivity": sensitivities}
     scored = dict(_each(informations, root, "information"))
-    numbers = {
-        **dict(_each(integrals, root, "integral")),
-        **dict(_each(samples, root, "sample")),
-        **(_without_label(scored) if len(informations) == 1 else scored),
-        **dict(_formulas(formulas, root)),
-        **dict(_each(calibrations, root, "calibration")),
-        **dict(_each(diagnostics, root, "diagnostics")),
-        **dict(_each(histories, root, "history")),
-        **dict(_each(structures, root, "structures")),
-        **dict(_each(constants, root, "constants")),
-        **dict(_each(bands, root, "band")),
-        **dict(_each(limits, root, "limits")),
-        **dict(_each(coverages, root, "coverage")),
-        **dict(_each(sensitivities, root, "sensitivity")),
-    }
+    numbers = _without_label(scored) if len(informations) == 1 else dict(scored)
+    numbers |= dict(_formulas(formulas, root))
+    for name, paths in tables.items():
+        numbers |= dict(_each(paths, root, name))
     document = {
         "header": {"format": FORMAT_VERSION, "study": study, **provenance({"study": study}, code)},
         "numbers": {name: asdict(number) for name, number in numbers.items()},
@@ -66,11 +58,7 @@ def run(
         "structures": {_label(path): _structures_entry(read_table(path, "structures")) for path in structures},
         "figures": _figures(figures, root, {**scored, **numbers}),
     }
-    _write(out, document)
-
-
-def _write(path: Path, document: dict) -> None:
-    with atomic(path) as temporary:
+    with atomic(out) as temporary:
         text = json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
         temporary.write_text(text + "\n", encoding="utf-8")
 
