@@ -110,8 +110,13 @@ def _band(label: str, table: Table, artefact: str) -> Named:
 
 
 def _limits(label: str, table: Table, artefact: str) -> Named:
-    """Ends of the intervals of the exact likelihood, and how many the linear approximation misses."""
-    rows = table.data
+    """Ends of the intervals of the exact likelihood, for which data they hold, and how many the linear approximation
+    misses."""
+    rows, asked = table.data, table.provenance["spec"]["section"]
+    meaning = "integrated luminosity that the limits hold for"
+    yield f"limits.{label}.luminosity", Number(asked["luminosity"], None, "fb^-1", artefact, meaning)
+    meaning = "fraction of the fiducial events that is seen"
+    yield f"limits.{label}.efficiency", Number(asked["efficiency"], None, "1", artefact, meaning)
     exact, linear = rows[rows["method"] == "expected"], rows[rows["method"] == "fisher"]
     for _, row in exact.iterrows():
         percent = f"{100 * row['level']:g}".replace(".", "_")

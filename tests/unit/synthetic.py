@@ -8,7 +8,12 @@ import numpy as np
 from saggiatore.distill.posterior_tables import BAND, CONSTANTS, STRUCTURES
 from saggiatore.tables import Column, TableSchema, write_table
 
-ORIGIN = {"spec": {"study": "toy"}, "code": "0123", "commit": "unknown", "versions": {}}
+ORIGIN = {
+    "spec": {"study": "toy", "section": {"luminosity": 300.0, "efficiency": 0.0023}},
+    "code": "0123",
+    "commit": "unknown",
+    "versions": {},
+}
 N = 2000
 
 SCORES = TableSchema(

@@ -151,9 +151,13 @@ def test_the_summary_says_what_was_found(paths, tmp_path, capsys):
     lines = text.splitlines()
     order = [next(n for n, line in enumerate(lines) if name in line) for name in ("0.9543 ±", "0.951 ±", "0.331 ±")]
     assert order == sorted(order)
-    assert lines.index("    truth: f_w from -1.96 to 1.96  (one)") < lines.index(
-        "    network: f_w from -2.156 to 2.156  (one)"
+    head = lines.index(
+        "Expected limits 'one', 95 %, from the distribution alone, for 300 fb^-1 and an efficiency of 0.0023:"
     )
+    assert [line.split() for line in lines[head + 1 : head + 3]] == [
+        "truth f_w from -1.96 to 1.96".split(),
+        "network f_w from -2.156 to 2.156".split(),
+    ]
     assert "pull width 1.020 ± 0.010, coverage of 68 % intervals 0.680 ± 0.010" in text
     assert str(tmp_path / "results" / "bundles" / "toy.zip") in text
     assert main(["summary", "--numbers", str(tmp_path / "none.json")]) == 1

@@ -65,15 +65,19 @@ def _information(found: dict[str, Number]) -> list[str]:
 
 
 def _limits(found: dict[str, Number]) -> list[str]:
-    """Expected intervals of 95 %, from the distribution alone; the narrowest first."""
+    """Expected intervals of 95 %, from the distribution alone; in each section the narrowest first."""
     ends = {name: number for name, number in found.items() if name.startswith("limits.") and ".shape.95." in name}
-    stems = sorted({name.rpartition(".")[0] for name in ends}, key=lambda stem: ends[f"{stem}.high"].value)
     lines: list[str] = []
-    for stem in stems:
-        _, label, name, parameter, *_ = stem.split(".")
-        low, high = (rounded(ends[f"{stem}.{end}"].value)[0] for end in ("low", "high"))
-        lines.append(f"    {name}: {parameter} from {low} to {high}  ({label})")
-    return ["Expected limits, 95 %, from the distribution alone:", *lines] if lines else []
+    for label in sorted({name.split(".")[1] for name in ends}):
+        luminosity, efficiency = (found[f"limits.{label}.{name}"].value for name in ("luminosity", "efficiency"))
+        lines += ["", f"Expected limits '{label}', 95 %, from the distribution alone, for {luminosity:g} fb^-1"]
+        lines[-1] += f" and an efficiency of {efficiency:g}:" if efficiency != 1 else ":"
+        stems = {name.rpartition(".")[0] for name in ends if name.split(".")[1] == label}
+        for stem in sorted(stems, key=lambda stem: ends[f"{stem}.high"].value):
+            _, _, name, parameter, *_ = stem.split(".")
+            low, high = (rounded(ends[f"{stem}.{end}"].value)[0] for end in ("low", "high"))
+            lines.append(f"    {name:<20} {parameter} from {low} to {high}")
+    return [*lines, ""] if lines else []
 
 
 def _calibration(found: dict[str, Number]) -> list[str]:
