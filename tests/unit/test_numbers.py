@@ -155,8 +155,8 @@ def test_the_summary_says_what_was_found(paths, tmp_path, capsys):
         "Expected limits 'one', 95 %, from the distribution alone, for 300 fb^-1 and an efficiency of 0.0023:"
     )
     assert [line.split() for line in lines[head + 1 : head + 3]] == [
-        "truth f_w from -1.96 to 1.96".split(),
-        "network f_w from -2.156 to 2.156".split(),
+        ["truth", "f_w", "from", "-1.96", "to", "1.96"],
+        ["network", "f_w", "from", "-2.156", "to", "2.156"],
     ]
     assert "pull width 1.020 ± 0.010, coverage of 68 % intervals 0.680 ± 0.010" in text
     assert str(tmp_path / "results" / "bundles" / "toy.zip") in text
