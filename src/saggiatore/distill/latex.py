@@ -1,7 +1,7 @@
 """Formulas in LaTeX, with each constant rounded to what its error deserves: 0.5925(12) is 0.5925 +- 0.0012."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 
 import sympy
 from sympy.printing.latex import LatexPrinter
@@ -60,13 +60,6 @@ def _magnitude(value: float) -> int:
 def _power_of_ten(text: str) -> str:
     mantissa, _, exponent = text.partition("e")
     return rf"{mantissa} \cdot 10^{{{int(exponent)}}}" if exponent else mantissa
-
-
-def tabular(columns: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A LaTeX table with `columns` such as ``rlr``; cells are LaTeX."""
-    lines = [rf"\begin{{tabular}}{{{columns}}}", " & ".join(header) + r" \\", r"\hline"]
-    lines += [" & ".join(row) + r" \\" for row in rows]
-    return "\n".join([*lines, r"\end{tabular}", ""])
 
 
 def quantity(value: float, error: float | None = None) -> str:

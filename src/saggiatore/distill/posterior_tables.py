@@ -7,8 +7,9 @@ import sympy
 
 from saggiatore.distill.expression import complexity
 from saggiatore.distill.formula_posterior import Found, fraction_error
-from saggiatore.distill.latex import latex, quantity, tabular
+from saggiatore.distill.latex import latex, quantity
 from saggiatore.tables import Column, TableSchema
+from saggiatore.tabular import tabular
 
 _NUMBER = Column("structure", "1", "number of the structure, the most probable first", kind="int")
 STRUCTURES = TableSchema(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 
 import numpy as np
@@ -104,12 +105,12 @@ class Analysis:
         self._rates, self._n, self._stream = rates, n_experiments, stream
         self.reaches = [*self._of_truth(), *(each for name in self.bins for each in self._of_bins(name))]
 
-    def limits(self) -> Iterator[Limit]:
+    @cached_property
+    def limits(self) -> list[Limit]:
         """Intervals by every method."""
-        for reach in self.reaches:
-            for place in range(len(self.settings.parameters)):
-                for level in self.settings.levels:
-                    yield from self._limits_of(reach, place, level)
+        places = range(len(self.settings.parameters))
+        asked = product(self.reaches, places, self.settings.levels)
+        return [limit for reach, place, level in asked for limit in self._limits_of(reach, place, level)]
 
     def _limits_of(self, reach: Reach, place: int, level: float) -> Iterator[Limit]:
         def limit(method: str, found: Interval, errors: tuple[float, float] = (0.0, 0.0), far: float = 0.0) -> Limit:

@@ -76,7 +76,7 @@ COVERAGE = TableSchema(
 
 def limits_columns(analysis: Analysis) -> dict[str, list]:
     """Columns of the table [limits]."""
-    rows = list(analysis.limits())
+    rows = analysis.limits
     allowed = analysis.settings.max_nonlinearity
     return {
         "name": [row.name for row in rows],
@@ -222,7 +222,7 @@ def _bins_of(analysis: Analysis, name: str) -> Iterator[tuple[str, np.ndarray]]:
 def warnings(analysis: Analysis) -> Iterator[str]:
     """What a reader of the limits must know, for the log."""
     allowed = analysis.settings.max_nonlinearity
-    for row in analysis.limits():
+    for row in analysis.limits:
         what = f"{row.name}, {row.parameter}, {'with' if row.with_rate else 'without'} rate, {100 * row.level:g} %"
         if row.nonlinearity > allowed:
             yield (

@@ -4,30 +4,26 @@ Its parameter m is the mean of x: the score at zero is $(x - \rho y) / (1 - \rho
 """
 
 import math
-from typing import Literal
+from typing import ClassVar, Literal
 
 import equinox as eqx
 import jax.numpy as jnp
 from pydantic import Field
 
-from saggiatore.physics.plane import CHANNELS, OBSERVABLES, AbstractPlane
-from saggiatore.spec import Spec
+from saggiatore.physics.plane import CHANNELS, AbstractPlane, PlaneSpec
 from saggiatore.types import Scalar, Theta
 
 _PARAMETERS = ("mean_x",)
 _REACH = 7.0  # standard deviations from the origin at which the square ends
 
 
-class GaussianSpec(Spec):
+class GaussianSpec(PlaneSpec):
     """A toy: two correlated normal numbers."""
+
+    parameters: ClassVar[tuple[str, ...]] = _PARAMETERS
 
     kind: Literal["gaussian"] = "gaussian"
     correlation: float = Field(0.6, gt=-1, lt=1)
-
-    @classmethod
-    def names(cls) -> dict[str, list[str]]:
-        """Observables and parameters that a study can name."""
-        return {"observable": list(OBSERVABLES), "parameter": list(_PARAMETERS)}
 
     def build(self) -> "Gaussian":
         """The process."""

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 
 from saggiatore.physics.colour_flow import Flow
 from saggiatore.physics.process import AbstractProcess, Channel, Observable
+from saggiatore.spec import Spec
 from saggiatore.types import Flag, Momenta, Scalar, Theta, UnitPoint
 
 _TOTAL = 1.0  # pb, over the whole plane
@@ -39,6 +40,18 @@ OBSERVABLES: Mapping[str, Observable] = MappingProxyType(
 
 
 CHANNELS = ((22, 22, 22, 22),)
+SLOPE_PARAMETERS = ("flat_fraction",)
+
+
+class PlaneSpec(Spec):
+    """A toy, whose observables are its two numbers."""
+
+    parameters: ClassVar[tuple[str, ...]]
+
+    @classmethod
+    def names(cls) -> dict[str, list[str]]:
+        """Observables and parameters that a study can name."""
+        return {"observable": list(OBSERVABLES), "parameter": list(cls.parameters)}
 
 
 class AbstractPlane(AbstractProcess):
@@ -81,3 +94,21 @@ class AbstractPlane(AbstractProcess):
     def channel_rate(self, momenta: Momenta, channel: Channel, theta: Theta) -> Scalar:
         """The rate: there is one channel."""
         return self.rate(momenta, theta)
+
+
+class AbstractSlope(AbstractPlane):
+    """A density on the unit square that rises in x and is flat in y; its parameter is the fraction of flat events."""
+
+    parameters: tuple[str, ...] = eqx.field(static=True, default=SLOPE_PARAMETERS)
+    quadratic: tuple[str, ...] = eqx.field(static=True, default=SLOPE_PARAMETERS)
+    channels: tuple[tuple[int, ...], ...] = eqx.field(static=True, default=CHANNELS)
+    low: tuple[float, float] = eqx.field(static=True, default=(0.0, 0.0))
+    high: tuple[float, float] = eqx.field(static=True, default=(1.0, 1.0))
+
+    @abc.abstractmethod
+    def rise(self, x: Scalar) -> Scalar:
+        """p(x) without flat events, normalised on [0, 1]."""
+
+    def density(self, x: Scalar, y: Scalar, theta: Theta) -> Scalar:
+        """(1 - f) p(x) + f."""
+        return (1 - theta[0]) * self.rise(x) + theta[0]

@@ -6,32 +6,28 @@ Its parameter is a shift of R, in the units of x and y: the score at zero is $(r
 """
 
 import math
-from typing import Literal
+from typing import ClassVar, Literal
 
 import equinox as eqx
 import jax.numpy as jnp
 from jax.scipy.special import ndtr
 from pydantic import Field
 
-from saggiatore.physics.plane import CHANNELS, OBSERVABLES, AbstractPlane
-from saggiatore.spec import Spec
+from saggiatore.physics.plane import CHANNELS, AbstractPlane, PlaneSpec
 from saggiatore.types import Scalar, Theta
 
 _PARAMETERS = ("radius_shift",)
 _REACH = 5.0  # widths beyond the radius at which the rectangle ends
 
 
-class RingSpec(Spec):
+class RingSpec(PlaneSpec):
     """A toy: a ring with a Gaussian profile."""
+
+    parameters: ClassVar[tuple[str, ...]] = _PARAMETERS
 
     kind: Literal["ring"] = "ring"
     radius: float = Field(4, gt=0, description="radius at which the density is largest")
     width: float = Field(1, gt=0, description="standard deviation of the profile")
-
-    @classmethod
-    def names(cls) -> dict[str, list[str]]:
-        """Observables and parameters that a study can name."""
-        return {"observable": list(OBSERVABLES), "parameter": list(_PARAMETERS)}
 
     def build(self) -> "Ring":
         """The process."""

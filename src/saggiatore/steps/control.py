@@ -20,6 +20,7 @@ from saggiatore.number import rounded
 from saggiatore.provenance import provenance
 from saggiatore.spec import EventsLabel, Label, ModelLabel, Section, Spec
 from saggiatore.tables import Column, Table, TableSchema, read_table, write_table
+from saggiatore.tabular import tabular
 from saggiatore.tasks.classifier import logit
 
 _NAME = Column("name", "1", "name of the entry", kind="str")
@@ -224,14 +225,11 @@ def _weight_bins(true: np.ndarray, other: np.ndarray) -> list[dict]:
 def _latex(rows: list[dict]) -> str:
     """A tabular, one row an entry."""
     labels = {column.name: column.label for column in CONTROL.columns}
-    lines = [
-        r"\begin{tabular}{ll" + "r" * (1 + len(_SHOWN)) + "}",
-        " & ".join(["", labels["kind"], labels["n_parameters"], *(labels[name] for name in _SHOWN)]) + r" \\",
-        r"\hline",
-    ]
+    cells = []
     for row in rows:
         value, error = rounded(row["auc"], row["auc_error"])
         shown = {name: f"{row[name]:.3g}" for name in _SHOWN} | {"auc": rf"${value} \pm {error}$"}
         names = [str(row[name]).replace("_", r"\_") for name in ("name", "kind")]
-        lines.append(" & ".join([*names, str(row["n_parameters"]), *shown.values()]) + r" \\")
-    return "\n".join([*lines, r"\end{tabular}", ""])
+        cells.append([*names, str(row["n_parameters"]), *shown.values()])
+    header = ["", labels["kind"], labels["n_parameters"], *(labels[name] for name in _SHOWN)]
+    return tabular("ll" + "r" * (1 + len(_SHOWN)), header, cells)

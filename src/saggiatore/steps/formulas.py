@@ -13,7 +13,7 @@ from saggiatore.distill.engine import Candidate
 from saggiatore.distill.expression import evaluate
 from saggiatore.distill.formula import Feature, Formula
 from saggiatore.distill.hall_of_fame import CHI2, read_hall_of_fame
-from saggiatore.distill.latex import quantity, tabular
+from saggiatore.distill.latex import quantity
 from saggiatore.distill.parametric import Parametric
 from saggiatore.distill.refit import Refit, refit
 from saggiatore.distill.sample import Sample
@@ -25,6 +25,7 @@ from saggiatore.job import Job
 from saggiatore.provenance import provenance
 from saggiatore.steps.distill import FormulasSection
 from saggiatore.tables import Column, Table, TableSchema, read_header, write_table
+from saggiatore.tabular import tabular
 
 log = logging.getLogger(__name__)
 

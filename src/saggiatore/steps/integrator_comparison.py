@@ -22,6 +22,7 @@ from saggiatore.physics.process import AbstractProcess, n_theta
 from saggiatore.provenance import provenance
 from saggiatore.steps.sampler import SamplerSection
 from saggiatore.tables import Column, TableSchema, write_table
+from saggiatore.tabular import tabular
 
 _OVERWEIGHTS = {"max": 0.0, "0_1": 0.001, "1": 0.01}  # name in the column -> fraction of the rate above the cap
 _MILLION = 1_000_000
@@ -123,14 +124,11 @@ def _weights(process: AbstractProcess, sampler: AbstractSampler, n_points: int, 
 def _latex(rows: Sequence[Mapping[str, object]]) -> str:
     """A tabular, one row a sampler."""
     labels = {column.name: column.label for column in COMPARISON.columns}
-    lines = [
-        r"\begin{tabular}{ll" + "r" * (1 + len(_SHOWN)) + "}",
-        " & ".join(labels[name] for name in ("sampler", "kind", "cross_section", *_SHOWN)) + r" \\",
-        r"\hline",
-    ]
+    cells = []
     for row in rows:
         names = [str(row[name]).replace("_", r"\_") for name in ("sampler", "kind")]
         value, error = rounded(float(str(row["cross_section"])), float(str(row["cross_section_error"])))
         shown = value if error is None else rf"${value} \pm {error}$"
-        lines.append(" & ".join([*names, shown, *(f"{row[name]:.3g}" for name in _SHOWN)]) + r" \\")
-    return "\n".join([*lines, r"\end{tabular}", ""])
+        cells.append([*names, shown, *(f"{row[name]:.3g}" for name in _SHOWN)])
+    header = [labels[name] for name in ("sampler", "kind", "cross_section", *_SHOWN)]
+    return tabular("ll" + "r" * (1 + len(_SHOWN)), header, cells)

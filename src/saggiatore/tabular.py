@@ -1,0 +1,10 @@
+"""Tables for a paper."""
+
+from collections.abc import Iterable, Sequence
+
+
+def tabular(columns: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A LaTeX table with `columns` such as ``rlr``; cells are LaTeX."""
+    lines = [rf"\begin{{tabular}}{{{columns}}}", " & ".join(header) + r" \\", r"\hline"]
+    lines += [" & ".join(row) + r" \\" for row in rows]
+    return "\n".join([*lines, r"\end{tabular}", ""])
