@@ -26,6 +26,16 @@ def _entry(table: Table, row: pd.Series, name: str, artefact: str, meaning: str 
     return Number(float(row[name]), error, column.unit, artefact, meaning or column.meaning)
 
 
+def _percent(row: pd.Series) -> str:
+    """The stated level as part of a name, which a point would end: 99_7."""
+    return f"{100 * row['level']:g}".replace(".", "_")
+
+
+def _data(row: pd.Series) -> str:
+    """What a likelihood sees: the number of events as well, or their distribution alone."""
+    return "rate" if row["with_rate"] else "shape"
+
+
 def _integral(label: str, table: Table, artefact: str) -> Named:
     row = table.data.iloc[0]
     for name in ("cross_section", "unweighting_efficiency", "cut_efficiency", "overweight_rate"):
@@ -47,10 +57,9 @@ def _information(label: str, table: Table, artefact: str) -> Named:
 
 def _calibration(label: str, table: Table, artefact: str) -> Named:
     for _, row in table.data.iterrows():
-        percent = f"{100 * row['level']:g}".replace(".", "_")
         for name in ("coverage", "coverage_normal"):
-            meaning = f"{table.column(name).meaning}, at a stated level of {percent.replace('_', '.')} %"
-            yield f"{name}.{label}.{percent}", _entry(table, row, name, artefact, meaning)
+            meaning = f"{table.column(name).meaning}, at a stated level of {100 * row['level']:g} %"
+            yield f"{name}.{label}.{_percent(row)}", _entry(table, row, name, artefact, meaning)
     for name in ("pull_mean", "pull_width"):
         yield f"{name}.{label}", _entry(table, table.data.iloc[0], name, artefact)
 
@@ -119,9 +128,8 @@ def _limits(label: str, table: Table, artefact: str) -> Named:
     yield f"limits.{label}.efficiency", Number(asked["efficiency"], None, "1", artefact, meaning)
     exact, linear = rows[rows["method"] == "expected"], rows[rows["method"] == "fisher"]
     for _, row in exact.iterrows():
-        percent = f"{100 * row['level']:g}".replace(".", "_")
         what = f"{row['kind']} {row['name']}, {'with' if row['with_rate'] else 'without'} the rate"
-        key = f"limits.{label}.{row['name']}.{row['parameter']}.{'rate' if row['with_rate'] else 'shape'}.{percent}"
+        key = f"limits.{label}.{row['name']}.{row['parameter']}.{_data(row)}.{_percent(row)}"
         open_end = "" if row["is_bounded"] else "; an end is that of the range that was searched"
         for end in ("low", "high"):
             meaning = (
@@ -136,15 +144,14 @@ def _limits(label: str, table: Table, artefact: str) -> Named:
 
 def _coverage(label: str, table: Table, artefact: str) -> Named:
     for _, row in table.data.iterrows():
-        percent = f"{100 * row['level']:g}"
-        key = f"{label}.{row['name']}.{'rate' if row['with_rate'] else 'shape'}.{percent.replace('.', '_')}"
-        meaning = f"{table.column('coverage').meaning}, at a stated level of {percent} %"
+        key = f"{label}.{row['name']}.{_data(row)}.{_percent(row)}"
+        meaning = f"{table.column('coverage').meaning}, at a stated level of {100 * row['level']:g} %"
         yield f"limits_coverage.{key}", _entry(table, row, "coverage", artefact, meaning)
 
 
 def _sensitivity(label: str, table: Table, artefact: str) -> Named:
     for _, row in table.data.iterrows():
-        key = f"{label}.{row['name']}.{'rate' if row['with_rate'] else 'shape'}"
+        key = f"{label}.{row['name']}.{_data(row)}"
         for name in ("information", "binning_loss"):
             meaning = f"{row['kind']} {row['name']} in {row['n_bins']} bins: {table.column(name).meaning}"
             yield f"sensitivity.{key}.{name}", _entry(table, row, name, artefact, meaning)
