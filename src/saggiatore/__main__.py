@@ -17,6 +17,7 @@ from pathlib import Path
 import saggiatore.steps
 from saggiatore.errors import SaggiatoreError
 from saggiatore.job import read_job, read_spec
+from saggiatore.programs import keep_programs
 from saggiatore.record import VARIABLE, recorded
 
 
@@ -35,6 +36,7 @@ def main(argv: list[str] | None = None) -> int:
     logging.getLogger("saggiatore").setLevel(logging.INFO)
     try:
         _set_precision(arguments)
+        keep_programs()
         run = importlib.import_module(f"saggiatore.steps.{step.replace('-', '_')}").run
         values = _parse(step, run, arguments[1:])
         with _recorded(arguments, values):

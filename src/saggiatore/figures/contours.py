@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from pydantic import Field
-from scipy.stats import chi2
+from scipy.special import gammaincinv
 
 from saggiatore.errors import SchemaError
 from saggiatore.figures.base import AbstractFigure, Inputs
@@ -85,7 +85,7 @@ class ContoursFigure(AbstractFigure):
         if rows.empty:
             return None
         grid = rows.pivot(index=axes_names[1], columns=axes_names[0], values="q_profiled" if self.profiled else "q")
-        thresholds = chi2.ppf(self.levels, 2)
+        thresholds = 2 * gammaincinv(1, self.levels)  # of chi2 with two degrees of freedom
         drawn = axes.contour(
             grid.columns,
             grid.index,

@@ -18,7 +18,6 @@ import numpy as np
 from saggiatore.errors import StudyError
 from saggiatore.infer.batches import Batch
 from saggiatore.models.base import AbstractModel
-from saggiatore.models.diffusion import Diffusion
 from saggiatore.registry import load
 from saggiatore.tables import Column, Table, TableSchema
 from saggiatore.types import Array, Features, Float, PRNGKeyArray, Scalar
@@ -136,18 +135,6 @@ def spread_draws(draws: Table, n_draws: int) -> list[int]:
 def _method(draws: Table) -> AbstractMethod:
     method = dict(draws.provenance["method"])
     return load("method", method["kind"]).model_validate(method).build()
-
-
-class DataScore(AbstractPosteriorScore):
-    """One component of the data score of a diffusion at one time, as the only score: no variance is known."""
-
-    model: Diffusion
-    time: Scalar
-    position: int  # of the feature along which the derivative is taken
-
-    def __call__(self, features: Features) -> ScoreEstimate:
-        value = self.model.data_score(features, self.time, jnp.zeros(0))[self.position]
-        return ScoreEstimate(value, jnp.zeros_like(value), jnp.zeros_like(value))
 
 
 class PointScore(AbstractPosteriorScore):

@@ -105,6 +105,7 @@ class Transport(NamedTuple):
             stepsize_controller=controller,
             adjoint=diffrax.ForwardMode(),
             max_steps=most,
+            throw=self.n_steps is None,  # equal steps cannot run out; without the check the program can be kept
         )
         return jax.tree.map(lambda values: values[-1], solution.ys)
 

@@ -8,12 +8,11 @@ import numpy as np
 from pydantic import Field
 
 from saggiatore.errors import SchemaError, StudyError
-from saggiatore.infer.base import AbstractPosteriorScore, DataScore, PointScore, posterior_score
+from saggiatore.infer.base import AbstractPosteriorScore, PointScore, posterior_score
 from saggiatore.infer.batches import Batch, model_features, parameter_position, score_batches
 from saggiatore.infer.calibrate import Evaluated, evaluate
 from saggiatore.job import Job
 from saggiatore.models.base import AbstractModel
-from saggiatore.models.diffusion import Diffusion
 from saggiatore.models.store import load_model
 from saggiatore.provenance import provenance
 from saggiatore.spec import DrawsLabel, EventsLabel, ModelLabel, ObservableName, ParameterName, Section
@@ -94,6 +93,8 @@ def _data_score(
     Raises:
         StudyError: if the model is no diffusion, the component no feature of it, or the events are not smeared by it.
     """
+    from saggiatore.infer.data_score import DataScore, Diffusion  # and diffrax: a second that other teachers save
+
     names = [feature.name for feature in features]
     made = read_header(events, "events")[1]["spec"]["section"]
     if not isinstance(network, Diffusion) or section.component not in names:
