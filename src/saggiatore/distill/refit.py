@@ -47,10 +47,10 @@ class _Events(NamedTuple):
 class _Moments(NamedTuple):
     """Loss L, its gradient, the Gauss-Newton curvature, and the sum of the events' squared gradients."""
 
-    loss: Float[Array, ""]
-    gradient: Float[Array, " constant"]
-    gauss_newton: Float[Array, "constant constant"]
-    meat: Float[Array, "constant constant"]
+    loss: Float[Any, ""]
+    gradient: Float[Any, " constant"]
+    gauss_newton: Float[Any, "constant constant"]
+    meat: Float[Any, "constant constant"]
 
 
 def refit(form: Parametric, columns: Mapping[str, Any], t: Any, weight: Any) -> Refit:
@@ -61,25 +61,19 @@ def refit(form: Parametric, columns: Mapping[str, Any], t: Any, weight: Any) -> 
     """
     names = tuple(form.values)
     features = tuple(name for name in sorted(columns) if name in symbol_names(form.expression))
-    share = jnp.asarray(weight) / jnp.sum(jnp.asarray(weight))
-    events = _Events(tuple(jnp.asarray(columns[name]) for name in features), jnp.asarray(t), share)
-    value = _evaluator(form.expression, names, features)
-    theta = jnp.array([form.values[name] for name in names])
-    if not names:
-        return Refit(form, np.zeros((0, 0)), float(jnp.sum(share * (value(theta, events) - events.t) ** 2)))
+    t, share = np.asarray(t), np.asarray(weight) / np.sum(weight)
+    events = _Events(*jax.tree.map(jnp.asarray, (tuple(columns[name] for name in features), t, share)))
     compiled = _compiled(form.expression, names, features)
 
-    def moments(theta: Array) -> _Moments:
-        return compiled(theta, events)
+    def moments(theta: np.ndarray) -> _Moments:
+        return _Moments(*map(np.asarray, compiled(jnp.asarray(theta), events)))
 
-    theta, minimum = _minimise(form.expression, moments, theta, _ROUNDING * float(share @ events.t**2))
-    fitted = Parametric(form.expression, dict(zip(names, np.asarray(theta).tolist(), strict=True)))
-
-    def gradient(at: np.ndarray) -> np.ndarray:
-        return np.asarray(moments(jnp.asarray(at)).gradient)
-
-    bread, meat = np.asarray(minimum.gauss_newton), np.asarray(minimum.meat)
-    covariance = sandwich(form.expression, np.asarray(theta), gradient, bread, meat)
+    theta = np.array([form.values[name] for name in names])
+    if not names:
+        return Refit(form, np.zeros((0, 0)), 2 * float(moments(theta).loss))
+    theta, minimum = _minimise(form.expression, moments, theta, _ROUNDING * float(share @ t**2))
+    fitted = Parametric(form.expression, dict(zip(names, theta.tolist(), strict=True)))
+    covariance = sandwich(form.expression, theta, lambda at: moments(at).gradient, minimum.gauss_newton, minimum.meat)
     return Refit(fitted, covariance, 2 * float(minimum.loss))
 
 
@@ -114,13 +108,12 @@ def _compiled(
 
 
 def _minimise(
-    expression: sympy.Expr, moments: Callable[[Array], _Moments], theta: Array, rounding: float
-) -> tuple[Array, _Moments]:
+    expression: sympy.Expr, moments: Callable[[np.ndarray], _Moments], theta: np.ndarray, rounding: float
+) -> tuple[np.ndarray, _Moments]:
     """Marquardt's damping: down by ten after a success, up by ten after a failure; losses below `rounding` are zero."""
     damping, here = 1e-3, moments(theta)
     for _ in range(_MAX_STEPS):
-        scale = jnp.diag(here.gauss_newton)
-        step = -jnp.linalg.solve(here.gauss_newton + damping * jnp.diag(scale), here.gradient)
+        step = -_solve(here.gauss_newton + damping * np.diag(np.diag(here.gauss_newton)), here.gradient)
         decrease, scarcely = float(-here.gradient @ step), _TOLERANCE * (abs(float(here.loss)) + rounding)
         if decrease < -scarcely:
             break  # uphill: negative weights prevail, and the curvature is not positive
@@ -137,3 +130,11 @@ def _minimise(
         f"the constants of '{expression}' found no minimum in {_MAX_STEPS} steps (loss {float(here.loss):.4g}). "
         "Fix or remove a constant that the events do not determine."
     )
+
+
+def _solve(matrix: np.ndarray, vector: np.ndarray) -> np.ndarray:
+    """A singular matrix gives no numbers, which the minimiser takes for a failed step."""
+    try:
+        return np.linalg.solve(matrix, vector)
+    except np.linalg.LinAlgError:
+        return np.full_like(vector, np.nan)

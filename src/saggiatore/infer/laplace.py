@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from saggiatore.compilation import RUN_ONCE
 from saggiatore.errors import ConvergenceError
 from saggiatore.infer.batches import Batch, padded
 from saggiatore.models.base import AbstractRegression
@@ -89,7 +90,8 @@ def sum_events(
     total: Sums | None = None
     for batch in batches:
         part = function(model, padded(batch))
-        total = part if total is None else jax.tree.map(jnp.add, total, part)
+        part = jax.tree.map(np.asarray, part)  # numpy adds without compiling
+        total = part if total is None else jax.tree.map(np.add, total, part)
     if total is None:
         raise ConvergenceError("there are no events to learn from; give the posterior a table with events.")
     return total
@@ -102,7 +104,7 @@ def whiten(total: Moments, prior_scale: float) -> Basis:
         ConvergenceError: if there is no maximum.
     """
     basis = _laplace(total, prior_scale)
-    if not (jnp.isfinite(basis.centre).all() and jnp.isfinite(basis.hyper).all()):
+    if not (np.isfinite(basis.centre).all() and np.isfinite(basis.hyper).all()):
         raise ConvergenceError(
             f"the last layer has no maximum: log noise and log prior scale are {basis.hyper.tolist()}. Check that the "
             f"model was trained (its noise is finite and positive) and has more than {basis.centre.size} events."
@@ -110,7 +112,7 @@ def whiten(total: Moments, prior_scale: float) -> Basis:
     return basis
 
 
-@jax.jit
+@partial(jax.jit, compiler_options=RUN_ONCE)
 def _laplace(total: Moments, prior_scale: Scalar) -> Basis:
     scale = total.weight / total.weight_squared
     n_events, unit = total.weight * scale, jnp.sqrt(total.score / total.hidden)
@@ -145,12 +147,17 @@ def robust_std(
     P is the prior's precision and K the sum of squared gradients of the events (White, Econometrica 50, 1, 1982). Where
     the noise v is right, K is A/s and the result is the posterior's own standard deviation.
     """
-    at = basis.rotation @ basis.centre, jnp.exp(basis.hyper[0])
+    at = jnp.asarray(np.asarray(basis.rotation) @ np.asarray(basis.centre)), jnp.asarray(np.exp(basis.hyper[0]))
     squares, spread, weight, weight_squared = sum_events(partial(_squared_gradients, at), model, batches)
-    squares = squares * (weight / weight_squared) ** 2 + basis.prior_precision(basis.hyper) * jnp.eye(len(squares))
+    covariance = _sandwich(basis, squares, weight / weight_squared)
+    return np.sqrt(np.diag(covariance)), np.sqrt(spread) / weight
+
+
+@partial(jax.jit, compiler_options=RUN_ONCE)
+def _sandwich(basis: Basis, squares: Float[Array, "weight weight"], scale: Scalar) -> Float[Array, "weight weight"]:
+    meat = squares * scale**2 + basis.prior_precision(basis.hyper) * jnp.eye(len(squares))
     inverse = (basis.rotation / basis.conditional(basis.hyper)[1]) @ basis.rotation.T
-    covariance = inverse @ squares @ inverse
-    return np.asarray(jnp.sqrt(jnp.diag(covariance))), np.asarray(jnp.sqrt(spread) / weight)
+    return inverse @ meat @ inverse
 
 
 @eqx.filter_jit

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import sympy
 
@@ -33,7 +32,7 @@ def of_model(name: str, model: AbstractModel, features: Sequence[str], position:
     """The score of a model, its component `position`."""
 
     def values(events: Columns) -> Float[np.ndarray, " event"]:
-        return np.asarray(scores(model, jnp.asarray(feature_matrix(name, events, features)))[:, position], dtype=float)
+        return np.asarray(scores(model, feature_matrix(name, events, features))[:, position], dtype=float)
 
     return Statistic(name, "model", values)
 

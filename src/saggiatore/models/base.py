@@ -74,7 +74,7 @@ def trainable(model: AbstractModel) -> object:
     )
 
 
-def scores(model: AbstractModel, features: Float[Array, "event feature"]) -> Float[Array, "event parameter"]:
+def scores(model: AbstractModel, features: Float[np.ndarray, "event feature"]) -> Float[np.ndarray, "event parameter"]:
     """Scores of many events, in batches, so that memory does not grow with their number.
 
     The last batch repeats events up to a power of two, so that few shapes are compiled whatever the number of events.
@@ -85,8 +85,8 @@ def scores(model: AbstractModel, features: Float[Array, "event feature"]) -> Flo
         n_left = min(_BATCH, n_events - first)
         size = 1 << (n_left - 1).bit_length()
         rows = first + np.arange(size) % n_left
-        parts.append(_scores(model, features[rows])[:n_left])
-    return jnp.concatenate(parts)
+        parts.append(np.asarray(_scores(model, jnp.asarray(features[rows])))[:n_left])
+    return np.concatenate(parts)
 
 
 @eqx.filter_jit
