@@ -195,6 +195,11 @@ def test_a_posterior_over_formulas_needs_a_posterior(plan):
         found.along("other", "structures", "formula", "formula", "teacher", "draws")
 
 
+def test_the_archive_of_a_study_with_limits_holds_its_submission_to_hepdata(plan):
+    assert plan("Another one", "title").submission("other") == ["results/other/hepdata.zip"]
+    assert Plan(ROOT, {"studies": ["smoke"]}).submission("smoke") == []
+
+
 def test_study_that_does_not_exist(tmp_path):
     with pytest.raises(StudyError, match=r"no study is called 'quik'.*did you mean 'quick'"):
         Plan(ROOT, {"studies": ["quik"]}).targets()
