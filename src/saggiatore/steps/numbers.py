@@ -56,6 +56,7 @@ def run(
         "numbers": {name: asdict(number) for name, number in numbers.items()},
         "formulas": {_label(path): _formula_entry(path, root) for path in formulas},
         "structures": {_label(path): _structures_entry(read_table(path, "structures")) for path in structures},
+        "limits": {_label(path): _limits_entry(read_table(path, "limits")) for path in limits},
         "figures": _figures(figures, root, {**scored, **numbers}),
     }
     with atomic(out) as temporary:
@@ -103,6 +104,19 @@ def _structures_entry(table: Table) -> list[dict]:
         {name: row[name] for name in names} | {name: [row[name], row[f"{name}_error"]] for name in pairs}
         for row in rows
     ]
+
+
+def _limits_entry(table: Table) -> dict:
+    """The intervals of the exact likelihood of the expected data, and whether the linear approximation is near."""
+    asked, rows = table.provenance["spec"]["section"], table.data
+    which = ["name", "parameter", "with_rate", "level"]
+    far = {tuple(row) for row in rows[rows["is_linear"] == 0][which].itertuples(index=False)}
+    exact = rows[rows["method"] == "expected"][[*which, "kind", "low", "high", "is_bounded"]].to_dict("records")
+    return {
+        "luminosity": asked["luminosity"],
+        "efficiency": asked["efficiency"],
+        "intervals": [{**row, "is_linear": int(tuple(row[name] for name in which) not in far)} for row in exact],
+    }
 
 
 def _formula_entry(path: Path, root: Path) -> dict:
