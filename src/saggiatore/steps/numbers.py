@@ -54,14 +54,21 @@ def run(
     document = {
         "header": {"format": FORMAT_VERSION, "study": study, **provenance({"study": study}, code)},
         "numbers": {name: asdict(number) for name, number in numbers.items()},
-        "formulas": {_label(path): _formula_entry(path, root) for path in formulas},
-        "structures": {_label(path): _structures_entry(read_table(path, "structures")) for path in structures},
-        "limits": {_label(path): _limits_entry(read_table(path, "limits")) for path in limits},
+        **_for_readers(formulas, structures, limits, root),
         "figures": _figures(figures, root, {**scored, **numbers}),
     }
     with atomic(out) as temporary:
         text = json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
         temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def _for_readers(formulas: list[Path], structures: list[Path], limits: list[Path], root: Path) -> dict[str, dict]:
+    """What the page and the summary show beyond single numbers."""
+    return {
+        "formulas": {_label(path): _formula_entry(path, root) for path in formulas},
+        "structures": {_label(path): _structures_entry(read_table(path, "structures")) for path in structures},
+        "limits": {_label(path): _limits_entry(read_table(path, "limits")) for path in limits},
+    }
 
 
 def _label(path: Path) -> str:
