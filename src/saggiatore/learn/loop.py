@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import hashlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +14,7 @@ from pydantic import Field
 from tqdm import tqdm
 
 from saggiatore.errors import InterruptionError, TrainingError
-from saggiatore.learn.checkpoint import load_checkpoint, save_checkpoint
+from saggiatore.learn.checkpoint import identity_of, load_checkpoint, save_checkpoint
 from saggiatore.learn.interruption import Interruption, deferred_signals
 from saggiatore.models.base import AbstractModel, Event, trainable
 from saggiatore.spec import Spec
@@ -125,7 +124,7 @@ def train(
     leaves, rest = eqx.partition(model, trainable(model))
     trainer = Trainer(task, rest, optimiser, schedule, train_events, validation_events)
     state = State(leaves, leaves, optimiser.init(leaves))
-    identity = _digest((model, events), f"{identity}/{seed}/{spec.model_dump_json(exclude={'checkpoint_every'})}")
+    identity = identity_of((model, events), f"{identity}/{seed}/{spec.model_dump_json(exclude={'checkpoint_every'})}")
     state, history = load_checkpoint(checkpoint, state, identity) or (state, {name: [] for name in HISTORY.names})
     with (
         deferred_signals() if checkpoint else contextlib.nullcontext(Interruption()) as interruption,
@@ -189,13 +188,6 @@ def _optimiser(spec: TrainingSpec, n_steps: int) -> tuple[optax.Schedule, optax.
     return schedule, optax.flatten(
         optimiser
     )  # one vector instead of a dozen arrays: small networks train twice as fast
-
-
-def _digest(tree: object, text: str) -> str:
-    digest = hashlib.sha256(text.encode())
-    for leaf in jax.tree.leaves(eqx.filter(tree, eqx.is_array)):
-        digest.update(np.asarray(leaf).tobytes())
-    return digest.hexdigest()
 
 
 def _is_over(history: History, spec: TrainingSpec) -> bool:
