@@ -15,7 +15,7 @@ PACKAGE = ROOT / "src" / "saggiatore"
 
 # A module imports only from its own row and the rows above it.
 LAYERS = [
-    {"types", "units", "errors", "spec", "files", "compilation", "libraries"},
+    {"types", "units", "errors", "spec", "files", "compilation", "libraries", "gpu"},
     {"tables", "provenance", "schema", "fingerprint", "number", "record", "table_numbers", "tabular"},
     {"registry"},
     {"job"},

@@ -104,8 +104,9 @@ class LastLayer(AbstractMethod):
         """
         network = _regression(model)
         basis = whiten(sum_events(moments, network, batches()), self.spec.prior_scale)
-        kept = {"checkpoint": self.checkpoint, "identity": self.identity}
-        weights, hyper, n_divergent = run_nuts(self.spec, basis, key, **kept)
+        weights, hyper, n_divergent = run_nuts(
+            self.spec, basis, key, checkpoint=self.checkpoint, identity=self.identity
+        )
         weights_std, noise_std = robust_std(network, batches(), basis)
         parameters = {
             f"weight_{i}": Parameter(weights[..., i], f"weight of hidden unit {i} in the last layer", std)
@@ -242,9 +243,9 @@ def _advance(spec: LastLayerSpec, n_transitions: int, basis: Basis, state: HMCSt
     # numpyro tells a kernel how to warm up only where it makes a first state: traced here, and not computed
     jax.eval_shape(lambda: kernel.init(state.rng_key, spec.n_warmup, state.z))
 
-    def transition(before: HMCState, _: None) -> tuple[HMCState, tuple]:
+    def transition(before: HMCState, _nothing: None) -> tuple[HMCState, tuple]:
         after = kernel.sample(before, (), {})
-        weights, hyper, _ = jax.vmap(partial(coordinates, basis))(after.z)
+        weights, hyper, _log_jacobian = jax.vmap(partial(coordinates, basis))(after.z)
         return after, (weights @ basis.rotation.T, hyper, after.diverging)
 
     return jax.lax.scan(transition, state, length=n_transitions)
