@@ -1,4 +1,7 @@
-"""The only training loop: data on the device, one compiled epoch, early stopping, checkpoints that resume exactly."""
+"""The only training loop: data on the device, one compiled epoch, early stopping, checkpoints that resume exactly.
+
+A process that sees several devices divides each batch among them.
+"""
 
 import contextlib
 import functools
@@ -10,12 +13,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.sharding import Mesh
 from pydantic import Field
 from tqdm import tqdm
 
 from saggiatore.errors import InterruptionError, TrainingError
 from saggiatore.learn.checkpoint import identity_of, load_checkpoint, save_checkpoint
 from saggiatore.learn.interruption import Interruption, deferred_signals
+from saggiatore.learn.sharding import divided, mesh_of, replicated
 from saggiatore.models.base import AbstractModel, Event, trainable
 from saggiatore.spec import Spec
 from saggiatore.tables import Column, TableSchema
@@ -66,6 +71,7 @@ class Trainer(eqx.Module):
     schedule: optax.Schedule = eqx.field(static=True)
     train: Event
     validation: Event
+    mesh: Mesh | None = eqx.field(static=True, default=None)
 
     def mean_loss(self, leaves: AbstractModel, events: Event, key: PRNGKeyArray) -> Scalar:
         """Weighted mean loss of many events."""
@@ -86,7 +92,7 @@ class Trainer(eqx.Module):
 
         def step(carry: tuple, batch: Int[Array, " event"]) -> tuple:
             leaves, memory, n = carry
-            events = jax.tree.map(lambda column: column[batch], self.train)
+            events = divided(jax.tree.map(lambda column: column[batch], self.train), self.mesh)
             loss, gradient = jax.value_and_grad(self.mean_loss)(leaves, events, jax.random.fold_in(key, n))
             updates, memory = self.optimiser.update(gradient, memory, leaves)
             return (optax.apply_updates(leaves, updates), memory, n + 1), loss
@@ -122,10 +128,12 @@ def train(
     train_events, validation_events = _split(events, spec, seed)
     schedule, optimiser = _optimiser(spec, len(train_events.weight) // spec.batch_size * spec.n_epochs)
     leaves, rest = eqx.partition(model, trainable(model))
-    trainer = Trainer(task, rest, optimiser, schedule, train_events, validation_events)
+    mesh = mesh_of(spec.batch_size)
+    trainer = replicated(Trainer(task, rest, optimiser, schedule, train_events, validation_events, mesh), mesh)
     state = State(leaves, leaves, optimiser.init(leaves))
     identity = identity_of((model, events), f"{identity}/{seed}/{spec.model_dump_json(exclude={'checkpoint_every'})}")
     state, history = load_checkpoint(checkpoint, state, identity) or (state, {name: [] for name in HISTORY.names})
+    state = replicated(state, mesh)
     with (
         deferred_signals() if checkpoint else contextlib.nullcontext(Interruption()) as interruption,
         tqdm(total=spec.n_epochs, initial=len(history["epoch"]), unit="epoch", mininterval=1, desc="training") as bar,
