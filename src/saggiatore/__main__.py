@@ -46,7 +46,7 @@ def main(argv: list[str] | None = None) -> int:
             with _recorded(arguments, values):
                 run(**values)
     except SaggiatoreError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {error}{_moved_away(error.damaged)}", file=sys.stderr)
         return 1
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS):
@@ -56,6 +56,22 @@ def main(argv: list[str] | None = None) -> int:
         )
         return 1
     return 0
+
+
+def _moved_away(damaged: Path | None) -> str:
+    """Move a damaged artefact aside, so that Snakemake finds it missing and makes it again; what is said of it.
+
+    Only a job of the workflow does so, and only with files below results/, where all is made by rules; links lead to
+    somebody's own files and are left alone.
+    """
+    results = Path.cwd() / "results"
+    if damaged is None or VARIABLE not in os.environ or damaged.is_symlink():
+        return ""
+    if not (Path.cwd() / damaged).is_relative_to(results) or ".." in damaged.parts:
+        return ""
+    aside = damaged.with_name(f"{damaged.name}.damaged")
+    damaged.replace(aside)
+    return f" It was moved to {aside}: the next run makes it again."
 
 
 def _without_gpus(arguments: list[str]) -> tuple[list[str], contextlib.AbstractContextManager[None]]:

@@ -162,23 +162,30 @@ def test_two_runs_at_once(house):
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("damage", ["truncated", "flipped", "empty"])
-def test_a_corrupted_table(house, damage):
-    """The job that reads it names the file and the rule; deleting that file is what the next run needs."""
-    name = "results/smoke/tables/network.pulls.parquet"
-    path = house / name
-    content = bytearray(path.read_bytes())
+@pytest.mark.parametrize(
+    ("name", "damage", "target"),
+    [
+        ("tables/network.pulls.parquet", "truncated", "figures/pulls.png"),
+        ("tables/network.pulls.parquet", "flipped", "figures/pulls.png"),
+        ("tables/network.pulls.parquet", "empty", "figures/pulls.png"),
+        ("models/network.eqx", "flipped", "draws/network.parquet"),
+        ("formulas/formula.formula.json", "truncated", "tables/main.information.parquet"),
+    ],
+)
+def test_a_corrupted_artefact(house, name, damage, target):
+    """The job that reads it says so and moves it aside; the next run makes it again, to the same bytes."""
+    path, target = house / "results" / "smoke" / name, f"results/smoke/{target}"
+    before, content = path.read_bytes(), bytearray(path.read_bytes())
     if damage == "flipped":
         content[len(content) // 2] ^= 0xFF
     path.write_bytes({"truncated": content[: len(content) // 2], "flipped": content, "empty": b""}[damage])
-    target = "results/smoke/figures/pulls.png"
     run = start_snakemake(house, "--cores", "1", target, "--config", "studies=[smoke]", "--show-failed-logs")
     text, _ = run.communicate()
     assert run.returncode != 0, text
-    assert "network.pulls.parquet" in text
+    assert f"{name}.damaged: the next run makes it again" in text
     assert "Traceback" not in text
-    path.unlink()
     snakemake(house, "--cores", "2", target, "--rerun-incomplete", "--config", "studies=[smoke]")
+    assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize("days", [-3650, 3650])

@@ -28,14 +28,9 @@ def collect(
 ) -> Draws:
     """Fill `draws`, shape (block, transition, ...), block after block, and return them.
 
-    Args:
-        advance: a compiled function from a state to the state a block later and the block's draws, all of them arrays
-            (no typed random keys).
-        state: where the chains begin.
-        draws: NumPy arrays for all blocks.
-        checkpoint: where state and draws are kept when a signal comes, and every half minute. Chains that go on from
-            there make the draws of uninterrupted ones; who calls removes the file when it needs it no more.
-        identity: what the draws depend on; a checkpoint of anything else is not used.
+    `advance` maps a state to the state a block later and the block's draws, all of them arrays (no typed random keys).
+    State and draws are kept in `checkpoint` when a signal comes, and every half minute; chains that go on from there
+    make the draws of uninterrupted ones, if nothing of `identity` changed. Who calls removes the file.
 
     Raises:
         InterruptionError: if a scheduler ended it (SIGTERM, SIGUSR1) and `checkpoint` was written.
@@ -56,11 +51,15 @@ def collect(
                 save_checkpoint(checkpoint, (state, draws), identity, {"n_done": n_done})
                 saved = time.monotonic()
             if told and n_done < n_blocks:
-                raise InterruptionError(
-                    f"the chains received {told} and stopped after block {n_done} of {n_blocks}. Their state is in "
-                    f"{checkpoint}; run the same command again and they go on from there, to the same draws."
-                )
+                raise _interrupted(told, n_done, n_blocks, checkpoint)
     return draws
+
+
+def _interrupted(told: str, n_done: int, n_blocks: int, checkpoint: Path | None) -> InterruptionError:
+    return InterruptionError(
+        f"the chains received {told} and stopped after block {n_done} of {n_blocks}. Their state is in {checkpoint}; "
+        "run the same command again and they go on from there, to the draws of uninterrupted ones."
+    )
 
 
 def _keep(draws: Draws, found: Draws, block: int) -> None:

@@ -204,9 +204,8 @@ def run_nuts(
 ) -> tuple[Float[np.ndarray, "chain draw weight"], Float[np.ndarray, "chain draw hyper"], int]:
     """Chains of the weights, of (log s, log tau), and the number of divergent transitions.
 
-    The chains start at twice the spread of the posterior, so that R-hat can tell when they have not met. Warm-up and
-    draws run in blocks of transitions of one compilation, which takes longer than the sampling. `checkpoint` and
-    `identity` are those of `collect`.
+    The chains start at twice the spread of the posterior, so that R-hat can tell when they have not met. Blocks of
+    transitions are one compilation, which takes longer than the sampling. `checkpoint` is that of `collect`.
     """
     n_transitions = spec.n_warmup + spec.n_draws
     n_blocks = math.ceil(n_transitions / _BLOCK)

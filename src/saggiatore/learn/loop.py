@@ -118,8 +118,7 @@ def train(
 ) -> tuple[AbstractModel, History]:
     """Train `model` (already standardised) and return it as it was at its lowest validation loss, with the history.
 
-    Every epoch's order and noise are folded from `seed` and the epoch: a run that resumes from `checkpoint` (if that
-    belongs to the same model, events, spec and `identity`) ends with the bytes of an uninterrupted one.
+    A run that resumes from `checkpoint`, if that has the same model, events, spec, seed and `identity`, ends alike.
 
     Raises:
         TrainingError: if there are too few events for one batch, or a loss is not finite.
@@ -133,7 +132,6 @@ def train(
     state = State(leaves, leaves, optimiser.init(leaves))
     identity = identity_of((model, events), f"{identity}/{seed}/{spec.model_dump_json(exclude={'checkpoint_every'})}")
     state, history = load_checkpoint(checkpoint, state, identity) or (state, {name: [] for name in HISTORY.names})
-    state = replicated(state, mesh)
     with (
         deferred_signals() if checkpoint else contextlib.nullcontext(Interruption()) as interruption,
         tqdm(total=spec.n_epochs, initial=len(history["epoch"]), unit="epoch", mininterval=1, desc="training") as bar,
@@ -156,6 +154,7 @@ def _advance(trainer: Trainer, state: State, history: History, batch_size: int, 
     order = np.random.default_rng((seed, 1, epoch)).permutation(len(trainer.train.weight))
     batches = jnp.asarray(order[: len(order) // batch_size * batch_size].reshape(-1, batch_size))
     lowest = jnp.asarray(min(history["validation_loss"], default=np.inf))
+    state = replicated(state, trainer.mesh)  # one that was loaded lies on one device
     state, found = trainer.epoch(state, batches, jnp.asarray(epoch), lowest, jax.random.key(seed))
     _record(history, np.asarray(found))
     return state

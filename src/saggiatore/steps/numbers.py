@@ -136,7 +136,8 @@ def _formula_entry(path: Path, root: Path) -> dict:
         parameter, engine, quality = found["name"], found["engine"], found["quality"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SchemaError(
-            f"{path}: not a formula of this version ({error!r}). Re-run the rule that makes it."
+            f"{path}: not a formula of this version ({error!r}). Re-run the rule that makes it.",
+            damaged=path if isinstance(error, ValueError) else None,
         ) from None
     entry = {"parameter": parameter, "engine": engine, "constants": constants, "quality": quality}
     entry |= {"artefact": _relative(path, root)}

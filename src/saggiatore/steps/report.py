@@ -61,7 +61,9 @@ def _document(path: Path) -> dict:
         document = json.loads(path.read_text(encoding="utf-8"))
         return {key: document[key] for key in ("header", "numbers", "formulas", "structures", "limits", "figures")}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SchemaError(f"{path}: no readable numbers.json ({error!r}). Run the study that makes it.") from None
+        damaged = path if isinstance(error, ValueError) else None
+        message = f"{path}: no readable numbers.json ({error!r}). Run the study that makes it."
+        raise SchemaError(message, damaged=damaged) from None
 
 
 def _head(study: Path, citation: Path, document: dict) -> dict[str, Any]:
