@@ -265,6 +265,13 @@ def test_every_rule_that_a_scheduler_runs_asks_for_resources():
     assert names == set(DEFAULTS) == set(re.findall(r"plan.request\(\"(\w+)\"\).mem_mb", text))
 
 
+def test_every_rule_that_may_ask_for_gpus_tells_its_job_how_many():
+    """On one machine a job that is not told would see all of them."""
+    for path in (ROOT / "rules").glob("*.smk"):
+        for rule in re.split(r"^(?=rule )", path.read_text(), flags=re.MULTILINE):
+            assert ("gpu=plan.request" in rule) == ("--gpu {resources.gpu} " in rule), rule
+
+
 def test_the_docs_state_what_rules_ask_for():
     text = (ROOT / "docs" / "cluster.md").read_text()
     for rule, asks in DEFAULTS.items():
