@@ -7,8 +7,10 @@ import pytest
 
 from saggiatore import tables
 from saggiatore.__main__ import main
-from saggiatore.errors import SchemaError
+from saggiatore.errors import SchemaError, StudyError
+from saggiatore.job import Job, read_job
 from saggiatore.record import VARIABLE
+from saggiatore.spec import Section
 from saggiatore.tables import Column, TableSchema, read_table, write_table
 
 HEPDATA = ["hepdata", "--study", "s", "--code", "c", "--out", "out.zip", "--tables"]
@@ -81,11 +83,11 @@ def test_a_disk_that_fails_damages_nothing(table, monkeypatch):
 def test_json_that_was_cut_short_is_damaged_and_json_of_another_kind_is_not(table, tmp_path, capsys):
     spec = tmp_path / "results" / "s" / "spec" / "sampler.map.json"
     spec.parent.mkdir()
-    arguments = ["sampler", "--spec", str(spec), "--code", "c", "--grid", "g", "--integral", "i"]
     spec.write_text(json.dumps({"section": {}}))
-    assert main(arguments) == 1
-    assert spec.exists()
+    with pytest.raises(StudyError) as caught:
+        read_job(Job[Section], spec)
+    assert caught.value.damaged is None
     spec.write_text('{"section"')
-    assert main(arguments) == 1
+    assert main(["sampler", "--spec", str(spec)]) == 1
     assert not spec.exists()
     assert "It was moved to" in capsys.readouterr().err
