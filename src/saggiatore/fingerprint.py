@@ -66,6 +66,7 @@ def _files(module: str) -> Iterator[Path]:
                 yield path
 
 
+@functools.cache
 def _imports(path: Path) -> frozenset[Path]:
     return frozenset(file for name in _imported(path) for file in _files(name))
 
