@@ -1,4 +1,4 @@
-"""One command on a login node, through Snakemake's own conda code; the conda is a script that makes empty environments."""
+"""One command on a login node, through Snakemake's own conda code; its conda is a script that makes empty folders."""
 
 import os
 import subprocess
