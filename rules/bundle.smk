@@ -72,6 +72,7 @@ rule bundle:
         results=lambda wc: plan.bundled(wc.study),
         numbers="results/{study}/numbers.json",
         report="results/{study}/report.html",
+        submission=lambda wc: plan.submission(wc.study),
         house=lambda wc: plan.house(wc.study),
         events=lambda wc: plan.all_of(wc.study, "events", "events"),
     output:
@@ -89,5 +90,6 @@ rule bundle:
         logs="results/{study}/logs",
     shell:
         "python -m saggiatore bundle --study {wildcards.study} --code {params.code} --files {input.specs:q} "
-        "{input.results:q} {input.numbers:q} {input.report:q} {input.house:q} --not-included {input.events:q} "
+        "{input.results:q} {input.numbers:q} {input.report:q} {input.submission:q} {input.house:q} "
+        "--not-included {input.events:q} "
         "--logs {params.logs:q} --out {output:q} > {log:q} 2>&1"

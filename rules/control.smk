@@ -27,7 +27,7 @@ rule control:
     params:
         code=lambda wc: plan.code_of("control", wc.study, "control", wc.label),
     shell:
-        "python -m saggiatore control --spec {input.spec:q} --code {params.code} --truth {input.truth:q} "
+        "python -m saggiatore control --gpu {resources.gpu} --spec {input.spec:q} --code {params.code} --truth {input.truth:q} "
         "--events {input.events:q} --classifiers {input.classifiers:q} --control {output.control:q} "
         "--marginals {output.marginals:q} --weights {output.weights:q} --reliability {output.reliability:q} "
         "--latex {output.latex:q} > {log:q} 2>&1"

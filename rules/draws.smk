@@ -23,9 +23,10 @@ rule draws:
         gpu=plan.request("draws").gpu,
     params:
         code=lambda wc: plan.code_of("draws", wc.study, "draws", wc.label),
+        checkpoint="results/{study}/draws/.{label}.checkpoint",
     shell:
-        "python -m saggiatore draws --spec {input.spec:q} --code {params.code} --model {input.model:q} "
-        "--train {input.train:q} --test {input.test:q} --draws {output.draws:q} "
+        "python -m saggiatore draws --gpu {resources.gpu} --spec {input.spec:q} --code {params.code} --model {input.model:q} "
+        "--train {input.train:q} --test {input.test:q} --checkpoint {params.checkpoint:q} --draws {output.draws:q} "
         "--diagnostics {output.diagnostics:q} --pulls {output.pulls:q} --calibration {output.calibration:q} "
         "> {log:q} 2>&1"
 
@@ -53,5 +54,5 @@ rule teachers:
     params:
         code=lambda wc: plan.code_of("teachers", wc.study, "teachers", wc.label),
     shell:
-        "python -m saggiatore teachers --spec {input.spec:q} --code {params.code} --model {input.model:q} "
+        "python -m saggiatore teachers --gpu {resources.gpu} --spec {input.spec:q} --code {params.code} --model {input.model:q} "
         "--draws {input.draws:q} --events {input.events:q} --out {output:q} > {log:q} 2>&1"

@@ -22,7 +22,7 @@ rule events_shard:
     params:
         code=lambda wc: plan.code_of("events_shard", wc.study, "events", wc.label),
     shell:
-        "python -m saggiatore events-shard --spec {input.spec:q} --code {params.code} --grid {input.grid:q} "
+        "python -m saggiatore events-shard --gpu {resources.gpu} --spec {input.spec:q} --code {params.code} --grid {input.grid:q} "
         "--integral {input.integral:q} --shard {wildcards.shard} --out {output:q} > {log:q} 2>&1"
 
 
@@ -49,7 +49,7 @@ rule events_file:
         code=lambda wc: plan.code_of("events_file", wc.study, "events", wc.label),
         content=lambda wc: plan.content_of(wc.study, wc.label),
     shell:
-        "python -m saggiatore events-file --spec {input.spec:q} --code {params.code} --file {input.file:q} "
+        "python -m saggiatore events-file --gpu {resources.gpu} --spec {input.spec:q} --code {params.code} --file {input.file:q} "
         "--out {output.events:q} --sample {output.sample:q} > {log:q} 2>&1"
 
 
@@ -75,7 +75,7 @@ rule events_model:
     params:
         code=lambda wc: plan.code_of("events_model", wc.study, "events", wc.label),
     shell:
-        "python -m saggiatore events-model --spec {input.spec:q} --code {params.code} --model {input.model:q} "
+        "python -m saggiatore events-model --gpu {resources.gpu} --spec {input.spec:q} --code {params.code} --model {input.model:q} "
         "--like {input.like:q} --out {output:q} > {log:q} 2>&1"
 
 
@@ -100,5 +100,5 @@ rule events:
     params:
         code=lambda wc: plan.code_of("events", wc.study, "events", wc.label),
     shell:
-        "python -m saggiatore events --spec {input.spec:q} --code {params.code} "
+        "python -m saggiatore events --gpu {resources.gpu} --spec {input.spec:q} --code {params.code} "
         "--shards {input.shards:q} --out {output:q} > {log:q} 2>&1"

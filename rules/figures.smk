@@ -19,5 +19,5 @@ rule figures:
     params:
         code=lambda wc: plan.code_of("figures", wc.study, "figures", wc.label),
     shell:
-        "python -m saggiatore figures --spec {input.spec:q} --code {params.code} --tables {input.tables:q} "
+        "python -m saggiatore figures --gpu {resources.gpu} --spec {input.spec:q} --code {params.code} --tables {input.tables:q} "
         "--pdf {output.pdf:q} --png {output.png:q} > {log:q} 2>&1"

@@ -19,7 +19,7 @@ rule distill:
     params:
         code=lambda wc: plan.code_of("distill", wc.study, "formulas", wc.label),
     shell:
-        "python -m saggiatore distill --spec {input.spec:q} --code {params.code} --teacher {input.teacher:q} "
+        "python -m saggiatore distill --gpu {resources.gpu} --spec {input.spec:q} --code {params.code} --teacher {input.teacher:q} "
         "--hall-of-fame {output:q} > {log:q} 2>&1"
 
 
@@ -49,7 +49,7 @@ rule formulas:
     params:
         code=lambda wc: plan.code_of("formulas", wc.study, "formulas", wc.label),
     shell:
-        "python -m saggiatore formulas --spec {input.spec:q} --code {params.code} "
+        "python -m saggiatore formulas --gpu {resources.gpu} --spec {input.spec:q} --code {params.code} "
         "--hall-of-fame {input.hall_of_fame:q} --teacher {input.teacher:q} --train {input.train:q} "
         "--select {input.select:q} --refits {output.refits:q} --formula {output.formula:q} "
         "--latex {output.latex:q} > {log:q} 2>&1"

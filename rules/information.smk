@@ -23,6 +23,6 @@ rule information:
     params:
         code=lambda wc: plan.code_of("information", wc.study, "information", wc.label),
     shell:
-        "python -m saggiatore information --spec {input.spec:q} --code {params.code} --test {input.test:q} "
+        "python -m saggiatore information --gpu {resources.gpu} --spec {input.spec:q} --code {params.code} --test {input.test:q} "
         "--train {input.train:q} --models {input.models:q} --formulas {input.formulas:q} "
         "--scores {output.scores:q} --information {output.information:q} > {log:q} 2>&1"

@@ -28,7 +28,7 @@ rule limits:
     params:
         code=lambda wc: plan.code_of("limits", wc.study, "limits", wc.label),
     shell:
-        "python -m saggiatore limits --spec {input.spec:q} --code {params.code} --events {input.events:q} "
+        "python -m saggiatore limits --gpu {resources.gpu} --spec {input.spec:q} --code {params.code} --events {input.events:q} "
         "--train {input.train:q} --models {input.models:q} --draws {input.draws:q} --formulas {input.formulas:q} "
         "--limits {output.limits:q} --sensitivity {output.sensitivity:q} --coverage {output.coverage:q} "
         "--scan {output.scan:q} --bins {output.bins:q} --workspace {output.workspace:q} > {log:q} 2>&1"

@@ -22,5 +22,5 @@ rule models:
         code=lambda wc: plan.code_of("models", wc.study, "models", wc.label),
         checkpoint="results/{study}/models/.{label}.checkpoint",
     shell:
-        "python -m saggiatore models --spec {input.spec:q} --code {params.code} --events {input.events:q} --against {input.against:q} "
+        "python -m saggiatore models --gpu {resources.gpu} --spec {input.spec:q} --code {params.code} --events {input.events:q} --against {input.against:q} "
         "--checkpoint {params.checkpoint:q} --model {output.model:q} --history {output.history:q} > {log:q} 2>&1"

@@ -19,7 +19,7 @@ rule sampler:
     params:
         code=lambda wc: plan.code_of("sampler", wc.study, "sampler", wc.label),
     shell:
-        "python -m saggiatore sampler --spec {input.spec:q} --code {params.code} "
+        "python -m saggiatore sampler --gpu {resources.gpu} --spec {input.spec:q} --code {params.code} "
         "--grid {output.grid:q} --integral {output.integral:q} > {log:q} 2>&1"
 
 

@@ -32,7 +32,7 @@ rule structures_targets:
             "structures_targets", wc.study, "structures", wc.label
         ),
     shell:
-        "python -m saggiatore structures-targets --spec {input.spec:q} --code {params.code} "
+        "python -m saggiatore structures-targets --gpu {resources.gpu} --spec {input.spec:q} --code {params.code} "
         "--teacher {input.teacher:q} --model {input.model:q} --draws {input.draws:q} --train {input.train:q} "
         "--out {output:q} > {log:q} 2>&1"
 
@@ -64,7 +64,7 @@ rule structures_draw:
             "structures_draw", wc.study, "structures", wc.label
         ),
     shell:
-        "python -m saggiatore structures-draw --spec {input.spec:q} --code {params.code} "
+        "python -m saggiatore structures-draw --gpu {resources.gpu} --spec {input.spec:q} --code {params.code} "
         "--formulas {input.formulas:q} --targets {input.targets:q} --select {input.select:q} "
         "--shard {wildcards.shard} --out {output:q} > {log:q} 2>&1"
 
@@ -105,7 +105,7 @@ rule structures:
     params:
         code=lambda wc: plan.code_of("structures", wc.study, "structures", wc.label),
     shell:
-        "python -m saggiatore structures --spec {input.spec:q} --code {params.code} --formulas {input.formulas:q} "
+        "python -m saggiatore structures --gpu {resources.gpu} --spec {input.spec:q} --code {params.code} --formulas {input.formulas:q} "
         "--formula {input.formula:q} --targets {input.targets:q} --teacher {input.teacher:q} "
         "--select {input.select:q} --draws {input.draws:q} --structures {output.structures:q} "
         "--constants {output.constants:q} --covariances {output.covariances:q} --band {output.band:q} "

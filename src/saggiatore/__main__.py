@@ -1,4 +1,7 @@
-"""``python -m saggiatore STEP --flag ...``: the flags of a step are the parameters of its `run`."""
+"""``python -m saggiatore STEP --flag ...``: the flags of a step are the parameters of its `run`.
+
+Every step takes ``--gpu N`` besides: how many of the machine's GPUs it may see.
+"""
 
 import argparse
 import contextlib
@@ -15,7 +18,8 @@ import typing
 from pathlib import Path
 
 import saggiatore.steps
-from saggiatore.errors import SaggiatoreError
+from saggiatore.errors import MachineError, SaggiatoreError
+from saggiatore.gpu import claimed
 from saggiatore.job import read_job, read_spec
 from saggiatore.programs import keep_programs
 from saggiatore.record import VARIABLE, recorded
@@ -35,14 +39,16 @@ def main(argv: list[str] | None = None) -> int:
     logging.basicConfig(format="%(message)s")  # warnings of libraries, and all that our own steps say
     logging.getLogger("saggiatore").setLevel(logging.INFO)
     try:
-        _set_precision(arguments)
-        keep_programs()
-        run = importlib.import_module(f"saggiatore.steps.{step.replace('-', '_')}").run
-        values = _parse(step, run, arguments[1:])
-        with _recorded(arguments, values):
-            run(**values)
+        arguments, gpus = _without_gpus(arguments)
+        with gpus:
+            _set_precision(arguments)
+            keep_programs()
+            run = importlib.import_module(f"saggiatore.steps.{step.replace('-', '_')}").run
+            values = _parse(step, run, arguments[1:])
+            with _recorded(arguments, values):
+                run(**values)
     except SaggiatoreError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {error}{_moved_away(error.damaged)}", file=sys.stderr)
         return 1
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS):
@@ -52,6 +58,35 @@ def main(argv: list[str] | None = None) -> int:
         )
         return 1
     return 0
+
+
+def _moved_away(damaged: Path | None) -> str:
+    """Move a damaged artefact aside, so that Snakemake finds it missing and makes it again; what is said of it.
+
+    Only a job of the workflow does so, and only with files below results/, where all is made by rules; links lead to
+    somebody's own files and are left alone.
+    """
+    results = Path.cwd() / "results"
+    if damaged is None or VARIABLE not in os.environ or damaged.is_symlink():
+        return ""
+    if not (Path.cwd() / damaged).is_relative_to(results) or ".." in damaged.parts:
+        return ""
+    aside = damaged.with_name(f"{damaged.name}.damaged")
+    damaged.replace(aside)
+    return f" It was moved to {aside}: the next run makes it again."
+
+
+def _without_gpus(arguments: list[str]) -> tuple[list[str], contextlib.AbstractContextManager[None]]:
+    """The arguments without ``--gpu N``, and the block in which the step sees no other GPUs.
+
+    A record is without it: where a job ran is no part of what it did.
+    """
+    if "--gpu" not in arguments[:-1]:
+        return arguments, contextlib.nullcontext()
+    place = arguments.index("--gpu")
+    if not arguments[place + 1].isdigit():
+        raise MachineError(f"--gpu: got '{arguments[place + 1]}', expected a number of GPUs such as 1.")
+    return arguments[:place] + arguments[place + 2 :], claimed(int(arguments[place + 1]))
 
 
 def _recorded(arguments: list[str], values: dict) -> contextlib.AbstractContextManager[None]:

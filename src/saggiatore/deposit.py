@@ -9,11 +9,12 @@ from urllib.parse import quote
 from saggiatore.bundle import Entry
 from saggiatore.errors import BundleError
 
-# A part's files by the folder that they lie in under results/STUDY; all else belongs to every deposit.
+# A part's files by what follows results/STUDY in their paths; all else belongs to every deposit.
 FOLDERS = {
-    "formula": ("formulas",),
+    "formula": ("formulas", "structures"),
     "tables": ("tables", "sampler"),
     "figures": ("figures",),
+    "limits": ("limits", "hepdata.zip"),
     "models": ("models", "draws"),
     "events": ("events",),
 }
@@ -23,8 +24,8 @@ BASE = "always"
 def part_of(name: str) -> str:
     """The part that a file of an archive belongs to."""
     parts = PurePosixPath(name).parts
-    folder = parts[2] if parts[0] == "results" and len(parts) > 3 else ""
-    return next((part for part, folders in FOLDERS.items() if folder in folders), BASE)
+    place = parts[2] if parts[0] == "results" and len(parts) > 2 else ""
+    return next((part for part, places in FOLDERS.items() if place in places), BASE)
 
 
 def parts_from(text: str) -> list[str]:

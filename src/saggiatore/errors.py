@@ -4,9 +4,18 @@ Every message says what came, what was expected and what to do. The command line
 exits with status 1; anything that is not a `SaggiatoreError` is a bug and keeps its traceback.
 """
 
+from pathlib import Path
+
 
 class SaggiatoreError(Exception):
-    """A failure that the user can act upon."""
+    """A failure that the user can act upon.
+
+    `damaged` is a file whose content is not what was once written: a workflow can make it again.
+    """
+
+    def __init__(self, message: str, *, damaged: Path | None = None):
+        super().__init__(message)
+        self.damaged = damaged
 
 
 class StudyError(SaggiatoreError):

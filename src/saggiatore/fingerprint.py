@@ -66,6 +66,7 @@ def _files(module: str) -> Iterator[Path]:
                 yield path
 
 
+@functools.cache
 def _imports(path: Path) -> frozenset[Path]:
     return frozenset(file for name in _imported(path) for file in _files(name))
 
@@ -93,13 +94,14 @@ def _absolute(path: Path, node: ast.ImportFrom) -> str:
 
 @functools.cache
 def _tree(path: Path) -> ast.Module:
+    """The syntax tree of a file, parsed once; `normalised` takes docstrings out of it, which import nothing."""
     return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
 
 
 @functools.cache
 def normalised(path: Path, text: str | None = None) -> str:
     """What counts of a module: its code without docstrings and comments; `text` stands in for the file's content."""
-    tree = ast.parse(path.read_text(encoding="utf-8") if text is None else text, filename=str(path))
+    tree = _tree(path) if text is None else ast.parse(text, filename=str(path))
     for node in [tree, *_statements(tree)]:
         if hasattr(node, "body"):
             node.body = [item for item in node.body if not _is_docstring(item) and not _is_not_code(item)]

@@ -24,7 +24,10 @@ def read_spec(path: Path) -> dict:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise StudyError(f"{path}: no readable spec ({error}); expected the JSON of one job.") from None
+        damaged = path if isinstance(error, ValueError) else None
+        raise StudyError(
+            f"{path}: no readable spec ({error}); expected the JSON of one job.", damaged=damaged
+        ) from None
 
 
 def read_job(job_class: type[ReadJob], path: Path) -> ReadJob:

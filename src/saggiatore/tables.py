@@ -155,7 +155,8 @@ def iterate_columns(path: Path, columns: Sequence[Column], rows: int = 65536) ->
 
 def read_header(path: Path, name: str, version: int | None = None) -> tuple[TableSchema, dict]:
     """Schema and provenance of a table, without its data."""
-    metadata = _open(path).schema_arrow.metadata or {}
+    found = _open(path).schema_arrow
+    metadata = found.metadata or {}
     if _KEY not in metadata:
         raise SchemaError(f"{path}: no saggiatore metadata (units, meanings); expected a table '{name}' of a study.")
     header = json.loads(metadata[_KEY])
@@ -170,25 +171,32 @@ def read_header(path: Path, name: str, version: int | None = None) -> tuple[Tabl
             f"{path}: table '{name}' has schema version {header['version']}, expected {version}. Re-run its rule."
         )
     columns = tuple(Column(**column) for column in header["columns"])
+    if {field.name: field.type for field in found} != {column.name: _ARROW[column.kind] for column in columns}:
+        raise _damaged(path, f"its columns are {', '.join(map(str, found))}, not those of its header")
     return TableSchema(header["name"], header["version"], columns), header["provenance"]
 
 
 @contextlib.contextmanager
 def _undamaged(path: Path) -> Iterator[None]:
-    """A page whose checksum is another one is told like any other damage."""
+    """A page whose checksum is another one is told like any other damage; a disk that fails is none."""
     try:
         yield
-    except (pa.ArrowException, OSError) as error:
-        raise SchemaError(f"{path}: damaged ({error}). Delete it, and run the rule that makes it.") from None
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, error: Exception | str) -> SchemaError:
+    return SchemaError(f"{path}: damaged ({error}). Move it away, and its rule makes it again.", damaged=path)
 
 
 def _open(path: Path) -> pq.ParquetFile:
     try:
-        return pq.ParquetFile(path, page_checksum_verification=True)
+        with _undamaged(path):
+            return pq.ParquetFile(path, page_checksum_verification=True)
     except FileNotFoundError:
         raise SchemaError(f"{path}: no such file. Check the path, or run the rule that makes it.") from None
-    except pa.ArrowInvalid as error:
-        raise SchemaError(f"{path}: not a readable Parquet file ({error}). Re-run the rule that makes it.") from None
 
 
 def _arrow_schema(schema: TableSchema, provenance: Mapping) -> pa.Schema:

@@ -1,6 +1,6 @@
 """Names of arrays with their shapes. Energies and momenta are in GeV, cross sections in pb, angles in radians."""
 
-from jaxtyping import Array, Bool, Complex, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Complex, Float, Int, PRNGKeyArray, UInt32
 
 Scalar = Float[Array, ""]
 Flag = Bool[Array, ""]
@@ -25,5 +25,6 @@ __all__ = [
     "PRNGKeyArray",
     "Scalar",
     "Theta",
+    "UInt32",
     "UnitPoint",
 ]

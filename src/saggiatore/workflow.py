@@ -154,6 +154,10 @@ class Plan:
         """The tables that go to HEPData: what was measured, not what was simulated or learned."""
         return [path for stage, name in PUBLISHED for path in self.all_of(study, stage, name)]
 
+    def submission(self, study: str) -> list[str]:
+        """The submission to HEPData, which the archive of a study with limits holds."""
+        return [f"results/{study}/hepdata.zip"] if self.study(study).content.get("limits") else []
+
     def house(self, study: str) -> list[str]:
         """The repository's own files that the archive holds: the study, and all that it takes to make it again."""
         found = {path for pattern in HOUSE for path in self._root.glob(pattern) if path.is_file()}

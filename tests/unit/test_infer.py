@@ -1,12 +1,15 @@
 """The posterior of a last layer against its closed form, its diagnostics, and the errors that it must raise."""
 
+import signal
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from saggiatore.errors import ConvergenceError, ModelError
+from saggiatore.errors import ConvergenceError, InterruptionError, ModelError
+from saggiatore.infer import last_layer
 from saggiatore.infer.base import (
     Chains,
     Parameter,
@@ -112,6 +115,32 @@ def test_nuts_agrees_with_quadrature(sampled):
     for i in range(2):
         draws = np.asarray(hyper[..., i])
         assert abs(draws.mean() - hyper_mean[i]) < 5 * draws.std() / ess(draws) ** 0.5
+
+
+@pytest.mark.parametrize("n_blocks", [1, 4], ids=["warm-up", "draws"])
+def test_chains_that_a_scheduler_ends_go_on_to_the_same_draws(sampled, tmp_path, monkeypatch, caplog, n_blocks):
+    """A signal during warm-up, or between draws: the rerun makes the very numbers of uninterrupted chains."""
+    _, basis, (weights, hyper, _) = sampled
+    checkpoint, advance, calls = tmp_path / "checkpoint", last_layer._advance, []
+
+    def signalled(*arguments):
+        calls.append(arguments)
+        if len(calls) == n_blocks:
+            signal.raise_signal(signal.SIGTERM)
+        return advance(*arguments)
+
+    monkeypatch.setattr(last_layer, "_advance", signalled)
+    kept = {"checkpoint": checkpoint, "identity": "code"}
+    with pytest.raises(InterruptionError, match=f"received SIGTERM and stopped after block {n_blocks} of 10"):
+        run_nuts(LastLayerSpec(), basis, jax.random.key(3), **kept)
+    again = run_nuts(LastLayerSpec(), basis, jax.random.key(3), **kept)
+    np.testing.assert_array_equal(again[0], weights)
+    np.testing.assert_array_equal(again[1], hyper)
+    assert len(calls) == 10
+    assert not caplog.messages
+    run_nuts(LastLayerSpec(), basis, jax.random.key(4), **kept)
+    assert len(calls) == 20
+    assert "belongs to a job with other data" in caplog.text
 
 
 def test_posterior_score_is_the_spread_over_draws(sampled, tmp_path):

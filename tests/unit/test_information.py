@@ -219,6 +219,7 @@ def test_draws_and_teachers_of_a_network(tmp_path):
         section = {"model": "m", "train": "train", "test": "test", "method": {"kind": "last_layer"}}
         spec = Job[draws.DrawsSection].model_validate(job("draws", section))
         inputs = {"model": tmp_path / model, "train": tmp_path / "train.parquet", "test": tmp_path / "test.parquet"}
+        inputs["checkpoint"] = folder / "checkpoint"
         draws.run(spec, code="test", **inputs, **{name: folder / f"{name}.parquet" for name in names})
 
     with pytest.raises(ConvergenceError, match="no maximum"):

@@ -11,7 +11,7 @@ from saggiatore.errors import SchemaError, StudyError
 from saggiatore.integrate.tally import sample_schema
 from saggiatore.number import Number, decimals, fill, quote
 from saggiatore.steps.numbers import run
-from saggiatore.tables import write_table
+from saggiatore.tables import read_table, write_table
 
 
 @pytest.fixture
@@ -190,3 +190,19 @@ def test_a_caption_that_quotes_what_is_not_there_is_an_error():
     assert fill("sigma is {cross_section.map}.", {"cross_section.map": number}) == "sigma is 1.2340 ± 0.0020 pb."
     with pytest.raises(StudyError, match=r"quotes 'mse.flow'"):
         fill("{mse.flow}", {})
+
+
+def test_limits_are_listed_for_readers(paths, tmp_path):
+    entry = json.loads(collect(paths, tmp_path).read_text())["limits"]["one"]
+    table = read_table(paths["limits"], "limits")
+    exact = table.data[table.data["method"] == "expected"]
+    assert entry["luminosity"] == table.provenance["spec"]["section"]["luminosity"]
+    assert [each["high"] for each in entry["intervals"]] == exact["high"].tolist()
+    far = table.data[table.data["is_linear"] == 0]
+    keys = {tuple(row) for row in far[["name", "parameter", "with_rate", "level"]].itertuples(index=False)}
+    found = {
+        tuple(each[k] for k in ("name", "parameter", "with_rate", "level")): each["is_linear"]
+        for each in entry["intervals"]
+    }
+    assert keys
+    assert {key for key, is_linear in found.items() if not is_linear} == keys

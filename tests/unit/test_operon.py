@@ -1,18 +1,21 @@
 """The embedded engine on small problems, and its local search."""
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pyoperon.sklearn import SymbolicRegressor
 
 from saggiatore.distill.engine import Problem, pareto_front
 from saggiatore.distill.expression import parse
 from saggiatore.distill.local_search import LocalSearch
 from saggiatore.distill.operon_engine import OperonSpec
 from saggiatore.distill.parametric import Parametric
-from saggiatore.errors import EngineError
+from saggiatore.errors import EngineError, InterruptionError
 
 SMALL = OperonSpec(population_size=100, n_generations=5, rows=300, fit_rows=300, max_fits=100, max_complexity=15)
 FOLDER = Path("unused")
@@ -36,6 +39,49 @@ def test_a_product_with_a_sine_is_found():
 
 def test_the_same_seed_gives_the_same_front():
     assert front(2) == front(2)
+
+
+def signalled(monkeypatch, owner, name, n_calls):
+    """SIGTERM comes with the `n_calls`-th call of a method."""
+    method, calls = getattr(owner, name), []
+
+    def call(*arguments, **options):
+        calls.append(name)
+        if len(calls) == n_calls:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return method(*arguments, **options)
+
+    monkeypatch.setattr(owner, name, call)
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "n_calls", "where"),
+    [
+        (SymbolicRegressor, "fit", 3, r"after generation (5|10) of 15"),
+        (LocalSearch, "_next_variations", 2, r"after \d+ fits of the local search"),
+    ],
+    ids=["generations", "local search"],
+)
+def test_a_search_that_a_scheduler_ends_goes_on_to_the_same_formulas(
+    tmp_path, monkeypatch, caplog, owner, name, n_calls, where
+):
+    """Populations are restored to the last digit; the rerun does what was left, and leaves nothing behind."""
+    folder, engine = tmp_path / "operon", SMALL.model_copy(update={"n_generations": 15}).build()
+    whole = engine.search(problem(), 3, folder)
+    assert not folder.exists()
+    with monkeypatch.context() as patch:
+        signalled(patch, owner, name, n_calls)
+        with pytest.raises(InterruptionError, match=f"received SIGTERM and stopped {where}"):
+            engine.search(problem(), 3, folder, "code")
+    kept = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert engine.search(problem(), 3, folder, "code") == whole
+    assert not folder.exists()
+    assert not caplog.messages
+    folder.mkdir()
+    for part, content in kept.items():
+        (folder / part).write_bytes(content)
+    engine.search(problem(), 3, folder, "other code")
+    assert "belongs to a search with other data, spec or code" in caplog.text
 
 
 def test_the_guard_ends_a_search_and_says_so(caplog):

@@ -42,6 +42,30 @@ FORMULA = {
     "latex": r"\frac{2.667(11)\,\cos\theta_\mu}{1 + x^{2}}",
     "complexity": 3,
 }
+STRUCTURES = [
+    {
+        **{"text": "k*x", "form": "a*x", "latex": latex, "complexity": 3, "n_free": 1, "n_draws": n_draws},
+        **{"probability": [own, 0.2], "probability_pooled": [pooled, 0.2], "information_select": [0.94, 0.005]},
+        "is_formula": is_formula,
+    }
+    for latex, n_draws, own, pooled, is_formula in (
+        (r"2.0(1)\,x", 3, 0.75, 0.7, 0),
+        (r"1.0(1)\,x^{2}", 1, 0.25, 0.3, 1),
+    )
+]
+INTERVALS = [
+    {
+        **{"name": name, "kind": kind, "parameter": "a_fb", "with_rate": 0, "level": level, "low": -high, "high": high},
+        **{"is_bounded": is_bounded, "is_linear": is_bounded},
+    }
+    for name, kind, high, is_bounded in (("rate", "rate", 9.0, 0), ("network", "model", 0.125, 1))
+    for level, high in ((0.68, high / 2), (0.95, high))
+]
+NUMBERS |= {
+    "structures.main.constant.a": {**INFORMATION["information.formula"], "meaning": "constant a"},
+    "structures.main.band_structure": {**INFORMATION["information.formula"], "value": 0.03, "meaning": "width"},
+    "limits_coverage.one.network.shape.95": {**INFORMATION["information.formula"], "meaning": "coverage"},
+}
 
 
 @pytest.fixture
@@ -56,6 +80,8 @@ def page(tmp_path, monkeypatch):
     drawn = {"files": {"figures/score.pdf": "0", "figures/score.png": "0"}, "caption": "The score, 0.954 ± 0.003."}
     header = {"commit": "0" * 40, "code": "0123", "versions": {"saggiatore": "0.1.0", "jax": "0.10.2"}}
     document = {"header": header, "numbers": NUMBERS, "formulas": {"formula": FORMULA}, "figures": {"score": drawn}}
+    document["structures"] = {"main": STRUCTURES}
+    document["limits"] = {"one": {"luminosity": 300.0, "efficiency": 0.0023, "intervals": INTERVALS}}
     (folder / "numbers.json").write_text(json.dumps(document))
     table, png = f"{folder}/tables/main.information.parquet", f"{folder}/figures/score.png"
     jobs = {
@@ -131,6 +157,35 @@ def test_the_page_has_what_it_promises(page):
     assert "all jobs together took 9.0 s" in text
     assert "0" * 40 in text
     assert "jax" in text
+
+
+def part(text, name):
+    """The section of a page below a heading, as it reads without its tags."""
+    found = re.search(rf'<h2 id="{name}">(.*?)<h2 ', text, re.DOTALL)[1]
+    return re.sub(r"\s+", " ", re.sub("<[^>]*>", " ", found))
+
+
+def test_the_posterior_over_formulas_is_shown(page):
+    text = part(page.read_text(), "structures")
+    assert "Each of 4 draws" in text
+    assert "0.70 ± 0.20 0.75 ± 0.20 0.940 ± 0.005 3" in text
+    assert text.count("the structure of the formula above") == 1
+    assert "between structures 3.0%" in text
+
+
+def test_limits_are_shown_the_narrowest_first(page):
+    text = part(page.read_text(), "limits")
+    assert "300 fb −1 and an efficiency of 0.0023" in text
+    assert "network (model) −0.0625 to 0.0625 −0.125 to 0.125 0.9540 ± 0.0030 rate" in text
+    assert "−9.0 to 9.0†‡" in text
+    assert "† An end is that of the range" in text
+
+
+def test_a_study_without_limits_and_structures_has_no_such_sections(page):
+    numbers = page.parent / "numbers.json"
+    numbers.write_text(json.dumps(json.loads(numbers.read_text()) | {"structures": {}, "limits": {}}))
+    outline = Outline(build(page).read_text())
+    assert not {"structures", "limits", "#structures", "#limits"} & {*outline.ids, *(at for _, at in outline.addresses)}
 
 
 def test_every_link_inside_leads_somewhere_and_none_loads_anything(page):

@@ -89,7 +89,7 @@ def test_a_missing_a_damaged_and_a_foreign_file_are_told_apart(tmp_path):
     with pytest.raises(SchemaError, match="no such file"):
         read_table(tmp_path / "none.parquet", "toy")
     (tmp_path / "text.parquet").write_text("not parquet")
-    with pytest.raises(SchemaError, match="not a readable Parquet file"):
+    with pytest.raises(SchemaError, match="damaged"):
         read_table(tmp_path / "text.parquet", "toy")
     pq.write_table(pa.table({"pt": [1.0]}), tmp_path / "foreign.parquet")
     with pytest.raises(SchemaError, match="no saggiatore metadata"):
@@ -112,7 +112,7 @@ def test_a_flipped_bit_is_refused(tmp_path):
     content = bytearray(path.read_bytes())
     content[len(content) // 4] ^= 1
     path.write_bytes(content)
-    with pytest.raises(SchemaError, match=r"damaged .*Delete it"):
+    with pytest.raises(SchemaError, match=r"damaged .*Move it away"):
         read_table(path, "toy")
-    with pytest.raises(SchemaError, match=r"damaged .*Delete it"):
+    with pytest.raises(SchemaError, match=r"damaged .*Move it away"):
         list(iterate_table(path, "toy"))

@@ -132,7 +132,7 @@ CHANGES = [
     ),
     Change(
         "what a section asks a scheduler for (`resources:`)",
-        study("    events: train\n", "    resources: {memory: 3 GB}\n    events: train\n"),
+        study("    events: train\n", "    resources: {memory: 3 GB, gpu: 0}\n    events: train\n"),
         PAGE,
         "page and bundle, which hold the study",
     ),

@@ -94,6 +94,19 @@ def distributions():
     return sorted(named - {"python", *NO_WHEEL})
 
 
+def test_one_command_builds_them(house):
+    """On a login node: without a GPU, before any run, and again without doing it twice."""
+    (house / "config" / "config.yaml").write_text("studies: [smoke]\n")
+    command = [sys.executable, "-m", "saggiatore", "prepare", "--cuda", "12.4"]
+    environment = os.environ | {"PYTHONPATH": str(house / "src")}
+    for _ in range(2):
+        found = subprocess.run(command, cwd=house, env=environment, capture_output=True, text=True)
+        assert found.returncode == 0, found.stdout + found.stderr
+    built = [path for path in (house / ".snakemake" / "conda").iterdir() if (path / "bin" / "python").exists()]
+    assert len(built) == len(list((house / "envs").glob("*.yaml")))
+    assert not (house / "results").exists()
+
+
 def test_the_oracle_study_runs_in_its_environments(house):
     said = snakemake(house, "--sdm", "conda", "--cores", "2", "--config", "studies=[smoke]")
     assert (house / "results" / "bundles" / "smoke.zip").is_file(), said

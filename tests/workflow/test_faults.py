@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 import pytest
@@ -17,10 +18,10 @@ from house import ROOT, copy_house, snakemake, start_snakemake
 
 pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("house")]
 
-STAGES = {  # step -> an artefact that it makes, below results/smoke
+STAGES = {  # step -> an artefact that it makes, below results/smoke, in the order of the graph
     "sampler": "sampler/map.grid.parquet",
     "events-shard": "events/select.parquet",
-    "models": "models/flow.eqx",
+    "models": "models/network.eqx",
     "draws": "draws/network.parquet",
     "teachers": "tables/network.teacher.parquet",
     "distill": "formulas/formula.hall_of_fame.parquet",
@@ -31,6 +32,7 @@ STAGES = {  # step -> an artefact that it makes, below results/smoke
     "report": "report.html",
     "bundle": "../bundles/smoke.zip",
 }
+CHECKPOINT = "results/smoke/models/.network.checkpoint"
 NOT_REPEATED = ("report", "bundle")  # they tell when the jobs ran, and so are other bytes after another run
 
 
@@ -47,13 +49,17 @@ def mounted(folder, *options):
         subprocess.run(["umount", str(folder)], check=True)
 
 
-@pytest.fixture
-def house(built, tmp_path):
-    """A copy of the built study that may be broken, with everything in it up to date."""
-    folder = tmp_path / "house"
+def copied(built, folder):
+    """A copy of the built study, with everything in it up to date."""
     shutil.copytree(built, folder, symlinks=True)
     snakemake(folder, "--touch", "--cores", "1", "--config", "studies=[smoke]")
     return folder
+
+
+@pytest.fixture(scope="module")
+def house(built, tmp_path_factory):
+    """A copy of the built study that tests break and, by its next run, mend."""
+    return copied(built, tmp_path_factory.mktemp("faults") / "house")
 
 
 def saggiatore(folder, *arguments):
@@ -78,21 +84,51 @@ def up_to_date(folder):
     return "Nothing to be done" in snakemake(folder, "-n", "--config", "studies=[smoke]")
 
 
+class Killed(NamedTuple):
+    """How Snakemake ended and what it said when a job was killed, and whether an artefact was left."""
+
+    code: int
+    said: str
+    was_left: bool
+
+
+def kill(folder, step, target):
+    """Kill a job of a step; a training right behind its first checkpoint."""
+    name, rule = target.relative_to(folder).as_posix(), step.replace("-", "_")
+    run = start_snakemake(folder, "--cores", "1", name, "--forcerun", rule, "--config", "studies=[smoke]")
+    job = job_of(run, step)
+    while step == "models" and run.poll() is None and not (folder / CHECKPOINT).exists():
+        time.sleep(0.001)
+    job.kill()
+    text, _ = run.communicate()
+    return Killed(run.returncode, text, target.exists())
+
+
+@pytest.fixture(scope="module")
+def killed(built, tmp_path_factory):
+    """A job of every step killed in one folder, the last step first, and then one run that makes all of it again.
+
+    The artefacts' bytes before and after, and what became of each job.
+    """
+    folder = copied(built, tmp_path_factory.mktemp("killed").resolve() / "house")
+    targets = {step: Path(os.path.normpath(folder / "results" / "smoke" / name)) for step, name in STAGES.items()}
+    before = {step: target.read_bytes() for step, target in targets.items()}
+    jobs = {step: kill(folder, step, targets[step]) for step in reversed(STAGES)}
+    assert (folder / CHECKPOINT).exists()
+    snakemake(folder, "--cores", "2", "--rerun-incomplete", "--config", "studies=[smoke]")
+    assert not (folder / CHECKPOINT).exists()
+    return before, {step: target.read_bytes() for step, target in targets.items()}, jobs
+
+
 @pytest.mark.thorough
 @pytest.mark.parametrize("step", STAGES)
-def test_a_killed_job(house, step):
-    """kill -9: no artefact that a rerun would take for finished; the rerun makes the same bytes."""
-    target = (house / "results" / "smoke" / STAGES[step]).resolve()
-    before, name = target.read_bytes(), target.relative_to(house).as_posix()
-    rule = step.replace("-", "_")
-    run = start_snakemake(house, "--cores", "1", name, "--forcerun", rule, "--config", "studies=[smoke]")
-    job_of(run, step).kill()
-    text, _ = run.communicate()
-    assert run.returncode != 0
-    assert f"Error in rule {rule}" in text
-    assert not target.exists() or step == "events-shard"
-    snakemake(house, "--cores", "2", name, "--rerun-incomplete", "--config", "studies=[smoke]")
-    assert target.read_bytes() == before or step in NOT_REPEATED
+def test_a_killed_job(killed, step):
+    """kill -9: no artefact that a rerun would take for finished; the next run makes the same bytes."""
+    before, after, jobs = killed
+    assert jobs[step].code != 0
+    assert f"Error in rule {step.replace('-', '_')}" in jobs[step].said
+    assert not jobs[step].was_left or step == "events-shard"  # whose target is made of all shards
+    assert after[step] == before[step] or step in NOT_REPEATED
 
 
 @pytest.mark.thorough
@@ -112,14 +148,14 @@ def test_a_terminated_run(house):
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("kilobytes", [0, 8, 64])
-def test_a_full_disk(house, tmp_path, kilobytes):
+def test_a_full_disk(built, tmp_path, kilobytes):
     """A file system of a few kilobytes: one line, exit code 1, nothing half-written."""
-    results = house / "results" / "smoke"
+    results = built / "results" / "smoke"
     with mounted(tmp_path / "small", "size=1m") as small:
         with contextlib.suppress(OSError), open(small / "ballast", "wb") as sink:
             sink.write(bytes((1024 - kilobytes) * 1024))
         found = saggiatore(
-            house, "figures", "--spec", results / "spec/figures.pulls.json", "--code", "0", "--tables",
+            built, "figures", "--spec", results / "spec/figures.pulls.json", "--code", "0", "--tables",
             results / "tables/network.pulls.parquet", results / "tables/network.calibration.parquet",
             "--pdf", small / "pulls.pdf", "--png", small / "pulls.png",
         )  # fmt: skip
@@ -134,9 +170,10 @@ def test_a_full_disk(house, tmp_path, kilobytes):
 
 
 @pytest.mark.thorough
-def test_an_unwritable_results_folder(house):
+def test_an_unwritable_results_folder(tmp_path):
     """results/ on a file system that is read-only: Snakemake says so, exits with 1, and works again afterwards."""
-    shutil.rmtree(house / "results")
+    house = tmp_path / "house"
+    copy_house(house)
     with mounted(house / "results", "ro"):
         run = start_snakemake(house, "--cores", "1", "results/smoke/spec/sampler.map.json")
         text, _ = run.communicate()
@@ -162,23 +199,28 @@ def test_two_runs_at_once(house):
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("damage", ["truncated", "flipped", "empty"])
-def test_a_corrupted_table(house, damage):
-    """The job that reads it names the file and the rule; deleting that file is what the next run needs."""
-    name = "results/smoke/tables/network.pulls.parquet"
-    path = house / name
-    content = bytearray(path.read_bytes())
+@pytest.mark.parametrize(
+    ("name", "damage", "target"),
+    [
+        ("tables/network.pulls.parquet", "flipped", "figures/pulls.png"),
+        ("models/network.eqx", "truncated", "draws/network.parquet"),
+        ("formulas/formula.formula.json", "empty", "tables/main.information.parquet"),
+    ],
+)
+def test_a_corrupted_artefact(house, name, damage, target):
+    """The job that reads it says so and moves it aside; the next run makes it again, to the same bytes."""
+    path, target = house / "results" / "smoke" / name, f"results/smoke/{target}"
+    before, content = path.read_bytes(), bytearray(path.read_bytes())
     if damage == "flipped":
         content[len(content) // 2] ^= 0xFF
     path.write_bytes({"truncated": content[: len(content) // 2], "flipped": content, "empty": b""}[damage])
-    target = "results/smoke/figures/pulls.png"
     run = start_snakemake(house, "--cores", "1", target, "--config", "studies=[smoke]", "--show-failed-logs")
     text, _ = run.communicate()
     assert run.returncode != 0, text
-    assert "network.pulls.parquet" in text
+    assert f"{name}.damaged: the next run makes it again" in text
     assert "Traceback" not in text
-    path.unlink()
     snakemake(house, "--cores", "2", target, "--rerun-incomplete", "--config", "studies=[smoke]")
+    assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize("days", [-3650, 3650])

@@ -195,6 +195,11 @@ def test_a_posterior_over_formulas_needs_a_posterior(plan):
         found.along("other", "structures", "formula", "formula", "teacher", "draws")
 
 
+def test_the_archive_of_a_study_with_limits_holds_its_submission_to_hepdata(plan):
+    assert plan("Another one", "title").submission("other") == ["results/other/hepdata.zip"]
+    assert Plan(ROOT, {"studies": ["smoke"]}).submission("smoke") == []
+
+
 def test_study_that_does_not_exist(tmp_path):
     with pytest.raises(StudyError, match=r"no study is called 'quik'.*did you mean 'quick'"):
         Plan(ROOT, {"studies": ["quik"]}).targets()
@@ -258,6 +263,13 @@ def test_every_rule_that_a_scheduler_runs_asks_for_resources():
     text = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
     names = set(re.findall(r"^rule (\w+):", text, re.MULTILINE)) - {"spec"}  # a local rule
     assert names == set(DEFAULTS) == set(re.findall(r"plan.request\(\"(\w+)\"\).mem_mb", text))
+
+
+def test_every_rule_that_may_ask_for_gpus_tells_its_job_how_many():
+    """On one machine a job that is not told would see all of them."""
+    for path in (ROOT / "rules").glob("*.smk"):
+        for rule in re.split(r"^(?=rule )", path.read_text(), flags=re.MULTILINE):
+            assert ("gpu=plan.request" in rule) == ("--gpu {resources.gpu} " in rule), rule
 
 
 def test_the_docs_state_what_rules_ask_for():

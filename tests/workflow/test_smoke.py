@@ -5,13 +5,11 @@ import math
 import os
 import subprocess
 import sys
-import time
 
 import jax
 import numpy as np
-import psutil
 import pytest
-from house import copy_house, snakemake, start_snakemake
+from house import snakemake
 
 from saggiatore.crate import METADATA as CRATE
 from saggiatore.infer.laplace import last_features
@@ -103,17 +101,6 @@ def test_an_artefact_is_byte_identical_when_rebuilt(built):
 
 
 @pytest.mark.thorough
-def test_a_second_house_makes_the_same_artefacts(built, tmp_path):
-    """Simulation, training, draws, distillation and figures repeat to the byte; only what tells of the run does not."""
-    copy_house(tmp_path / "second")
-    snakemake(tmp_path / "second", "--cores", "2", "--config", "studies=[smoke]")
-    stated = [verify(folder / "results/bundles/smoke.zip").manifest for folder in (built, tmp_path / "second")]
-    first, second = ({**each["files"], **each["not_included"]} for each in stated)
-    assert first.keys() == second.keys()
-    assert {name for name in first if first[name] != second[name]} <= {CRATE, "results/smoke/report.html"}
-
-
-@pytest.mark.thorough
 def test_the_bundle_is_a_valid_crate_with_every_job(built, tmp_path):
     """All required checks of the public validator; a record for every rule that made anything in it."""
     validate = pytest.importorskip("validator", reason="roc-validator is not installed: make venv").validate
@@ -127,45 +114,33 @@ def test_the_bundle_is_a_valid_crate_with_every_job(built, tmp_path):
     assert results - made == exported | {"results/smoke/report.html"} - made
 
 
+@pytest.fixture(scope="module")
+def again(built, tmp_path_factory):
+    """The study made again from its archive alone: how that ended, and the folder."""
+    folder = tmp_path_factory.mktemp("reproduced") / "again"
+    command = ("reproduce", "results/bundles/smoke.zip", "--into", str(folder), "--present-environment", "--cores", "2")
+    return saggiatore(built, *command), folder
+
+
 @pytest.mark.thorough
-def test_a_study_is_reproduced_from_its_archive_alone(built, tmp_path):
-    """Unpacked, run again, compared: all digits on the same machine; and a changed number is told."""
-    found = saggiatore(
-        built, "reproduce", "results/bundles/smoke.zip", "--into", str(tmp_path / "again"),
-        "--present-environment", "--cores", "2"
-    )  # fmt: skip
+def test_a_study_is_reproduced_from_its_archive_alone(again):
+    """Unpacked, run again, compared: all digits on the same machine."""
+    found, folder = again
     assert found.returncode == 0, found.stdout + found.stderr
     assert "Reproduced: study 'smoke'" in found.stdout
-    entries = json.loads((tmp_path / "again" / "reproduction.json").read_text())["entries"]
+    entries = json.loads((folder / "reproduction.json").read_text())["entries"]
     assert {each["artefact"] for each in entries} >= {"numbers.json", "tables/main.scores.parquet"}
     assert all(each["agrees"] and each["digits"] is None for each in entries), "null stands for all digits"
 
 
 @pytest.mark.thorough
-def test_a_killed_training_leaves_nothing_and_resumes_to_the_same_bytes(built):
-    """Killed right behind its first checkpoint: no artefact, a failed run, and a rerun that ends as if nothing was."""
-    folder = built / "results" / "smoke" / "models"
-    before, checkpoint = (folder / "network.eqx").read_bytes(), folder / ".network.checkpoint"
-    assert not checkpoint.exists()
-    run = start_snakemake(built, "--cores", "1", "results/smoke/models/network.eqx", "--forcerun", "models")
-    deadline = time.monotonic() + 300
-    while not checkpoint.exists() and time.monotonic() < deadline:
-        time.sleep(0.001)
-    training = [
-        process
-        for process in psutil.Process(run.pid).children(recursive=True)
-        if process.cmdline()[1:4] == ["-m", "saggiatore", "models"]
-    ]
-    assert len(training) == 1
-    training[0].kill()
-    text, _ = run.communicate()
-    assert run.returncode != 0, text
-    assert not (folder / "network.eqx").exists()
-    assert checkpoint.exists()
-    snakemake(built, "--cores", "2", "results/smoke/models/network.eqx", "--rerun-incomplete")
-    assert (folder / "network.eqx").read_bytes() == before
-    assert not checkpoint.exists()
-    touch(built)
+def test_a_second_house_makes_the_same_artefacts(built, again):
+    """Simulation, training, draws, distillation and figures repeat to the byte; only what tells of the run does not."""
+    houses = built, again[1] / "repository"
+    stated = [verify(folder / "results/bundles/smoke.zip").manifest for folder in houses]
+    first, second = ({**each["files"], **each["not_included"]} for each in stated)
+    assert first.keys() == second.keys()
+    assert {name for name in first if first[name] != second[name]} <= {CRATE, "results/smoke/report.html"}
 
 
 def test_apply_with_draws_gives_their_mean_and_spread(built, tmp_path):

@@ -4,6 +4,7 @@ The front is made here, once: constants fitted to all rows with the teacher's we
 a form kept only where it is better than every simpler one. So that two engines' tables can be compared.
 """
 
+import hashlib
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -47,6 +48,13 @@ class Problem:
         """Weights that sum to one."""
         return self.weight / self.weight.sum()
 
+    def digest(self, text: str) -> str:
+        """SHA-256 of `text` and of all rows."""
+        digest = hashlib.sha256(f"{text}/{self.features}".encode())
+        for column in (self.x, self.y, self.weight):
+            digest.update(np.ascontiguousarray(column).tobytes())
+        return digest.hexdigest()
+
     def rows(self, chosen: np.ndarray) -> "Problem":
         """The problem on some of its rows."""
         return Problem(self.features, self.x[chosen], self.y[chosen], self.weight[chosen])
@@ -78,11 +86,15 @@ class Engine(Protocol):
             EngineError: if the engine cannot start.
         """
 
-    def search(self, problem: Problem, seed: int, folder: Path) -> list[Parametric]:
+    def search(self, problem: Problem, seed: int, folder: Path, code: str = "") -> list[Parametric]:
         """Forms of the engine's front; `folder` is the engine's own, for files that it leaves.
+
+        With `code`, the fingerprint of what runs, an engine that can keeps its state there when a scheduler ends it,
+        and goes on from a state of the same problem, seed, spec and code.
 
         Raises:
             EngineError: if the engine cannot start or finds nothing.
+            InterruptionError: if a scheduler ended it (SIGTERM, SIGUSR1) and its state was kept.
         """
 
 

@@ -196,7 +196,10 @@ def _read_json(path: Path) -> Mapping[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise FormulaError(f"{path}: no readable formula ({error}). Check the path, or run its rule.") from None
+        damaged = None if isinstance(error, OSError) else path
+        raise FormulaError(
+            f"{path}: no readable formula ({error}). Check the path, or run its rule.", damaged=damaged
+        ) from None
     if not isinstance(content, dict) or content.get("kind") != "formula" or content.get("format") != FORMAT_VERSION:
         raise FormulaError(f"{path}: is no formula of format {FORMAT_VERSION}. Check the path you gave.")
     missing = [key for key in _KEYS if key not in content]

@@ -7,12 +7,13 @@ replaced by a feature's power, each time with all constants refitted. Determinis
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import sympy
 
 from saggiatore.distill.constant_fit import Columns, fit_constants
-from saggiatore.distill.expression import complexity, evaluate
+from saggiatore.distill.expression import complexity, evaluate, parse
 from saggiatore.distill.parametric import Parametric, simplest
 from saggiatore.errors import FormulaError
 
@@ -76,6 +77,17 @@ class LocalSearch:
                 return
             for form in moves:
                 self.offer(form)
+
+    def state(self) -> dict[str, Any]:
+        """All that the search knows, of what JSON has; to be taken where `run` asks whether it is over."""
+        beams = [[vars(member) | {"form": _plain(member.form)} for member in beam] for beam in self._beams.values()]
+        return {"n_fits": self.n_fits, "beams": beams, "seen": [sympy.srepr(each) for each in self._seen]}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on where another search on the same rows was when its `state` was taken."""
+        self.n_fits, self._seen = state["n_fits"], {parse(text) for text in state["seen"]}
+        beams = [[_Member(**(row | {"form": _form(*row["form"])})) for row in beam] for beam in state["beams"]]
+        self._beams = {beam[0].complexity: beam for beam in beams}
 
     def front(self) -> list[Parametric]:
         """Forms that are better than every simpler one, simplest first."""
@@ -155,6 +167,14 @@ class LocalSearch:
     def _mean(self, node: sympy.Expr, form: Parametric) -> float:
         with np.errstate(all="ignore"):
             return float(np.mean(evaluate(node, {**self.columns, **form.values}, np)))
+
+
+def _plain(form: Parametric) -> tuple[str, dict[str, float]]:
+    return sympy.srepr(form.expression), form.values
+
+
+def _form(text: str, values: dict[str, float]) -> Parametric:
+    return Parametric(parse(text), values)
 
 
 def _pruned(node: sympy.Expr) -> Iterable[sympy.Expr]:

@@ -3,6 +3,7 @@
 NSGA-II minimises error and length on islands that do not talk to each other, each with its own rows, drawn in
 proportion to the teacher's weights (pyoperon's own row weights are ignored by its coefficient fit). The budget is
 counted in generations and fits, so that a seed gives the same formulas on a slow machine; `max_seconds` is a guard.
+A search that a scheduler ends goes on from the generation, or the form of the local search, that it was at.
 """
 
 import importlib.metadata
@@ -19,8 +20,10 @@ import numpy as np
 from pydantic import Field
 from tqdm import tqdm
 
+from saggiatore.distill.checkpoint import Checkpoint
 from saggiatore.distill.engine import Problem
 from saggiatore.distill.local_search import LocalSearch
+from saggiatore.distill.operon_population import dump, restore
 from saggiatore.distill.parametric import Parametric, read_parametric
 from saggiatore.errors import EngineError, FormulaError
 from saggiatore.spec import Spec
@@ -28,6 +31,7 @@ from saggiatore.spec import Spec
 log = logging.getLogger(__name__)
 
 _SYMBOLS = ("add", "sub", "mul", "div", "square", "constant", "variable")
+_LOCAL = "local_search"  # name of its part of a checkpoint
 _EPOCH = 5  # generations between two looks at the clock
 
 
@@ -71,46 +75,91 @@ class OperonEngine:
         except importlib.metadata.PackageNotFoundError:
             raise EngineError("pyoperon is not installed. Install it: python -m pip install pyoperon") from None
 
-    def search(self, problem: Problem, seed: int, folder: Path) -> list[Parametric]:
+    def search(self, problem: Problem, seed: int, folder: Path, code: str = "") -> list[Parametric]:
         """Fronts of all islands, pruned, varied and refitted. Nothing is left in `folder`."""
+        text = f"{code}/{self.version()}/{seed}/{self.spec.model_dump_json(exclude={'max_seconds'})}"
+        checkpoint = Checkpoint(folder if code else None, problem.digest(text))
+        with checkpoint.deferring():
+            forms = self._search(problem, seed, checkpoint)
+        checkpoint.clear()
+        return forms
+
+    def _search(self, problem: Problem, seed: int, checkpoint: Checkpoint) -> list[Parametric]:
         start = time.monotonic()
         streams = np.random.SeedSequence(seed).spawn(self.spec.n_islands + 1)
         clock = _Clock(start + 0.6 * self.spec.max_seconds)
-        found = self._islands(problem, streams[:-1], clock)
+        found = self._islands(problem, streams[:-1], clock, checkpoint)
         chosen = _rows(problem, self.spec.fit_rows, np.random.default_rng(streams[-1]), weighted=False)
         small = problem.rows(chosen)
         search = LocalSearch(problem.features, small.columns, small.y, small.share, self.spec.max_complexity)
-        for text in found:
-            self._offer(search, text, problem.features)
+        if kept := checkpoint.load(_LOCAL):
+            search.restore(kept)
+        else:
+            for text in found:
+                self._offer(search, text, problem.features)
         clock = _Clock(start + self.spec.max_seconds)
         with tqdm(total=self.spec.max_fits, desc="local search", unit="fit", mininterval=1) as bar:
-            search.run(self.spec.max_fits, lambda: clock.is_over(bar, search.n_fits))
+            search.run(self.spec.max_fits, lambda: _is_over(search, clock, bar, checkpoint))
         if clock.rang:
             log.warning("max_seconds ended the local search after %d fits: not reproducible elsewhere.", search.n_fits)
         return search.front()
 
-    def _islands(self, problem: Problem, streams: list, clock: "_Clock") -> list[str]:
+    def _islands(self, problem: Problem, streams: list, clock: "_Clock", checkpoint: Checkpoint) -> list[str]:
         total = self.spec.n_generations * self.spec.n_islands
         with (
             tqdm(total=total, desc="operon", unit="generation", mininterval=1) as bar,
             ThreadPoolExecutor(self.spec.n_islands) as pool,
         ):
-            jobs = [pool.submit(self._island, problem, stream, clock, bar.update) for stream in streams]
-            found = [text for job in jobs for text in job.result()]
+            jobs = [
+                pool.submit(self._island, problem, stream, clock, bar.update, checkpoint, f"island-{place}")
+                for place, stream in enumerate(streams)
+            ]
+            islands = [job.result() for job in jobs]
+        least = min(island["done"] for island in islands)
+        if checkpoint.is_told and least < self.spec.n_generations:
+            raise checkpoint.interrupted(f"after generation {least} of {self.spec.n_generations}")
         if clock.rang:
             log.warning("max_seconds ended the generations early: the formulas depend on the speed of this machine.")
-        return found
+        return [text for island in islands for text in island["front"]]
 
     def _island(
-        self, problem: Problem, stream: np.random.SeedSequence, clock: "_Clock", tick: Callable[[int], Any]
-    ) -> list[str]:
-        """Front of one population, as text in X1, X2, ...; Operon's C++ runs outside of Python's lock."""
-        import pyoperon
-        from pyoperon.sklearn import SymbolicRegressor
+        self,
+        problem: Problem,
+        stream: np.random.SeedSequence,
+        clock: "_Clock",
+        tick: Callable[[int], Any],
+        checkpoint: Checkpoint,
+        name: str,
+    ) -> dict[str, Any]:
+        """Generations done by one population, and its front as text in X1, X2, ...
 
+        Operon's C++ runs outside of Python's lock. Each few generations are a fit of their own, which starts from the
+        population and a seed alone: a population that was kept goes on as if it had never stopped.
+        """
         random = np.random.default_rng(stream)
         chosen = _rows(problem, self.spec.rows, random, weighted=True)
-        regressor = SymbolicRegressor(
+        regressor = self._regressor()
+        island: dict[str, Any] = checkpoint.load(name) or {"done": 0, "front": []}
+        if "individuals" in island:
+            random.bit_generator.state = island["random"]
+            regressor.individuals_, regressor.is_fitted_ = restore(island.pop("individuals")), True
+        tick(island["done"])
+        while island["done"] < self.spec.n_generations and not clock.is_late(island["done"]) and not checkpoint.is_told:
+            epoch = min(_EPOCH, self.spec.n_generations - island["done"])
+            regressor.set_params(generations=epoch, random_state=int(random.integers(2**31)))
+            regressor.fit(problem.x[chosen], problem.y[chosen])
+            island = {"done": island["done"] + epoch, "front": _front(regressor), "random": random.bit_generator.state}
+            tick(epoch)
+            if island["done"] == self.spec.n_generations:
+                checkpoint.save(name, island)
+            elif checkpoint.is_due(name):
+                checkpoint.save(name, island | {"individuals": dump(regressor.individuals_)})
+        return island
+
+    def _regressor(self) -> Any:
+        from pyoperon.sklearn import SymbolicRegressor
+
+        return SymbolicRegressor(
             allowed_symbols=",".join((*_SYMBOLS, *self.spec.functions)),
             objectives=["mse", "length"],
             population_size=self.spec.population_size,
@@ -120,16 +169,6 @@ class OperonEngine:
             n_threads=1,
             warm_start=True,
         )
-        done = 0
-        while done < self.spec.n_generations and not clock.is_late(done):
-            epoch = min(_EPOCH, self.spec.n_generations - done)
-            regressor.set_params(generations=epoch, random_state=int(random.integers(2**31)))
-            regressor.fit(problem.x[chosen], problem.y[chosen])
-            done += epoch
-            tick(epoch)
-        variables = regressor.variables_
-        trees = [member["tree"] for member in regressor.pareto_front_]
-        return [pyoperon.InfixFormatter.Format(tree, variables, 12) for tree in trees]
 
     def _offer(self, search: LocalSearch, text: str, features: tuple[str, ...]) -> None:
         try:
@@ -154,6 +193,22 @@ class _Clock:
     def is_over(self, bar: tqdm, done: int) -> bool:
         bar.update(min(done, bar.total or done) - bar.n)
         return self.is_late(done)
+
+
+def _is_over(search: LocalSearch, clock: _Clock, bar: tqdm, checkpoint: Checkpoint) -> bool:
+    """Whether the local search has had its time; a signal ends it here, between two forms."""
+    if checkpoint.is_due(_LOCAL):
+        checkpoint.save(_LOCAL, search.state())
+    if checkpoint.is_told:
+        raise checkpoint.interrupted(f"after {search.n_fits} fits of the local search")
+    return clock.is_over(bar, search.n_fits)
+
+
+def _front(regressor: Any) -> list[str]:
+    import pyoperon
+
+    trees = [member["tree"] for member in regressor.pareto_front_]
+    return [pyoperon.InfixFormatter.Format(tree, regressor.variables_, 12) for tree in trees]
 
 
 def _rows(problem: Problem, n_rows: int, random: np.random.Generator, *, weighted: bool) -> np.ndarray:

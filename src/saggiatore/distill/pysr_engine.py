@@ -123,8 +123,12 @@ class PySREngine:
         except importlib.metadata.PackageNotFoundError:
             raise EngineError(f"PySR is not installed. {_ADVICE}") from None
 
-    def search(self, problem: Problem, seed: int, folder: Path) -> list[Parametric]:
-        """PySR's hall of fame; its files stay in `folder`."""
+    def search(self, problem: Problem, seed: int, folder: Path, code: str = "") -> list[Parametric]:
+        """PySR's hall of fame; its files stay in `folder`. A search that was ended starts anew.
+
+        PySR keeps its populations in a pickle, which it writes at the end of a fit: what lies in `folder` before is the
+        hall of fame alone, and a search that started from it would end with other formulas.
+        """
         pysr = start_pysr()
         regressor = pysr.PySRRegressor(**self.spec.arguments(seed, folder))
         weight = problem.weight / np.mean(problem.weight)

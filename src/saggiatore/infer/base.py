@@ -9,6 +9,7 @@ part of the event (flavours, momentum fractions) does to t (arXiv:1805.00013, se
 import abc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 import equinox as eqx
@@ -75,6 +76,13 @@ class AbstractMethod(eqx.Module):
         Raises:
             ConvergenceError: if the numbers must not be used.
         """
+
+    def resuming(self, checkpoint: Path, identity: str) -> "AbstractMethod":
+        """The same method, whose draws go on from `checkpoint` where that is of the same `identity`, data and spec.
+
+        A method that does not override this starts anew.
+        """
+        return self
 
     @abc.abstractmethod
     def posterior(self, model: AbstractModel, draws: Table) -> AbstractPosteriorScore:

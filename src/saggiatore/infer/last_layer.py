@@ -22,8 +22,11 @@ The shape of the residuals enters only the intervals for t itself, see `calibrat
 *What is not in it.* The uncertainty of the features h, that is of the layers below; see `replicas` of a later issue.
 """
 
+import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Literal
 
 import jax
@@ -31,7 +34,8 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro
 import numpyro.distributions as dist
-from numpyro.infer import MCMC, NUTS
+from numpyro.infer import NUTS
+from numpyro.infer.hmc import HMCState
 from numpyro.infer.util import log_density
 from pydantic import Field
 
@@ -46,13 +50,16 @@ from saggiatore.infer.base import (
     ScoreEstimate,
 )
 from saggiatore.infer.batches import Batch
+from saggiatore.infer.blocks import collect
 from saggiatore.infer.diagnostics import diagnostics_columns, require_convergence
 from saggiatore.infer.laplace import Basis, last_features, moments, robust_std, sum_events, whiten
+from saggiatore.learn.checkpoint import identity_of
 from saggiatore.models.base import AbstractModel, AbstractRegression
 from saggiatore.spec import Spec
 from saggiatore.tables import Table
-from saggiatore.types import Array, Features, Float, Int, PRNGKeyArray, Scalar
+from saggiatore.types import Array, Features, Float, PRNGKeyArray, Scalar, UInt32
 
+_BLOCK = 250  # transitions between two looks for a signal, at most
 _HYPER = {
     "log_noise_scale": "logarithm of the factor s on the network's noise variance",
     "log_prior_scale": "logarithm of tau, the prior width of the weights in units of rms(t)/rms(|h|)",
@@ -80,6 +87,12 @@ class LastLayer(AbstractMethod):
     """Draws of the last layer's weights, of the noise scale and of the prior scale."""
 
     spec: LastLayerSpec
+    checkpoint: Path | None = None
+    identity: str = ""
+
+    def resuming(self, checkpoint: Path, identity: str) -> "LastLayer":
+        """See `AbstractMethod.resuming`: warm-up and draws go on from the block that they were in."""
+        return replace(self, checkpoint=checkpoint, identity=identity)
 
     def draw(self, model: AbstractModel, batches: Callable[[], Iterator[Batch]], *, key: PRNGKeyArray) -> Chains:
         """See `AbstractMethod.draw`.
@@ -87,10 +100,13 @@ class LastLayer(AbstractMethod):
         Raises:
             ModelError: if the model has no last layer and noise.
             ConvergenceError: if the chains did not converge.
+            InterruptionError: if a scheduler ended them.
         """
         network = _regression(model)
         basis = whiten(sum_events(moments, network, batches()), self.spec.prior_scale)
-        weights, hyper, n_divergent = (np.asarray(part) for part in run_nuts(self.spec, basis, key))
+        weights, hyper, n_divergent = run_nuts(
+            self.spec, basis, key, checkpoint=self.checkpoint, identity=self.identity
+        )
         weights_std, noise_std = robust_std(network, batches(), basis)
         parameters = {
             f"weight_{i}": Parameter(weights[..., i], f"weight of hidden unit {i} in the last layer", std)
@@ -98,7 +114,7 @@ class LastLayer(AbstractMethod):
         }
         for i, (name, std) in enumerate({"log_noise_scale": noise_std, "log_prior_scale": hyper[..., 1].std()}.items()):
             parameters[name] = Parameter(hyper[..., i], _HYPER[name], float(std))
-        chains = Chains(parameters, int(n_divergent))
+        chains = Chains(parameters, n_divergent)
         require_convergence(diagnostics_columns(chains), self.spec.max_rhat, self.spec.min_ess)
         return chains
 
@@ -183,31 +199,52 @@ def coordinates(
     return mean + z[: -len(_HYPER)] / jnp.sqrt(curvature), hyper, -0.5 * jnp.sum(jnp.log(curvature))
 
 
-@partial(jax.jit, static_argnums=0, compiler_options=RUN_ONCE)
 def run_nuts(
-    spec: LastLayerSpec, basis: Basis, key: PRNGKeyArray
-) -> tuple[Float[Array, "chain draw weight"], Float[Array, "chain draw hyper"], Int[Array, ""]]:
+    spec: LastLayerSpec, basis: Basis, key: PRNGKeyArray, *, checkpoint: Path | None = None, identity: str = ""
+) -> tuple[Float[np.ndarray, "chain draw weight"], Float[np.ndarray, "chain draw hyper"], int]:
     """Chains of the weights, of (log s, log tau), and the number of divergent transitions.
 
-    The chains start at twice the spread of the posterior, so that R-hat can tell when they have not met. All of it is
-    one compilation, which takes longer than the sampling.
+    The chains start at twice the spread of the posterior, so that R-hat can tell when they have not met. Blocks of
+    transitions are one compilation, which takes longer than the sampling. `checkpoint` is that of `collect`.
     """
+    n_transitions = spec.n_warmup + spec.n_draws
+    n_blocks = math.ceil(n_transitions / _BLOCK)
+    shape = (n_blocks, math.ceil(n_transitions / n_blocks), spec.n_chains)
+    room = (np.zeros((*shape, basis.centre.size)), np.zeros((*shape, len(_HYPER))), np.zeros(shape, bool))
+    state = _start(spec, basis, jax.random.key_data(key))
+    identity = identity_of((basis, key), f"{identity}/{spec.model_dump_json()}")
+    advance = partial(_advance, spec, shape[1], basis)
+    filled = collect(advance, state, room, checkpoint=checkpoint, identity=identity)
+    joined = (part.reshape(-1, *part.shape[2:])[spec.n_warmup : n_transitions] for part in filled)
+    weights, hyper, diverging = (part.swapaxes(0, 1) for part in joined)
+    return weights, hyper, int(diverging.sum())
 
+
+def _kernel(spec: LastLayerSpec, basis: Basis) -> NUTS:
     def potential(z: Float[Array, " coordinate"]) -> Scalar:
         return -log_density(posterior_model, (basis, spec.prior_scale), {}, {"z": z})[0]
 
-    kernel = NUTS(potential_fn=potential, target_accept_prob=spec.target_accept, max_tree_depth=spec.max_tree_depth)
-    mcmc = MCMC(
-        kernel,
-        num_warmup=spec.n_warmup,
-        num_samples=spec.n_draws,
-        num_chains=spec.n_chains,
-        chain_method="vectorized",
-        progress_bar=False,
-    )
+    return NUTS(potential_fn=potential, target_accept_prob=spec.target_accept, max_tree_depth=spec.max_tree_depth)
+
+
+@partial(jax.jit, static_argnums=0, compiler_options=RUN_ONCE)
+def _start(spec: LastLayerSpec, basis: Basis, key: UInt32[Array, " 2"]) -> HMCState:
+    """Where all chains begin; `key` is raw, so that the state is made of numbers that a file can hold."""
     at, run = jax.random.split(key)
-    start = 2 * jax.random.normal(at, (spec.n_chains, basis.centre.size + len(_HYPER)))
-    mcmc.run(run, init_params=start, extra_fields=("diverging",))
-    weights, hyper, _ = jax.vmap(jax.vmap(partial(coordinates, basis)))(mcmc.get_samples(group_by_chain=True))
-    n_divergent = jnp.sum(mcmc.get_extra_fields(group_by_chain=True)["diverging"])
-    return weights @ basis.rotation.T, hyper, n_divergent
+    position = 2 * jax.random.normal(at, (spec.n_chains, basis.centre.size + len(_HYPER)))
+    return _kernel(spec, basis).init(jax.random.split(run, spec.n_chains), spec.n_warmup, position)
+
+
+@partial(jax.jit, static_argnums=(0, 1), compiler_options=RUN_ONCE)
+def _advance(spec: LastLayerSpec, n_transitions: int, basis: Basis, state: HMCState) -> tuple[HMCState, tuple]:
+    """Chains after `n_transitions` more, and weights, (log s, log tau) and divergence behind each of them."""
+    kernel = _kernel(spec, basis)
+    # numpyro tells a kernel how to warm up only where it makes a first state: traced here, and not computed
+    jax.eval_shape(lambda: kernel.init(state.rng_key, spec.n_warmup, state.z))
+
+    def transition(before: HMCState, _nothing: None) -> tuple[HMCState, tuple]:
+        after = kernel.sample(before, (), {})
+        weights, hyper, _log_jacobian = jax.vmap(partial(coordinates, basis))(after.z)
+        return after, (weights @ basis.rotation.T, hyper, after.diverging)
+
+    return jax.lax.scan(transition, state, length=n_transitions)

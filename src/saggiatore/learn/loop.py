@@ -1,8 +1,10 @@
-"""The only training loop: data on the device, one compiled epoch, early stopping, checkpoints that resume exactly."""
+"""The only training loop: data on the device, one compiled epoch, early stopping, checkpoints that resume exactly.
+
+A process that sees several devices divides each batch among them.
+"""
 
 import contextlib
 import functools
-import hashlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,12 +13,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.sharding import Mesh
 from pydantic import Field
 from tqdm import tqdm
 
 from saggiatore.errors import InterruptionError, TrainingError
-from saggiatore.learn.checkpoint import load_checkpoint, save_checkpoint
+from saggiatore.learn.checkpoint import identity_of, load_checkpoint, save_checkpoint
 from saggiatore.learn.interruption import Interruption, deferred_signals
+from saggiatore.learn.sharding import divided, mesh_of, replicated
 from saggiatore.models.base import AbstractModel, Event, trainable
 from saggiatore.spec import Spec
 from saggiatore.tables import Column, TableSchema
@@ -67,6 +71,7 @@ class Trainer(eqx.Module):
     schedule: optax.Schedule = eqx.field(static=True)
     train: Event
     validation: Event
+    mesh: Mesh | None = eqx.field(static=True, default=None)
 
     def mean_loss(self, leaves: AbstractModel, events: Event, key: PRNGKeyArray) -> Scalar:
         """Weighted mean loss of many events."""
@@ -87,7 +92,7 @@ class Trainer(eqx.Module):
 
         def step(carry: tuple, batch: Int[Array, " event"]) -> tuple:
             leaves, memory, n = carry
-            events = jax.tree.map(lambda column: column[batch], self.train)
+            events = divided(jax.tree.map(lambda column: column[batch], self.train), self.mesh)
             loss, gradient = jax.value_and_grad(self.mean_loss)(leaves, events, jax.random.fold_in(key, n))
             updates, memory = self.optimiser.update(gradient, memory, leaves)
             return (optax.apply_updates(leaves, updates), memory, n + 1), loss
@@ -113,8 +118,7 @@ def train(
 ) -> tuple[AbstractModel, History]:
     """Train `model` (already standardised) and return it as it was at its lowest validation loss, with the history.
 
-    Every epoch's order and noise are folded from `seed` and the epoch: a run that resumes from `checkpoint` (if that
-    belongs to the same model, events, spec and `identity`) ends with the bytes of an uninterrupted one.
+    A run that resumes from `checkpoint`, if that has the same model, events, spec, seed and `identity`, ends alike.
 
     Raises:
         TrainingError: if there are too few events for one batch, or a loss is not finite.
@@ -123,9 +127,10 @@ def train(
     train_events, validation_events = _split(events, spec, seed)
     schedule, optimiser = _optimiser(spec, len(train_events.weight) // spec.batch_size * spec.n_epochs)
     leaves, rest = eqx.partition(model, trainable(model))
-    trainer = Trainer(task, rest, optimiser, schedule, train_events, validation_events)
+    mesh = mesh_of(spec.batch_size)
+    trainer = replicated(Trainer(task, rest, optimiser, schedule, train_events, validation_events, mesh), mesh)
     state = State(leaves, leaves, optimiser.init(leaves))
-    identity = _digest((model, events), f"{identity}/{seed}/{spec.model_dump_json(exclude={'checkpoint_every'})}")
+    identity = identity_of((model, events), f"{identity}/{seed}/{spec.model_dump_json(exclude={'checkpoint_every'})}")
     state, history = load_checkpoint(checkpoint, state, identity) or (state, {name: [] for name in HISTORY.names})
     with (
         deferred_signals() if checkpoint else contextlib.nullcontext(Interruption()) as interruption,
@@ -149,6 +154,7 @@ def _advance(trainer: Trainer, state: State, history: History, batch_size: int, 
     order = np.random.default_rng((seed, 1, epoch)).permutation(len(trainer.train.weight))
     batches = jnp.asarray(order[: len(order) // batch_size * batch_size].reshape(-1, batch_size))
     lowest = jnp.asarray(min(history["validation_loss"], default=np.inf))
+    state = replicated(state, trainer.mesh)  # one that was loaded lies on one device
     state, found = trainer.epoch(state, batches, jnp.asarray(epoch), lowest, jax.random.key(seed))
     _record(history, np.asarray(found))
     return state
@@ -189,13 +195,6 @@ def _optimiser(spec: TrainingSpec, n_steps: int) -> tuple[optax.Schedule, optax.
     return schedule, optax.flatten(
         optimiser
     )  # one vector instead of a dozen arrays: small networks train twice as fast
-
-
-def _digest(tree: object, text: str) -> str:
-    digest = hashlib.sha256(text.encode())
-    for leaf in jax.tree.leaves(eqx.filter(tree, eqx.is_array)):
-        digest.update(np.asarray(leaf).tobytes())
-    return digest.hexdigest()
 
 
 def _is_over(history: History, spec: TrainingSpec) -> bool:

@@ -77,12 +77,15 @@ def _read(path: Path) -> tuple[dict, bytes]:
         header = json.loads(line)
         found = header["format"], header["format_version"]
     except (ValueError, KeyError, TypeError):
-        raise ModelError(f"{path}: no header of a model; expected a file made by the rule `models`.") from None
+        raise ModelError(
+            f"{path}: no header of a model; expected a file made by the rule `models`.", damaged=Path(path)
+        ) from None
     if found != (FORMAT, FORMAT_VERSION):
         raise ModelError(f"{path}: format {found}, expected {(FORMAT, FORMAT_VERSION)}. Re-run the rule `models`.")
     if hashlib.sha256(body).hexdigest() != header.get("sha256"):
         raise ModelError(
-            f"{path}: damaged: its content does not have the SHA-256 of its header. Copy or make it again."
+            f"{path}: damaged: its content does not have the SHA-256 of its header. Copy or make it again.",
+            damaged=Path(path),
         )
     return header, body
 

@@ -13,6 +13,12 @@ _PAGE = """\
 {% macro paths(names) %}
 {% for name in names %}<code>{{ name }}</code>{{ ", " if not loop.last }}{% endfor %}
 {%- endmacro %}
+{% macro pairs(caption, first, second, rows) %}
+{% if rows %}<table class="narrow"><caption>{{ caption }}</caption>
+<tr><th scope="col">{{ first }}</th><th scope="col" class="number">{{ second }}</th></tr>
+{% for name, value in rows %}<tr><th scope="row">{{ name }}</th><td class="number">{{ value }}</td></tr>
+{% endfor %}</table>{% endif %}
+{%- endmacro %}
 <!doctype html>
 <html lang="en">
 <head>
@@ -61,6 +67,31 @@ Digits in brackets are the standard error of the last digits shown.</p>
 {% endfor %}</table>
 <details><summary>LaTeX</summary><pre>{{ formula.latex }}</pre></details>
 {% endfor %}{% endif %}
+{% if structures %}
+<h2 id="structures">Posterior over formulas</h2>
+{% for posterior in structures %}
+<h3>What the draws of the network's posterior distil to: <code>{{ posterior.label }}</code></h3>
+<p>Each of {{ posterior.n_draws }} draws was distilled by itself. Own: the fraction of draws whose own search and
+selection end in the structure. Pooled: the same, every draw choosing among all structures found, on resampled held-out
+events.</p>
+<p class="soft">The most probable structures; digits in brackets are the standard error of the last digits shown.</p>
+<div class="scroll" tabindex="0" role="region" aria-label="Structures of {{ posterior.label }}">
+<table class="structures">
+<tr><th scope="col">Pooled, 0 to 1</th><th scope="col" class="number">Pooled</th><th scope="col" class="number">Own</th>
+<th scope="col" class="number">Information kept</th><th scope="col" class="number">Complexity</th></tr>
+{% for row in posterior.rows %}<tr class="above"><td colspan="5">{{ row.math }}
+{% if row.is_formula %}<span class="soft">the structure of the formula above</span>{% endif %}</td></tr>
+<tr><td class="bars"><div class="bar" aria-hidden="true">
+<span class="value" style="width:{{ row.width }}%"></span></div></td>
+<td class="number">{{ row.pooled }}</td><td class="number">{{ row.own }}</td><td class="number">{{ row.kept }}</td>
+<td class="number">{{ row.complexity }}</td></tr>
+{% endfor %}</table></div>
+{% if posterior.n_more %}
+<p>{{ posterior.n_more }} more are in <code>tables/{{ posterior.label }}.structures.parquet</code>.</p>
+{% endif %}{{ pairs("Constants of the first, over posterior and fit", "Constant", "Value", posterior.constants) }}
+{{ pairs("Differences in what is predicted, root mean square over that of the score",
+"Difference", "Size", posterior.widths) }}
+{% endfor %}{% endif %}
 {% if information %}
 <h2 id="information">Information</h2>
 <table><caption>Fraction of the joint Fisher information that each score keeps on test events, with its standard
@@ -71,6 +102,31 @@ error</caption>
 <span class="error" style="left:{{ row.low }}%;width:{{ row.span }}%"></span></div></td>
 <td class="number">{{ row.value }}</td></tr>
 {% endfor %}</table>{% endif %}
+{% if limits %}
+<h2 id="limits">Limits</h2>
+{% for section in limits %}
+<h3>Expected for {{ section.luminosity }} fb<sup>−1</sup> and an efficiency of {{ section.efficiency }}:
+<code>{{ section.label }}</code></h3>
+<p>Intervals in which the exact likelihood of the expected data allows the parameter, any other one free.
+{% if section.is_open %}† An end is that of the range that was searched. {% endif %}
+{% if section.is_nonlinear %}‡ The linear approximation by Fisher information lies further off than the study allows.
+{% endif %}</p>
+{% for table in section.tables %}
+<p class="soft"><code>{{ table.parameter }}</code> from {{ table.data }}; bars are intervals of {{ table.drawn }} around
+zero.</p>
+<div class="scroll" tabindex="0" role="region" aria-label="Limits on {{ table.parameter }} from {{ table.data }}">
+<table class="limits">
+<tr><th scope="col">Observable</th><th scope="col">{{ table.drawn }}</th>
+{% for level in table.levels %}<th scope="col" class="number">{{ level }}</th>{% endfor %}
+{% if table.has_coverage %}<th scope="col" class="number">Coverage at {{ table.drawn }}</th>{% endif %}</tr>
+{% for row in table.rows %}<tr><th scope="row">{{ row.name }}
+{% if row.kind != row.name %}<span class="soft">({{ row.kind }})</span>{% endif %}</th>
+<td class="bars"><div class="bar" aria-hidden="true"><span class="zero"></span>
+<span class="value" style="left:{{ row.bar.left }}%;width:{{ row.bar.width }}%"></span></div></td>
+{% for text in row.intervals %}<td class="number">{{ text }}</td>{% endfor %}
+{% if table.has_coverage %}<td class="number">{{ row.coverage }}</td>{% endif %}</tr>
+{% endfor %}</table></div>
+{% endfor %}{% endfor %}{% endif %}
 {% if figures %}
 <h2 id="figures">Figures</h2>
 {% for figure in figures %}<figure id="figure-{{ figure.label }}">

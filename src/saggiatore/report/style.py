@@ -39,7 +39,11 @@ figcaption { max-width: 46rem; font-size: .9375rem; margin-top: .5rem; }
 .bar span { position: absolute; top: 0; bottom: 0; }
 .bar .value { left: 0; background: var(--accent); opacity: .75; }
 .bar .error { top: 35%; bottom: 35%; min-width: 2px; transform: translateX(-1px); background: var(--ink); }
+.bar .zero { left: 50%; width: 1px; background: var(--soft); }
 td.bars { width: 55%; }
+.structures td.bars, .limits td.bars { width: 22%; }
+.structures .above td { border: 0; padding: .9rem 0 0; }
+.structures math { font-size: 1rem; width: max-content; }
 svg rect { fill: var(--accent); stroke: var(--accent); }
 svg .ground { fill: var(--ground); }
 svg text { font: 12px system-ui, "Liberation Sans", sans-serif; fill: var(--ink); }

@@ -33,6 +33,9 @@ All files lie under the paths that they have in the repository:
   results/{study}/draws/         posterior draws and their diagnostics
   results/{study}/formulas/      halls of fame, refitted constants, the chosen formulas with their covariances, and as
                                  Python, C++ and ROOT TFormula
+  results/{study}/structures/    what each posterior draw distils to, and the most probable structure as a formula
+  results/{study}/limits/        likelihoods as HistFactory workspaces, for pyhf
+  results/{study}/hepdata.zip    published tables as a submission to HEPData, where the study has limits
   results/{study}/figures/       every figure as PDF and PNG
   results/{study}/numbers.json   every number with its error, unit and origin; every figure's caption
   Snakefile, rules/, src/        the workflow itself

@@ -33,7 +33,7 @@ def run(job: Job[FormulasSection], *, code: str, teacher: Path, hall_of_fame: Pa
     engine: Engine = job.section.engine.build()
     version = engine.version()
     folder = hall_of_fame.with_name(f"{job.label}.{engine.name}")
-    forms = engine.search(taught.problem, job.stream("search"), folder)
+    forms = engine.search(taught.problem, job.stream("search"), folder, code)
     candidates = pareto_front(taught.problem, forms, engine.max_complexity)
     labels = {feature.name: feature.label or rf"\mathrm{{{feature.name}}}" for feature in taught.features}
     made = provenance(job.model_dump(mode="json"), code) | {"features": [vars(feature) for feature in taught.features]}

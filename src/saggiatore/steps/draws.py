@@ -41,12 +41,16 @@ def run(
     model: Path,
     train: Path,
     test: Path,
+    checkpoint: Path,
     draws: Path,
     diagnostics: Path,
     pulls: Path,
     calibration: Path,
 ) -> None:
-    """Draw, check convergence, and write draws, diagnostics, pulls and coverage."""
+    """Draw, check convergence, and write draws, diagnostics, pulls and coverage.
+
+    Go on from `checkpoint` where there is one of these very draws, and remove it at the end.
+    """
     section = job.section
     network, header = load_model(model)
     parameter = header["parameters"][parameter_position(header, None)]
@@ -55,7 +59,7 @@ def run(
         return require_positive(score_batches(path, model_features(header), parameter), path)
 
     key = jax.random.key(job.stream("draws"))
-    chains = section.method.build().draw(network, partial(batches, train), key=key)
+    chains = section.method.build().resuming(checkpoint, code).draw(network, partial(batches, train), key=key)
 
     made = provenance(job.model_dump(mode="json"), code)
     method = {"method": section.method.model_dump(mode="json")}
@@ -66,3 +70,4 @@ def run(
     fitted, held_out = evaluate(posterior, batches(train)), evaluate(posterior, batches(test))
     write_table(pulls, PULLS, pulls_columns(held_out, section.n_pulls), made)
     write_table(calibration, CALIBRATION, calibration_columns(fitted, held_out, section.levels), made)
+    checkpoint.unlink(missing_ok=True)

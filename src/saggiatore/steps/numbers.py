@@ -54,13 +54,21 @@ def run(
     document = {
         "header": {"format": FORMAT_VERSION, "study": study, **provenance({"study": study}, code)},
         "numbers": {name: asdict(number) for name, number in numbers.items()},
-        "formulas": {_label(path): _formula_entry(path, root) for path in formulas},
-        "structures": {_label(path): _structures_entry(read_table(path, "structures")) for path in structures},
+        **_for_readers(formulas, structures, limits, root),
         "figures": _figures(figures, root, {**scored, **numbers}),
     }
     with atomic(out) as temporary:
         text = json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
         temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def _for_readers(formulas: list[Path], structures: list[Path], limits: list[Path], root: Path) -> dict[str, dict]:
+    """What the page and the summary show beyond single numbers."""
+    return {
+        "formulas": {_label(path): _formula_entry(path, root) for path in formulas},
+        "structures": {_label(path): _structures_entry(read_table(path, "structures")) for path in structures},
+        "limits": {_label(path): _limits_entry(read_table(path, "limits")) for path in limits},
+    }
 
 
 def _label(path: Path) -> str:
@@ -105,6 +113,19 @@ def _structures_entry(table: Table) -> list[dict]:
     ]
 
 
+def _limits_entry(table: Table) -> dict:
+    """The intervals of the exact likelihood of the expected data, and whether the linear approximation is near."""
+    asked, rows = table.provenance["spec"]["section"], table.data
+    which = ["name", "parameter", "with_rate", "level"]
+    far = {tuple(row) for row in rows[rows["is_linear"] == 0][which].itertuples(index=False)}
+    exact = rows[rows["method"] == "expected"][[*which, "kind", "low", "high", "is_bounded"]].to_dict("records")
+    return {
+        "luminosity": asked["luminosity"],
+        "efficiency": asked["efficiency"],
+        "intervals": [{**row, "is_linear": int(tuple(row[name] for name in which) not in far)} for row in exact],
+    }
+
+
 def _formula_entry(path: Path, root: Path) -> dict:
     """A formula for readers: text, LaTeX, complexity, and each constant with its error."""
     try:
@@ -115,7 +136,8 @@ def _formula_entry(path: Path, root: Path) -> dict:
         parameter, engine, quality = found["name"], found["engine"], found["quality"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SchemaError(
-            f"{path}: not a formula of this version ({error!r}). Re-run the rule that makes it."
+            f"{path}: not a formula of this version ({error!r}). Re-run the rule that makes it.",
+            damaged=path if isinstance(error, ValueError) else None,
         ) from None
     entry = {"parameter": parameter, "engine": engine, "constants": constants, "quality": quality}
     entry |= {"artefact": _relative(path, root)}

@@ -2,13 +2,11 @@
 
 import base64
 import json
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
-from latex2mathml.converter import convert
 from markupsafe import Markup
 from PIL import Image
 
@@ -17,16 +15,20 @@ from saggiatore.errors import SchemaError
 from saggiatore.files import atomic
 from saggiatore.number import Number, quote
 from saggiatore.record import Record, lineage, read_records
+from saggiatore.report.formula import typeset
 from saggiatore.report.graph import Node, draw, duration, nodes
+from saggiatore.report.limits import limits
 from saggiatore.report.page import render
+from saggiatore.report.structures import structures
 
 _META = ("title", "authors", "licence", "doi", "seed", "process")  # keys of a study that are no stages
 _INFORMATION = "information."
-_FUNCTION = re.compile("(<mi>(?:sin|cos|exp|log)</mi>)(?=<m(?:i|n|sub|sup|subsup|frac)>)")  # before a bare argument
 _SECTIONS = {
     "studied": "Studied",
     "formulas": "Formulas",
+    "structures": "Posterior over formulas",
     "information": "Information",
+    "limits": "Limits",
     "figures": "Figures",
     "numbers": "Numbers",
     "jobs": "Jobs",
@@ -57,9 +59,11 @@ def run(*, study: Path, citation: Path, code: str, numbers: Path, figures: list[
 def _document(path: Path) -> dict:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-        return {key: document[key] for key in ("header", "numbers", "formulas", "figures")}
+        return {key: document[key] for key in ("header", "numbers", "formulas", "structures", "limits", "figures")}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SchemaError(f"{path}: no readable numbers.json ({error!r}). Run the study that makes it.") from None
+        damaged = path if isinstance(error, ValueError) else None
+        message = f"{path}: no readable numbers.json ({error!r}). Run the study that makes it."
+        raise SchemaError(message, damaged=damaged) from None
 
 
 def _head(study: Path, citation: Path, document: dict) -> dict[str, Any]:
@@ -107,7 +111,9 @@ def _results(document: dict) -> dict[str, Any]:
     found = {name: Number(**entry) for name, entry in document["numbers"].items()}
     return {
         "formulas": [_formula(label, entry, found) for label, entry in sorted(document["formulas"].items())],
+        "structures": [structures(label, rows, found) for label, rows in sorted(document["structures"].items())],
         "information": list(_information(found)),
+        "limits": [limits(label, entry, found) for label, entry in sorted(document["limits"].items())],
         "numbers": [
             {
                 **vars(number),
@@ -126,7 +132,7 @@ def _formula(label: str, entry: dict, found: Mapping[str, Number]) -> dict[str, 
     return {
         "label": label,
         "parameter": entry["parameter"],
-        "math": Markup(_FUNCTION.sub(r'\1<mspace width="0.167em"/>', convert(entry["latex"], display="block"))),
+        "math": typeset(entry["latex"]),
         "latex": entry["latex"],
         "text": entry["text"],
         "complexity": entry["complexity"],

@@ -75,7 +75,7 @@ def run(
     engine: Engine = distilled.engine.build()
     folder = out.with_name(f"draw-{shard}.{engine.name}")
     problem = _problem(table, shard)
-    front = pareto_front(problem, engine.search(problem, job.stream(shard), folder), engine.max_complexity)
+    front = pareto_front(problem, engine.search(problem, job.stream(shard), folder, code), engine.max_complexity)
     members = _fitted(front, fit_rows(table, [shard]))
     held_out = Sample.read(select, table.provenance["parameter"], target_features(table))
     nodes = [complexity(member.expression) for member in members]
