@@ -3,8 +3,8 @@
 Importing the package imports nothing else: every name a study can use is resolved by `saggiatore.registry`
 when it is needed, so that a job that draws a figure does not pay for jax.
 
-It turns off one pass of XLA for CPUs, before jax can start: in jaxlib 0.10.2 sums of products of many small matrices come
-out wrong, without a word (https://github.com/jax-ml/jax/issues/39103).
+It turns off one pass of XLA for CPUs, before jax can start: in jaxlib 0.10.2 sums of products of many small matrices
+come out wrong, without a word (https://github.com/jax-ml/jax/issues/39103).
 """
 
 import os
