@@ -44,6 +44,10 @@ REGISTRY: dict[str, dict[str, str]] = {
     },
     "method": {
         "last_layer": "saggiatore.infer.last_layer:LastLayerSpec",
+        "nuts": "saggiatore.infer.nuts:NutsSpec",
+        "replicas": "saggiatore.infer.replicas:ReplicasSpec",
+        "stein": "saggiatore.infer.stein:SteinSpec",
+        "svi": "saggiatore.infer.svi:SviSpec",
     },
     "engine": {
         "operon": "saggiatore.distill.operon_engine:OperonSpec",
@@ -60,6 +64,7 @@ REGISTRY: dict[str, dict[str, str]] = {
         "information": "saggiatore.figures.information:InformationFigureSpec",
         "limits": "saggiatore.figures.limits:LimitsFigureSpec",
         "observables": "saggiatore.figures.observables:ObservablesFigureSpec",
+        "posteriors": "saggiatore.figures.posteriors:PosteriorsFigureSpec",
         "pulls": "saggiatore.figures.pulls:PullsFigureSpec",
         "score": "saggiatore.figures.score:ScoreFigureSpec",
         "structures": "saggiatore.figures.structures:StructuresFigureSpec",

@@ -38,7 +38,15 @@ HISTORY = TableSchema(
         Column("validation_loss", "1", "validation loss"),
     ),
 )
-PULLS = TableSchema("pulls", 1, (Column("pull", "1", "pull", "pull"), Column("weight", "pb", "weight")))
+PULLS = TableSchema(
+    "pulls",
+    2,
+    (
+        *(Column(name, "1", name) for name in ("pull", "mean", "std_stat", "std_noise", "marginal_score")),
+        Column("weight", "pb", "weight"),
+        Column("m_jj", "GeV", "invariant mass of the jets", "$m_{jj}$"),
+    ),
+)
 CALIBRATION_COLUMNS = (
     "level",
     "coverage",
@@ -49,6 +57,16 @@ CALIBRATION_COLUMNS = (
     "pull_mean_error",
     "pull_width",
     "pull_width_error",
+    "temperature",
+    "temperature_error",
+    "pull_width_tempered",
+    "pull_width_tempered_error",
+    "sharpness_stat",
+    "sharpness_noise",
+    "coverage_stat",
+    "pull_stat_mean",
+    "pull_stat_width",
+    "score_error",
 )
 CALIBRATION = TableSchema("calibration", 1, tuple(Column(name, "1", name) for name in CALIBRATION_COLUMNS))
 DIAGNOSTICS = TableSchema(
@@ -324,6 +342,20 @@ def _control() -> list[tuple[TableSchema, dict]]:
     ]
 
 
+def _pulls() -> dict[str, np.ndarray]:
+    random, n_events = np.random.default_rng(2), 500
+    exact = random.normal(size=n_events)
+    return {
+        "pull": random.normal(size=n_events),
+        "mean": exact + 0.05 * random.normal(size=n_events),
+        "std_stat": np.full(n_events, 0.05),
+        "std_noise": np.full(n_events, 0.5),
+        "marginal_score": exact,
+        "weight": np.full(n_events, 0.1),
+        "m_jj": 400 * random.uniform(size=n_events) ** -0.5,
+    }
+
+
 def _columns() -> list[tuple[TableSchema, dict]]:
     epoch = np.arange(1, 21)
     level = np.array([0.5, 0.68, 0.9])
@@ -345,7 +377,7 @@ def _columns() -> list[tuple[TableSchema, dict]]:
             HISTORY,
             {"epoch": epoch, "train_loss": 1 / epoch, "validation_loss": 1 / epoch + 0.001 * (epoch - 15.0) ** 2},
         ),
-        (PULLS, {"pull": np.random.default_rng(2).normal(size=500), "weight": np.full(500, 0.1)}),
+        (PULLS, _pulls()),
         (CALIBRATION, calibration),
         (DIAGNOSTICS, {"parameter": ["a", "b"], "rhat": [1.0, 1.01], "ess": [900.0, 400.0], "n_divergent": [0, 0]}),
         (

@@ -28,6 +28,7 @@ FIGURES = {
     "information": {"information": "main"},
     "limits": {"limits": "one", "parameter": "f_w"},
     "observables": {"scores": "main", "of": ["network", "formula"]},
+    "posteriors": {"pulls": ["network", "network"], "calibrations": ["network", "network"], "feature": "m_jj"},
     "pulls": {"pulls": "network", "calibration": "network"},
     "score": {"scores": "main", "of": "network"},
     "structures": {"structures": "formula", "constants": "formula", "band": "formula"},

@@ -85,7 +85,7 @@ def test_the_best_epoch_is_restored_and_training_stops_early():
     losses = history["validation_loss"]
     best = int(np.argmin(losses))
     assert len(losses) == best + 1 + spec.patience < spec.n_epochs
-    validation = loop._split(data, spec, 1)[1]
+    validation = loop.split(data, spec, 1)[1]
     loss = jnp.mean(jax.vmap(lambda e: TASK.loss(model, e, key=jax.random.key(0)))(validation))
     assert float(loss) == pytest.approx(losses[best], rel=1e-12)
 

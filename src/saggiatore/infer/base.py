@@ -10,6 +10,7 @@ import abc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import equinox as eqx
@@ -23,8 +24,8 @@ from saggiatore.registry import load
 from saggiatore.tables import Column, Table, TableSchema
 from saggiatore.types import Array, Features, Float, PRNGKeyArray, Scalar
 
-CHAIN = Column("chain", "1", "number of the Markov chain", kind="int")
-DRAW = Column("draw", "1", "number of the draw in its chain, after warm-up", kind="int")
+CHAIN = Column("chain", "1", "number of the Markov chain; 0 where there is none", kind="int")
+DRAW = Column("draw", "1", "number of the draw in its chain, after warm-up, or among all", kind="int")
 
 
 class ScoreEstimate(NamedTuple):
@@ -44,10 +45,16 @@ class Parameter(NamedTuple):
 
 
 class Chains(NamedTuple):
-    """Markov chains after warm-up: every sampled quantity by name, and how many transitions diverged."""
+    """Draws of every sampled quantity by name, and how many transitions diverged.
+
+    Convergence is judged by `monitored`, where there is any, else by the parameters themselves. What is no Markov chain
+    after warm-up is a set of draws that were found one by one or together: nothing mixes.
+    """
 
     parameters: Mapping[str, Parameter]
     n_divergent: int
+    monitored: Mapping[str, Parameter] = MappingProxyType({})
+    is_markov: bool = True
 
 
 class AbstractPosteriorScore(eqx.Module):

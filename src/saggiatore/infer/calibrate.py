@@ -5,9 +5,18 @@ of p(t|x). A *central interval* m +- k sqrt(var_stat + var_noise) has the stated
 fixed x the joint score is a mixture over flavour channels, narrow with far tails, and the normal k is too wide at 68 %
 and too narrow at 99 %. So k is the quantile of |pull| on the training events (split conformal prediction, Lei et al.,
 arXiv:1604.04173), and the coverage is counted on others. It holds averaged over events, not at each x.
+
+*Temperature.* The one factor T on var_stat + var_noise that makes the pulls as wide as one: the weighted mean of their
+squares on the first part of the held-out events, with which the pulls of the rest are counted once more. It says by how
+much the stated variance is off; nothing downstream is scaled by it.
+
+*Where the exact score is known* (events with `marginal`) the statistical part is tested by itself: the pull of an event
+is then (t*(x) - m(x)) / sqrt(var_stat). These pulls are functions of x and of one training: they fluctuate together, so
+that one posterior does not say how wide they are on average; only many trainings do.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import equinox as eqx
@@ -22,21 +31,22 @@ from saggiatore.infer.batches import Batch, padded
 from saggiatore.tables import Column, TableSchema
 from saggiatore.types import Float
 
-PULLS = TableSchema(
-    "pulls",
-    1,
-    (
-        Column("joint_score", "1", "joint score of a held-out event", "$t$"),
-        Column("mean", "1", "posterior mean of the score at the event's features", r"$\hat t$"),
-        Column("std_stat", "1", "standard deviation of the score over the posterior", r"$\sigma_{\rm stat}$"),
-        Column("std_noise", "1", "standard deviation of the joint score at fixed features", r"$\sigma_{\rm noise}$"),
-        Column("pull", "1", "(joint_score - mean) / sqrt(std_stat^2 + std_noise^2)", "pull"),
-        Column("weight", "pb", "Monte Carlo weight"),
-    ),
+MARGINAL = Column("marginal_score", "1", "exact score of the event's features", "$t^*$")
+PULL_COLUMNS = (
+    Column("joint_score", "1", "joint score of a held-out event", "$t$"),
+    Column("mean", "1", "posterior mean of the score at the event's features", r"$\hat t$"),
+    Column("std_stat", "1", "standard deviation of the score over the posterior", r"$\sigma_{\rm stat}$"),
+    Column("std_noise", "1", "standard deviation of the joint score at fixed features", r"$\sigma_{\rm noise}$"),
+    Column("pull", "1", "(joint_score - mean) / sqrt(std_stat^2 + std_noise^2)", "pull"),
+    Column("weight", "pb", "Monte Carlo weight"),
+)
+EXACT_COLUMNS = (
+    MARGINAL,
+    Column("pull_stat", "1", "(marginal_score - mean) / std_stat", "pull of the statistical part"),
 )
 CALIBRATION = TableSchema(
     "calibration",
-    1,
+    2,
     (
         Column("level", "1", "stated probability of the central interval", "credible level"),
         Column("factor", "1", "half width of the interval in standard deviations: quantile of |pull| in training"),
@@ -49,7 +59,19 @@ CALIBRATION = TableSchema(
         Column("pull_width", "1", "standard deviation of the pulls (the same in each row)"),
         Column("pull_width_error", "1", "error of the pull width, from the fourth moment"),
         Column("n_events", "1", "effective number of held-out events"),
+        Column("temperature", "1", "factor on the variance that makes the first part's pulls as wide as one"),
+        Column("temperature_error", "1", "its error"),
+        Column("pull_width_tempered", "1", "standard deviation of the other part's pulls with that factor"),
+        Column("pull_width_tempered_error", "1", "its error"),
+        Column("sharpness_stat", "1", "root mean square of std_stat"),
+        Column("sharpness_noise", "1", "root mean square of std_noise"),
     ),
+)
+EXACT_CALIBRATION = (
+    Column("coverage_stat", "1", "fraction of exact scores within normal quantiles of std_stat about the mean"),
+    Column("pull_stat_mean", "1", "mean of pull_stat, of one training (the same in each row)"),
+    Column("pull_stat_width", "1", "root mean square of pull_stat, of one training (the same in each row)"),
+    Column("score_error", "1", "root mean square of mean - marginal_score (the same in each row)"),
 )
 
 
@@ -94,9 +116,16 @@ def evaluate(posterior: AbstractPosteriorScore, batches: Iterable[Batch]) -> Eva
     return Evaluated(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
-def pulls_columns(events: Evaluated, n_rows: int) -> dict[str, np.ndarray]:
-    """Columns of the table [pulls], of the first `n_rows` events."""
-    columns = {
+def pulls_schema(features: Sequence[Column], is_exact: bool) -> TableSchema:
+    """The table [pulls]: one row an event, with its features, and the exact score where it is known."""
+    return TableSchema("pulls", 2, (*PULL_COLUMNS, *(EXACT_COLUMNS if is_exact else ()), *features))
+
+
+def pulls_columns(
+    events: Evaluated, features: Sequence[Column], n_rows: int, exact: Float[np.ndarray, " event"] | None = None
+) -> dict[str, np.ndarray]:
+    """Columns of the table [pulls], of the first `n_rows` events; `exact` is the score of their features."""
+    columns = {feature.name: values for feature, values in zip(features, events.features.T, strict=True)} | {
         "joint_score": events.joint_score,
         "mean": events.mean,
         "std_stat": np.sqrt(events.var_stat),
@@ -104,7 +133,15 @@ def pulls_columns(events: Evaluated, n_rows: int) -> dict[str, np.ndarray]:
         "pull": events.pull,
         "weight": events.weight,
     }
+    if exact is not None:
+        columns |= {"marginal_score": exact, "pull_stat": _pull_stat(events, exact)}
     return {name: values[:n_rows] for name, values in columns.items()}
+
+
+def _pull_stat(events: Evaluated, exact: Float[np.ndarray, " event"]) -> Float[np.ndarray, " event"]:
+    """(t* - mean) / std_stat; 0 where both are, as an odd score at the centre of its reflection."""
+    gap = exact - events.mean
+    return np.divide(gap, np.sqrt(events.var_stat), out=np.zeros_like(gap), where=gap != 0)
 
 
 def interval_factors(events: Evaluated, levels: Sequence[float]) -> Float[np.ndarray, " level"]:
@@ -117,14 +154,27 @@ def interval_factors(events: Evaluated, levels: Sequence[float]) -> Float[np.nda
 
 def coverage(events: Evaluated, factors: Float[np.ndarray, " level"]) -> Float[np.ndarray, " level"]:
     """Fraction of the events' weight with |pull| below each factor."""
-    is_inside = np.abs(events.pull)[:, None] <= factors
-    inside, outside = (events.weight @ mask for mask in (is_inside, ~is_inside))
+    return _fraction_inside(np.abs(events.pull), events.weight, factors)
+
+
+def _fraction_inside(
+    size: Float[np.ndarray, " event"], weight: Float[np.ndarray, " event"], factors: Float[np.ndarray, " level"]
+) -> Float[np.ndarray, " level"]:
+    is_inside = size[:, None] <= factors
+    inside, outside = (weight @ mask for mask in (is_inside, ~is_inside))
     return inside / (inside + outside)  # within [0, 1] whatever the rounding
 
 
-def calibration_columns(train: Evaluated, test: Evaluated, levels: Sequence[float]) -> dict[str, np.ndarray]:
-    """Columns of the table [calibration]: factors from `train`, everything else counted on `test`."""
-    n_events = test.weight.sum() ** 2 / (test.weight**2).sum()
+def calibration_schema(is_exact: bool) -> TableSchema:
+    """The table [calibration]; with the statistical part by itself where the exact score is known."""
+    return replace(CALIBRATION, columns=(*CALIBRATION.columns, *(EXACT_CALIBRATION if is_exact else ())))
+
+
+def calibration_columns(
+    train: Evaluated, test: Evaluated, levels: Sequence[float], exact: Float[np.ndarray, " event"] | None = None
+) -> dict[str, np.ndarray]:
+    """Columns of the table [calibration]: factors from `train`, all else on `test`, whose exact scores are `exact`."""
+    n_events = effective_number(test.weight)
     mean, width, mean_error, width_error = _moments(test, n_events)
     at = np.asarray(levels)
     factors = interval_factors(train, levels)
@@ -135,15 +185,54 @@ def calibration_columns(train: Evaluated, test: Evaluated, levels: Sequence[floa
         "pull_width": width,
         "pull_width_error": width_error,
         "n_events": n_events,
-    }
-    return {
+        "sharpness_stat": np.average(test.var_stat, weights=test.weight) ** 0.5,
+        "sharpness_noise": np.average(test.var_noise, weights=test.weight) ** 0.5,
+    } | _tempered(test)
+    columns = {
         "level": at,
         "factor": factors,
         "coverage": conformal,
         "coverage_error": np.sqrt(conformal * (1 - conformal) / n_events),
         "coverage_normal": normal,
         "coverage_normal_error": np.sqrt(normal * (1 - normal) / n_events),
-    } | {name: np.full(at.size, value) for name, value in constant.items()}
+    }
+    if exact is not None:
+        pull = _pull_stat(test, exact)
+        columns["coverage_stat"] = _fraction_inside(np.abs(pull), test.weight, ndtri((1 + at) / 2))
+        constant |= {
+            "pull_stat_mean": np.average(pull, weights=test.weight),
+            "pull_stat_width": np.average(pull**2, weights=test.weight) ** 0.5,
+            "score_error": np.average((test.mean - exact) ** 2, weights=test.weight) ** 0.5,
+        }
+    return columns | {name: np.full(at.size, value) for name, value in constant.items()}
+
+
+def effective_number(weight: Float[np.ndarray, " event"]) -> float:
+    """Kish's effective number of weighted events."""
+    return float(weight.sum() ** 2 / (weight**2).sum())
+
+
+def temperature(events: Evaluated) -> tuple[float, float]:
+    """The factor on the variance that makes the pulls' mean square one, and its error."""
+    square = events.pull**2
+    factor = np.average(square, weights=events.weight)
+    spread = np.average((square - factor) ** 2, weights=events.weight)
+    return float(factor), float((spread / effective_number(events.weight)) ** 0.5)
+
+
+def _tempered(events: Evaluated) -> dict[str, float]:
+    """Temperature of the first half of the events, and the pulls of the second with it."""
+    middle = len(events.weight) // 2
+    first, second = (Evaluated(*(column[part] for column in events)) for part in (slice(middle), slice(middle, None)))
+    factor, error = temperature(first)
+    scaled = second._replace(var_stat=factor * second.var_stat, var_noise=factor * second.var_noise)
+    _, width, _, width_error = _moments(scaled, effective_number(scaled.weight))
+    return {
+        "temperature": factor,
+        "temperature_error": error,
+        "pull_width_tempered": width,
+        "pull_width_tempered_error": width_error,
+    }
 
 
 def _moments(events: Evaluated, n_events: float) -> tuple[float, float, float, float]:

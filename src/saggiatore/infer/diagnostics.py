@@ -14,12 +14,17 @@ DIAGNOSTICS = TableSchema(
     "diagnostics",
     1,
     (
-        Column("parameter", "1", "name of the sampled quantity, a column of the draws", kind="str"),
+        Column(
+            "parameter",
+            "1",
+            "name of a sampled quantity, a column of the draws, or of a score or noise at one event",
+            kind="str",
+        ),
         Column("mean", "1", "posterior mean"),
         Column("std", "1", "posterior standard deviation"),
         Column("std_robust", "1", "standard deviation if the likelihood is wrong (sandwich); std where it has none"),
-        Column("rhat", "1", "rank-normalised split R-hat", r"$\hat R$"),
-        Column("ess", "1", "bulk effective sample size of all chains", "ESS"),
+        Column("rhat", "1", "rank-normalised split R-hat; 1 for draws that are no Markov chains", r"$\hat R$"),
+        Column("ess", "1", "bulk effective sample size of all chains; number of draws that are no chains", "ESS"),
         Column("n_divergent", "1", "divergent transitions of all chains after warm-up", kind="int"),
     ),
 )
@@ -43,15 +48,18 @@ def ess(draws: Float[np.ndarray, "chain draw"]) -> float:
 
 
 def diagnostics_columns(chains: Chains) -> dict[str, list]:
-    """Columns of the table [diagnostics]."""
-    parameters = chains.parameters
+    """Columns of the table [diagnostics], of what is monitored. Draws that are no chain have R-hat 1, and count."""
+    parameters = chains.monitored or chains.parameters
     return {
         "parameter": list(parameters),
         "mean": [float(parameter.draws.mean()) for parameter in parameters.values()],
         "std": [float(parameter.draws.std(ddof=1)) for parameter in parameters.values()],
         "std_robust": [parameter.std_robust for parameter in parameters.values()],
-        "rhat": [rhat(parameter.draws) for parameter in parameters.values()],
-        "ess": [ess(parameter.draws) for parameter in parameters.values()],
+        "rhat": [rhat(parameter.draws) if chains.is_markov else 1.0 for parameter in parameters.values()],
+        "ess": [
+            ess(parameter.draws) if chains.is_markov else float(parameter.draws.size)
+            for parameter in parameters.values()
+        ],
         "n_divergent": [chains.n_divergent] * len(parameters),
     }
 

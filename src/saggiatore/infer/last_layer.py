@@ -19,7 +19,7 @@ is consistent for the mean and right about its variance whenever v(x) is the con
 (quasi-likelihood, Wedderburn 1974). `std_robust` is the sandwich estimate that does not even need that (White 1982).
 The shape of the residuals enters only the intervals for t itself, see `calibrate`.
 
-*What is not in it.* The uncertainty of the features h, that is of the layers below; see `replicas` of a later issue.
+*What is not in it.* The uncertainty of the features h, that is of the layers below; see `replicas`, `svi` and `nuts`.
 """
 
 import math

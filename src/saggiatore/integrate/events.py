@@ -48,6 +48,7 @@ class Draw(eqx.Module):
     kept_fraction: Scalar  # of the rate, below the maximum; 1 for weighted events
     is_weighted: bool = eqx.field(static=True, default=False)
     variants: Variants | None = None  # theory variations, whose weights are written along
+    marginal: tuple[str, ...] = eqx.field(static=True, default=())  # observables whose marginal score is written along
 
     def weighted(self, inside_fraction: Scalar) -> "Draw":
         """The same without accept-reject, given the fraction of all points that pass the cuts."""
@@ -64,8 +65,13 @@ class Trials(eqx.Module):
     is_accepted: Array
 
 
-def events_schema(process: AbstractProcess, variations: Sequence[str] = ()) -> TableSchema:
-    """Columns of the events of `process`, with a weight at each of the named `variations`."""
+def events_schema(
+    process: AbstractProcess, variations: Sequence[str] = (), marginal: Sequence[str] = ()
+) -> TableSchema:
+    """Columns of the events of `process`, with a weight at each of the named `variations`.
+
+    With the observables `marginal`, also the score of their distribution.
+    """
     columns = [Column("weight", "pb", "share of the fiducial cross section at the event's theta")]
     columns += [Column(f"{VARIED}{name}", "pb", f"the weight at the theory variation {name}") for name in variations]
     for name in process.parameters:
@@ -75,6 +81,9 @@ def events_schema(process: AbstractProcess, variations: Sequence[str] = ()) -> T
             Column(f"parton_score_{name}", "1", "mean of the joint score over flavours at the event's momenta"),
             Column(f"flavour_variance_{name}", "1", "variance of the joint score over flavours at its momenta"),
         ]
+        if marginal:
+            meaning = f"score in {name} of the distribution of {', '.join(marginal)} alone"
+            columns.append(Column(f"marginal_score_{name}", "1", meaning))
     for name, observable in process.observables.items():
         columns.append(Column(name, observable.unit, observable.meaning, observable.label))
     for i, leg in enumerate(process.legs):
@@ -213,6 +222,10 @@ def _describe(draw: Draw, n_total: Array, u: Array, theta: Array, ratio: Array, 
         for i, name in enumerate(process.parameters):
             row |= {f"theta_{name}": theta[i], f"joint_score_{name}": score[i]}
             row |= {f"parton_score_{name}": mean[i], f"flavour_variance_{name}": variance[i]}
+        if draw.marginal:
+            seen = {name: row[name] for name in draw.marginal}
+            marginal = process.marginal_score(seen, theta, draw.cross_section.log_gradient(theta))
+            row |= {f"marginal_score_{name}": marginal[i] for i, name in enumerate(process.parameters)}
         for i in range(len(process.legs)):
             row |= {f"leg{i}_pdg": pdg[i], **{f"leg{i}_{part}": momenta[i, k] for k, part in enumerate(COMPONENTS)}}
         return row

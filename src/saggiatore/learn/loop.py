@@ -124,8 +124,8 @@ def train(
         TrainingError: if there are too few events for one batch, or a loss is not finite.
         InterruptionError: if a scheduler ended it (SIGTERM, SIGUSR1) and `checkpoint` was written at the epoch's end.
     """
-    train_events, validation_events = _split(events, spec, seed)
-    schedule, optimiser = _optimiser(spec, len(train_events.weight) // spec.batch_size * spec.n_epochs)
+    train_events, validation_events = split(events, spec, seed)
+    schedule, optimiser = optimiser_of(spec, len(train_events.weight) // spec.batch_size * spec.n_epochs)
     leaves, rest = eqx.partition(model, trainable(model))
     mesh = mesh_of(spec.batch_size)
     trainer = replicated(Trainer(task, rest, optimiser, schedule, train_events, validation_events, mesh), mesh)
@@ -168,7 +168,12 @@ def _interrupted(told: str, checkpoint: Path | None, history: History, spec: Tra
     )
 
 
-def _split(events: Event, spec: TrainingSpec, seed: int) -> tuple[Event, Event]:
+def split(events: Event, spec: TrainingSpec, seed: int) -> tuple[Event, Event]:
+    """Events of the training and of the validation.
+
+    Raises:
+        TrainingError: if there are too few for one batch.
+    """
     n_events = len(events.weight)
     n_validation = max(1, round(spec.validation_fraction * n_events))
     if n_events - n_validation < spec.batch_size:
@@ -187,7 +192,8 @@ def _take(events: Event, rows: Int[np.ndarray, " row"]) -> Event:
 
 
 @functools.cache  # one object for equal specs: a second training of the same shape compiles nothing
-def _optimiser(spec: TrainingSpec, n_steps: int) -> tuple[optax.Schedule, optax.GradientTransformation]:
+def optimiser_of(spec: TrainingSpec, n_steps: int) -> tuple[optax.Schedule, optax.GradientTransformation]:
+    """Learning rate by step, and the optimiser with it."""
     n_warmup, last = round(spec.warmup_fraction * n_steps), 0.01 * spec.learning_rate
     schedule = optax.warmup_cosine_decay_schedule(0.0, spec.learning_rate, n_warmup, n_steps, last)
     adamw = optax.adamw(schedule, weight_decay=spec.weight_decay)

@@ -3,6 +3,10 @@ r"""Forward-backward asymmetry of $e^+ e^- \to \mu^+ \mu^-$: the oracle, a proce
 $p(c|A) = \frac38 (1 + c^2) + A\,c$ with $c = \cos\theta_\mu$, the angle between $e^-$ and $\mu^-$, and $A = A_{FB}$;
 massless leptons. The rate is normalised to 1 pb over all angles, so that the score without cuts, $c/p(c|A)$, has no
 normalisation term: 8c/(3(1+c^2)) at A = 0. See the LEP electroweak review, hep-ex/0509008, section 1.5.
+
+The cosine y of the angle to an axis that is tilted by alpha hides a part of the event, the azimuth about that axis, as
+unobserved partons do elsewhere. By the addition theorem of Legendre polynomials, without cuts,
+$p(y|A) = \frac12 + \frac14 P_2(\cos\alpha) P_2(y) + A \cos\alpha\, y$: the score is known in closed form here too.
 """
 
 from collections.abc import Mapping
@@ -21,11 +25,18 @@ from saggiatore.units import Energy
 
 _TOTAL = 1.0  # pb, over all angles
 _PARAMETERS = ("a_fb",)
+COS_TILT = 0.5**0.5  # of the axis in the plane of x and z to the electron's direction: 45 degrees
 
 
 def cos_theta_mu(momenta: Momenta) -> Scalar:
     """Cosine of the angle between the electron (along +z) and the negative muon."""
     return momenta[2, 3] / momenta[2, 0]
+
+
+def cos_tilted_mu(momenta: Momenta) -> Scalar:
+    """Cosine of the angle between the negative muon and an axis at 45 degrees to the electron, towards +x."""
+    x, z = momenta[2, 1] / momenta[2, 0], momenta[2, 3] / momenta[2, 0]
+    return (1 - COS_TILT**2) ** 0.5 * x + COS_TILT * z
 
 
 class AsymmetryCuts(Spec):
@@ -70,7 +81,14 @@ class Asymmetry(AbstractProcess):
         {
             "cos_theta_mu": Observable(
                 cos_theta_mu, "1", r"$\cos\theta_\mu$", "cosine of the angle of the negative muon to the electron", -1
-            )
+            ),
+            "cos_tilted_mu": Observable(
+                cos_tilted_mu,
+                "1",
+                r"$\cos\vartheta_\mu$",
+                "cosine of its angle to an axis 45 degrees off the electron",
+                -1,
+            ),
         }
     )
 
@@ -104,6 +122,18 @@ class Asymmetry(AbstractProcess):
         """p(cos theta | A) / (2 pi), times 1 pb."""
         cos = cos_theta_mu(momenta)
         return _TOTAL * (0.375 * (1 + cos**2) + theta[0] * cos) / (2 * jnp.pi)
+
+    @property
+    def marginals(self) -> tuple[tuple[str, ...], ...]:
+        """Each angle by itself; the one to the tilted axis without cuts."""
+        return (("cos_theta_mu",), ("cos_tilted_mu",)) if self.max_abs_cos == 1 else (("cos_theta_mu",),)
+
+    def marginal_score(self, observables: Mapping[str, Scalar], theta: Theta, log_sigma_gradient: Theta) -> Theta:
+        """In closed form: the density of the angle to an axis at an angle alpha to the electron, see above."""
+        ((name, y),) = observables.items()
+        cos_alpha = COS_TILT if name == "cos_tilted_mu" else 1.0
+        even = 0.5 + 0.0625 * (3 * cos_alpha**2 - 1) * (3 * y**2 - 1)
+        return cos_alpha * y / (even + theta * cos_alpha * y) - log_sigma_gradient
 
     def channel_rate(self, momenta: Momenta, channel: Channel, theta: Theta) -> Scalar:
         """The rate: there is one channel."""

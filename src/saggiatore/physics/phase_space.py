@@ -61,6 +61,23 @@ def rapidity_range(sqrt_s: float, mass: float, jets: JetVariables) -> tuple[Scal
     return jnp.where(possible, low, 1.0), jnp.where(possible, high, 0.0)
 
 
+def mean_eta_range(sqrt_s: float, mass: float, jets: JetVariables) -> tuple[Scalar, Scalar]:
+    """Mean pseudorapidities of the jets, all else fixed, at which `rapidity_range` is not empty; empty if low > high.
+
+    With u = exp(mean_eta) and S+- = pt_3 exp(+-delta_eta/2) + pt_4 exp(-+delta_eta/2), both momentum fractions can be
+    below one where (sqrt_s - u S+)(sqrt_s - S-/u) exceeds the transverse mass squared: a quadratic inequality in u.
+    """
+    half = jnp.exp(jets.delta_eta / 2)
+    plus, minus = jets.pt_3 * half + jets.pt_4 / half, jets.pt_3 / half + jets.pt_4 * half
+    most = (sqrt_s**2 + plus * minus - mass**2 - _recoil_squared(jets)) / sqrt_s
+    square = most**2 - 4 * plus * minus
+    possible = (square > 0) & (most > 0)
+    largest = (most + jnp.sqrt(jnp.where(possible, square, 1.0))) / (2 * plus)
+    smallest = minus / (plus * jnp.where(possible, largest, 1.0))  # the product of the roots is minus/plus
+    low, high = jnp.log(smallest), jnp.log(jnp.where(possible, largest, 1.0))
+    return jnp.where(possible, low, 1.0), jnp.where(possible, high, 0.0)
+
+
 def event(mass: float, jets: JetVariables, rapidity: Scalar) -> Momenta:
     """Momenta of partons 1 and 2, jets 3 and 4 and of a particle of `mass` (GeV) and `rapidity`."""
     eta_3, eta_4 = _pseudorapidities(jets)

@@ -96,6 +96,18 @@ class AbstractProcess(eqx.Module):
         """Factorisation scale of an event (GeV), and alpha_s at its renormalisation scale; NaN where there is none."""
         return jnp.array(jnp.nan), jnp.array(jnp.nan)
 
+    @property
+    def marginals(self) -> tuple[tuple[str, ...], ...]:
+        """Sets of observables of which `marginal_score` knows the score."""
+        return ()
+
+    def marginal_score(self, observables: Mapping[str, Scalar], theta: Theta, log_sigma_gradient: Theta) -> Theta:
+        r"""$\partial_\theta \log p(x|\theta)$ of `observables` x alone, one of `marginals`.
+
+        It is the mean of the joint score at fixed x, which a regression estimates: the most that x can tell.
+        """
+        raise NotImplementedError(f"no marginal score of {', '.join(observables)}")
+
     def colour_rates(self, momenta: Momenta, channel: Channel, theta: Theta) -> Float[Array, " flow"]:
         """How likely each of `colour_flows` is, up to a factor: leading colour, without interference of flows."""
         return jnp.ones(len(self.colour_flows))

@@ -18,6 +18,7 @@ from saggiatore.physics.colour_flow import Flow
 from saggiatore.physics.dimension_six import Direction, in_hisz
 from saggiatore.physics.helicity import contractions
 from saggiatore.physics.kinematics import pseudorapidity, transverse_momentum
+from saggiatore.physics.marginal import MarginalPoint, marginal_score
 from saggiatore.physics.matrix_element import MatrixElement
 from saggiatore.physics.observables import JET_OBSERVABLES, delta_eta, m_jj
 from saggiatore.physics.parton_density import ScaledDensity, positive_xf
@@ -140,6 +141,15 @@ class WbfHiggs(AbstractProcess):
         momenta = event(ew.M_H, jets, low + width * u[6])
         log_jacobian = log_jets + log_density(self.sqrt_s, jets) + jnp.log(width)
         return momenta, jnp.where(possible, log_jacobian, -jnp.inf)
+
+    @property
+    def marginals(self) -> tuple[tuple[str, ...], ...]:
+        """The four observables of `physics.marginal`."""
+        return (MarginalPoint._fields,)
+
+    def marginal_score(self, observables: Mapping[str, Scalar], theta: Theta, log_sigma_gradient: Theta) -> Theta:
+        """By quadrature over the unobserved rapidities."""
+        return marginal_score(self, MarginalPoint(**observables), theta, log_sigma_gradient)
 
     def accepts(self, momenta: Momenta) -> Flag:
         """All cuts; the mapping covers no more than the cuts on pT, eta and Delta eta, up to rounding."""

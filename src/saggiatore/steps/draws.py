@@ -1,22 +1,31 @@
 """Draw from the posterior of a network, and hold its errors against events that it was not fitted to."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
 import jax
+import numpy as np
 from pydantic import Field
 
 from saggiatore.infer.base import draws_columns, draws_schema, posterior_score
 from saggiatore.infer.batches import Batch, model_features, parameter_position, require_positive, score_batches
-from saggiatore.infer.calibrate import CALIBRATION, PULLS, calibration_columns, evaluate, pulls_columns
+from saggiatore.infer.calibrate import (
+    calibration_columns,
+    calibration_schema,
+    evaluate,
+    pulls_columns,
+    pulls_schema,
+)
 from saggiatore.infer.diagnostics import DIAGNOSTICS, diagnostics_columns
 from saggiatore.job import Job
 from saggiatore.models.store import load_model
 from saggiatore.provenance import provenance
 from saggiatore.registry import MethodSpec
 from saggiatore.spec import EventsLabel, ModelLabel, Section
-from saggiatore.tables import read_table, write_table
+from saggiatore.tables import Column, read_header, read_table, write_table
+from saggiatore.tasks.columns import marginal_score_column
+from saggiatore.types import Float
 
 
 class DrawsSection(Section):
@@ -68,6 +77,20 @@ def run(
 
     posterior = posterior_score(network, read_table(draws, "draws"))
     fitted, held_out = evaluate(posterior, batches(train)), evaluate(posterior, batches(test))
-    write_table(pulls, PULLS, pulls_columns(held_out, section.n_pulls), made)
-    write_table(calibration, CALIBRATION, calibration_columns(fitted, held_out, section.levels), made)
+    features, exact = model_features(header), _exact(test, model_features(header), parameter)
+    is_exact = exact is not None
+    shown = pulls_columns(held_out, features, section.n_pulls, exact)
+    write_table(pulls, pulls_schema(features, is_exact), shown, made)
+    counted = calibration_columns(fitted, held_out, section.levels, exact)
+    write_table(calibration, calibration_schema(is_exact), counted, made)
     checkpoint.unlink(missing_ok=True)
+
+
+def _exact(test: Path, features: Sequence[Column], parameter: str) -> Float[np.ndarray, " event"] | None:
+    """The exact score of the features of the events at `test`, if the table has that of these very features."""
+    column = marginal_score_column(parameter)
+    schema, header = read_header(test, "events")
+    seen = header["spec"]["section"].get("marginal", ())
+    if column.name not in schema.names or set(seen) != {feature.name for feature in features}:
+        return None
+    return read_table(test, "events", require=(column,)).data[column.name].to_numpy()

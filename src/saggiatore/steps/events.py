@@ -10,7 +10,16 @@ from saggiatore.errors import SchemaError
 from saggiatore.formats.source import FlatEvents, LheEvents
 from saggiatore.job import Job
 from saggiatore.provenance import provenance
-from saggiatore.spec import EventsLabel, ModelLabel, ParameterName, SamplerLabel, Section, Spec, chosen_by
+from saggiatore.spec import (
+    EventsLabel,
+    ModelLabel,
+    ObservableName,
+    ParameterName,
+    SamplerLabel,
+    Section,
+    Spec,
+    chosen_by,
+)
 from saggiatore.tables import TableSchema, iterate_table, read_header, write_batches
 
 
@@ -38,6 +47,11 @@ class GeneratedEvents(Section):
     )
 
     variations: Variations | None = Field(None, description="theory variations; none if absent")
+    marginal: tuple[ObservableName, ...] = Field(
+        (),
+        description="observables whose exact score the events carry, where the process knows it (asymmetry: "
+        "cos_theta_mu or cos_tilted_mu; wbf_higgs: x_p1, x_p2, delta_eta, delta_phi): what a network is held against",
+    )
 
     @model_validator(mode="after")
     def _check(self) -> "GeneratedEvents":

@@ -26,7 +26,7 @@ def run(job: Job[GeneratedEvents], *, code: str, grid: Path, integral: Path, sha
 
     Raises:
         StudyError: if there is no such shard, or theta names no parameter of the process, or one that it cannot move,
-            or the section asks for theory variations, of which the process has none.
+            or the section asks for theory variations or a marginal score, of which the process has none.
         PartonDensityError: if a member of the set is missing, or a scale lies outside its grid.
         SchemaError: if grid or integral are not those of the section's sampler.
         EmptyRegionError: if next to nothing is accepted.
@@ -38,10 +38,10 @@ def run(job: Job[GeneratedEvents], *, code: str, grid: Path, integral: Path, sha
     process = job.process_spec().build()
     several = _variants(job)
     draw = _prepare(job, process, read_table(grid, "grid"), read_table(integral, "integral", version=1))
-    draw = replace(draw, variants=several)
+    draw = replace(draw, variants=several, marginal=_marginal(job, process))
     events = generate(draw, section.share(shard), section.n_events, key=jax.random.key(job.stream(shard)))
     header = provenance(job.model_dump(mode="json"), code) | {"shard": shard}
-    write_batches(out, events_schema(process, several.names if several else ()), events, header)
+    write_batches(out, events_schema(process, several.names if several else (), draw.marginal), events, header)
 
 
 def _prepare(job: Job[GeneratedEvents], process: AbstractProcess, grid: Table, integral: Table) -> Draw:
@@ -64,6 +64,20 @@ def _prepare(job: Job[GeneratedEvents], process: AbstractProcess, grid: Table, i
     if not (low.any() or high.any()):
         return draw if is_unweighted else draw.weighted(row["cut_efficiency"])
     return survey(draw, upstream["overweight"] if is_unweighted else None, key=jax.random.key(job.stream("survey")))
+
+
+def _marginal(job: Job[GeneratedEvents], process: AbstractProcess) -> tuple[str, ...]:
+    """The observables whose marginal score is wanted, as the process orders them."""
+    asked = job.section.marginal
+    for known in process.marginals:
+        if set(asked) == set(known):
+            return known
+    if asked:
+        sets = "; ".join(", ".join(known) for known in process.marginals) or "none"
+        raise StudyError(
+            f"events.{job.label}.marginal: the process knows no exact score of {', '.join(asked)}, but of: {sets}."
+        )
+    return ()
 
 
 def _variants(job: Job[GeneratedEvents]) -> Variants | None:

@@ -23,6 +23,11 @@ def joint_score_column(parameter: str) -> Column:
     return Column(f"joint_score_{parameter}", "1", f"joint score in {parameter}, d/dtheta log p(x, z | theta)")
 
 
+def marginal_score_column(parameter: str) -> Column:
+    """Column of an event table that holds the exact score of what networks see of an event."""
+    return Column(f"marginal_score_{parameter}", "1", f"score in {parameter} of the observables alone")
+
+
 def data_parameter(feature: str) -> str:
     """What stands for the parameter in names of columns where the derivative is along a feature: the data score."""
     return f"data_{feature}"

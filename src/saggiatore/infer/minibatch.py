@@ -1,0 +1,53 @@
+"""Variational inference of numpyro in mini-batches: every epoch one compiled scan over batches in a new order."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from tqdm import tqdm
+
+from saggiatore.errors import ConvergenceError
+from saggiatore.models.base import Event
+from saggiatore.types import Array, Float, Int, PRNGKeyArray
+
+
+def run_epochs(
+    inference: Any, events: Event, n_epochs: int, batch_size: int, name: str, *, key: PRNGKeyArray
+) -> tuple[dict[str, Array], Float[np.ndarray, " epoch"]]:
+    """Parameters of a fitted `SVI` or `SteinVI`, whose model takes a batch and how many events each of it stands for.
+
+    Returns:
+        The guide's parameters, and the mean over each epoch of what the inference calls its loss.
+
+    Raises:
+        ConvergenceError: if the events do not fill a batch, or a loss is not finite.
+    """
+    n_events = len(events.weight)
+    n_batches = n_events // batch_size
+    if n_batches == 0:
+        raise ConvergenceError(f"{n_events} events do not fill one batch of {batch_size}; take a smaller batch_size.")
+    n_per_event = jnp.asarray(n_events / batch_size)
+
+    def step(state: Any, rows: Int[Array, " event"]) -> tuple[Any, Array]:
+        batch = jax.tree.map(lambda column: column[rows], events)
+        return inference.update(state, batch, n_per_event)  # type: ignore[no-any-return]
+
+    @jax.jit
+    def epoch(state: Any, order: Int[Array, "batch event"]) -> tuple[Any, Array]:
+        state, losses = jax.lax.scan(step, state, order)
+        return state, jnp.mean(losses)
+
+    first = jax.tree.map(lambda column: column[:batch_size], events)
+    state = jax.tree.map(jnp.asarray, inference.init(key, first, n_per_event))
+    random = np.random.default_rng(np.asarray(jax.random.key_data(key)))
+    losses = []
+    for number in tqdm(range(n_epochs), name, unit="epoch", mininterval=1):
+        order = random.permutation(n_events)[: n_batches * batch_size].reshape(n_batches, batch_size)
+        state, loss = epoch(state, jnp.asarray(order))
+        losses.append(float(loss))
+        if not np.isfinite(losses[-1]):
+            raise ConvergenceError(
+                f"{name}, epoch {number + 1}: the loss is {losses[-1]}; lower learning_rate. Nothing was written."
+            )
+    return inference.get_params(state), np.array(losses)

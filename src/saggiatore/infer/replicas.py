@@ -1,0 +1,68 @@
+r"""A deep ensemble: the training repeated from other weights and orders, on bootstrapped events if asked for.
+
+Lakshminarayanan et al., arXiv:1612.01474: the spread of the replicas is the statistical part, the mean of their learned
+variances the other one. Without the bootstrap replicas differ by start and order of events only, so that their spread
+says how well the training determines the function, and little about which events there were; with it (Efron 1979) the
+data's fluctuation is in it. It is the baseline: no prior, no convergence to anything, but the trained network's own
+errors. `var_stat` is the variance of one replica, as that of a draw is for the other methods; the error of the mean of
+all is smaller.
+
+All replicas are one compiled, vmapped training, see `learn.replicas`.
+"""
+
+from typing import Literal
+
+import equinox as eqx
+import jax
+import numpy as np
+from pydantic import Field
+
+from saggiatore.infer.base import Chains
+from saggiatore.infer.network import AbstractNetworkMethod, Sampled, flatten, prior_width, with_weights
+from saggiatore.learn.loop import TrainingSpec
+from saggiatore.learn.replicas import train_replicas
+from saggiatore.models.base import AbstractRegression, Event, trainable
+from saggiatore.spec import Spec
+from saggiatore.tasks.joint_score import JointScore
+from saggiatore.types import PRNGKeyArray
+
+
+class ReplicasSpec(Spec):
+    """A deep ensemble."""
+
+    kind: Literal["replicas"] = "replicas"
+    n_replicas: int = Field(16, ge=2, description="networks that are trained")
+    is_bootstrapped: bool = Field(
+        True, description="each replica learns from events drawn with replacement; else start and order differ alone"
+    )
+    training: TrainingSpec = Field(description="of each replica; as the model's own to repeat it")
+
+    def build(self) -> "Replicas":
+        return Replicas(self)
+
+
+class Replicas(AbstractNetworkMethod):
+    """Weights of independent trainings."""
+
+    spec: ReplicasSpec
+
+    def sample(self, model: AbstractRegression, events: Event, *, key: PRNGKeyArray) -> Sampled:
+        """See `AbstractNetworkMethod.sample`.
+
+        Raises:
+            TrainingError: if a loss is not finite, or there are too few events.
+        """
+        at, order = jax.random.split(key)
+        width = prior_width(model, 1.0)
+        starts = width * jax.random.normal(at, (self.spec.n_replicas, width.size))
+        leaves = jax.vmap(lambda w: eqx.filter(with_weights(model, w), trainable(model)))(starts)
+        seed = int(jax.random.randint(order, (), 0, np.iinfo(np.int32).max))
+        task = JointScore(())  # the target comes with the events
+        trained, _ = train_replicas(
+            model, leaves, task, events, self.spec.training, seed=seed, is_bootstrapped=self.spec.is_bootstrapped
+        )
+        weights = jax.vmap(lambda replica: flatten(eqx.combine(replica, model)))(trained)
+        return Sampled(np.asarray(weights)[None], 0, is_markov=False)
+
+    def check(self, chains: Chains) -> None:
+        """Nothing beyond finite losses, which the training checks."""

@@ -1,0 +1,90 @@
+"""Laws of posterior methods: two parts of the error that are kept apart, draws that mean what the moments say."""
+
+import json
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from saggiatore.errors import ModelError
+from saggiatore.infer.base import draw_scores, draws_columns, draws_schema, posterior_score
+from saggiatore.infer.batches import Batch
+from saggiatore.models.base import Event
+from saggiatore.models.mlp import MLPSpec
+from saggiatore.registry import REGISTRY, load
+from saggiatore.tables import read_table, write_table
+
+TRAINING = {"n_epochs": 60, "batch_size": 50, "learning_rate": 0.02, "patience": 60}
+OPTIONS = {  # small, and lenient where a law needs no converged posterior
+    "last_layer": {"n_warmup": 100, "n_draws": 100, "max_rhat": 1.2, "min_ess": 20},
+    "nuts": {"n_climb": 300, "n_warmup": 100, "n_draws": 100, "max_rhat": 3, "min_ess": 2, "target_accept": 0.98},
+    "replicas": {"n_replicas": 12, "training": TRAINING},
+    "stein": {"n_particles": 3, "n_epochs": 60, "batch_size": 50, "learning_rate": 0.03},
+    "svi": {"n_epochs": 100, "batch_size": 50, "learning_rate": 0.03, "max_drift": 0.1},
+}
+X = np.linspace(-0.9, 0.9, 12)[:, None]
+
+
+def simulate(n_events: int) -> Batch:
+    """A sine with a noise of 0.5 about it."""
+    random = np.random.default_rng(1)
+    x = random.uniform(-1, 1, (n_events, 1))
+    return Batch(x, np.sin(2 * x[:, 0]) + 0.5 * random.standard_normal(n_events), np.full(n_events, 1e-3))
+
+
+def make_network(batch: Batch):
+    build = eqx.filter_jit(MLPSpec(width=3, depth=1, odd_in=("x",), activation="tanh").build)
+    target = jnp.asarray(batch.score)[:, None]
+    events = Event(jnp.asarray(batch.features), jnp.zeros((len(target), 0)), target, jnp.ones(len(target)))
+    return build(("x",), key=jax.random.key(3)).standardise(events)
+
+
+def drawn(kind: str, batch: Batch, path):
+    """Draws of a method as a table, read back."""
+    spec = load("method", kind).model_validate({"kind": kind} | OPTIONS[kind])
+    chains = spec.build().draw(make_network(batch), lambda: iter([batch]), key=jax.random.key(4))
+    write_table(path, draws_schema(chains), draws_columns(chains), {"method": json.loads(spec.model_dump_json())})
+    return read_table(path, "draws")
+
+
+def test_every_registered_method_is_tested():
+    assert set(OPTIONS) == set(REGISTRY["method"])
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("kind", OPTIONS)
+def test_draws_have_the_moments_that_are_stated(kind, tmp_path):
+    """The two parts of the error: spread of the draws' scores, and a noise near to the true 0.5 (within 25 %)."""
+    batch = simulate(200)
+    network, table = make_network(batch), drawn(kind, batch, tmp_path / "draws.parquet")
+    estimate = jax.jit(jax.vmap(posterior_score(network, table)))(X)
+    scores = np.asarray(jax.jit(jax.vmap(draw_scores(network, table, range(len(table.data)))))(X))
+    np.testing.assert_allclose(estimate.mean, scores.mean(axis=1), atol=1e-8)
+    np.testing.assert_allclose(estimate.var_stat, scores.var(axis=1, ddof=1), rtol=1e-6)
+    assert set(table.data["chain"]) == set(range(table.data["chain"].nunique()))
+    assert np.sqrt(estimate.var_noise.mean()) == pytest.approx(0.5, rel=0.25)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("kind", ["replicas", "svi"])
+def test_more_events_lower_one_part_of_the_error_alone(kind, tmp_path):
+    """Eight times the events: var_stat falls by more than two and a half, var_noise stays within 25 % of the truth."""
+    found = {}
+    for n_events in (200, 1600):
+        batch = simulate(n_events)
+        network, table = make_network(batch), drawn(kind, batch, tmp_path / f"{n_events}.parquet")
+        found[n_events] = jax.jit(jax.vmap(posterior_score(network, table)))(X)
+    assert float(found[1600].var_stat.mean()) < float(found[200].var_stat.mean()) / 2.5
+    assert np.sqrt(found[1600].var_noise.mean()) == pytest.approx(0.5, rel=0.25)
+    error = float(np.sqrt(found[1600].var_stat.mean()))
+    assert np.sqrt(np.mean((found[1600].mean - np.sin(2 * X[:, 0])) ** 2)) < 0.05 + 5 * error
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("kind", OPTIONS)
+def test_what_is_no_regression_is_refused(kind):
+    spec = load("method", kind).model_validate({"kind": kind} | OPTIONS[kind])
+    with pytest.raises(ModelError, match="needs a regression"):
+        spec.build().draw(eqx.nn.Identity(), lambda: iter([simulate(50)]), key=jax.random.key(0))
