@@ -61,7 +61,7 @@ def _calibration(label: str, table: Table, artefact: str) -> Named:
             meaning = f"{table.column(name).meaning}, at a stated level of {100 * row['level']:g} %"
             yield f"{name}.{label}.{_percent(row)}", _entry(table, row, name, artefact, meaning)
     once = ("pull_mean", "pull_width", "temperature", "pull_width_tempered", "sharpness_stat", "sharpness_noise")
-    exact = ("pull_stat_mean", "pull_stat_width", "score_error")  # where the events carry the exact score
+    exact = ("score_error", "pull_stat_width")  # where the events carry the exact score
     for name in (*once, *(name for name in exact if name in table.schema.names)):
         yield f"{name}.{label}", _entry(table, table.data.iloc[0], name, artefact)
     if "coverage_stat" in table.schema.names:

@@ -64,7 +64,6 @@ CALIBRATION_COLUMNS = (
     "sharpness_stat",
     "sharpness_noise",
     "coverage_stat",
-    "pull_stat_mean",
     "pull_stat_width",
     "score_error",
 )

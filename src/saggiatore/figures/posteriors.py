@@ -95,7 +95,7 @@ class PosteriorsFigure(AbstractFigure):
             "standard deviation of the statistical part. Middle: that standard deviation, and the one of the joint "
             "score at fixed features. Right: fraction of the exact scores within the central interval of a stated "
             f"level of the statistical part, in this one training. Widths of the pulls of held-out events: {widths}. "
-            f"Root mean squares of the pulls of the statistical part: {stat}."
+            f"Root mean square of mean minus exact score over that of the statistical part: {stat}."
         )
 
 

@@ -11,8 +11,9 @@ squares on the first part of the held-out events, with which the pulls of the re
 much the stated variance is off; nothing downstream is scaled by it.
 
 *Where the exact score is known* (events with `marginal`) the statistical part is tested by itself: the pull of an event
-is then (t*(x) - m(x)) / sqrt(var_stat). These pulls are functions of x and of one training: they fluctuate together, so
-that one posterior does not say how wide they are on average; only many trainings do.
+is then (t*(x) - m(x)) / sqrt(var_stat), and their width is stated as a ratio of root mean squares, since both vanish at
+the zeros of an odd score. These pulls are functions of x and of one training: they fluctuate together, so that one
+posterior does not say how wide they are on average; only many trainings do.
 """
 
 from collections.abc import Iterable, Sequence
@@ -69,9 +70,8 @@ CALIBRATION = TableSchema(
 )
 EXACT_CALIBRATION = (
     Column("coverage_stat", "1", "fraction of exact scores within normal quantiles of std_stat about the mean"),
-    Column("pull_stat_mean", "1", "mean of pull_stat, of one training (the same in each row)"),
-    Column("pull_stat_width", "1", "root mean square of pull_stat, of one training (the same in each row)"),
     Column("score_error", "1", "root mean square of mean - marginal_score (the same in each row)"),
+    Column("pull_stat_width", "1", "score_error over sharpness_stat, of one training (the same in each row)"),
 )
 
 
@@ -199,11 +199,8 @@ def calibration_columns(
     if exact is not None:
         pull = _pull_stat(test, exact)
         columns["coverage_stat"] = _fraction_inside(np.abs(pull), test.weight, ndtri((1 + at) / 2))
-        constant |= {
-            "pull_stat_mean": np.average(pull, weights=test.weight),
-            "pull_stat_width": np.average(pull**2, weights=test.weight) ** 0.5,
-            "score_error": np.average((test.mean - exact) ** 2, weights=test.weight) ** 0.5,
-        }
+        error = np.average((test.mean - exact) ** 2, weights=test.weight) ** 0.5
+        constant |= {"score_error": error, "pull_stat_width": error / constant["sharpness_stat"]}
     return columns | {name: np.full(at.size, value) for name, value in constant.items()}
 
 

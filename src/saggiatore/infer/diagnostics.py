@@ -64,16 +64,19 @@ def diagnostics_columns(chains: Chains) -> dict[str, list]:
     }
 
 
-def require_convergence(diagnostics: dict[str, list], max_rhat: float, min_ess: float) -> None:
-    """Refuse chains that diverge, disagree or are too short.
+def require_convergence(
+    diagnostics: dict[str, list], max_rhat: float, min_ess: float, max_divergent: float = 0
+) -> None:
+    """Refuse chains that disagree or are too short, or of which more than `max_divergent` transitions diverge.
 
     Raises:
         ConvergenceError: naming the worst quantity, its number, the limit and what to change.
     """
     names, faults = diagnostics["parameter"], []
     worst, poorest = int(np.argmax(diagnostics["rhat"])), int(np.argmin(diagnostics["ess"]))
-    if diagnostics["n_divergent"][0] > 0:
-        faults.append(f"{diagnostics['n_divergent'][0]} divergent transitions, expected none: raise target_accept")
+    if diagnostics["n_divergent"][0] > max_divergent:
+        most = f"at most {max_divergent:g}" if max_divergent else "none"
+        faults.append(f"{diagnostics['n_divergent'][0]} divergent transitions, expected {most}: raise target_accept")
     if not diagnostics["rhat"][worst] <= max_rhat:
         value = diagnostics["rhat"][worst]
         faults.append(f"R-hat {value:.3f} of '{names[worst]}', expected at most {max_rhat}: raise n_warmup")

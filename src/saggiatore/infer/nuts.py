@@ -34,12 +34,15 @@ class NutsSpec(Spec):
     n_chains: int = Field(4, ge=2, description="Markov chains, run side by side from independent maxima")
     n_climb: int = Field(1000, ge=1, description="steps of Adam from a draw of the prior to a chain's start")
     n_warmup: int = Field(300, ge=50, description="transitions of each chain that adapt step size and mass matrix")
-    n_draws: int = Field(250, ge=50, description="draws of each chain after warm-up")
+    n_draws: int = Field(500, ge=50, description="draws of each chain after warm-up")
     max_tree_depth: int = Field(7, ge=1, le=12, description="at most 2^depth leapfrog steps a transition")
     target_accept: float = Field(0.95, gt=0.5, lt=1, description="mean acceptance that the step size is adapted to")
     prior_scale: float = Field(1.0, gt=0, description="prior width of a weight times the root of its fan-in")
     max_weights: int = Field(1000, ge=1, description="a larger network is refused: it would take days")
     max_rhat: float = Field(1.05, gt=1, description="larger R-hat of a score or noise at a reference event is an error")
+    max_divergent: float = Field(
+        0.005, ge=0, lt=1, description="a larger fraction of divergent transitions is an error: a network has funnels"
+    )
     min_ess: float = Field(100, gt=0, description="smaller effective sample size of one is an error")
 
     def build(self) -> "Nuts":
@@ -68,7 +71,9 @@ class Nuts(AbstractNetworkMethod):
 
     def check(self, chains: Chains) -> None:
         """See `AbstractNetworkMethod.check`."""
-        require_convergence(diagnostics_columns(chains), self.spec.max_rhat, self.spec.min_ess)
+        spec = self.spec
+        most = spec.max_divergent * spec.n_chains * spec.n_draws
+        require_convergence(diagnostics_columns(chains), spec.max_rhat, spec.min_ess, most)
 
 
 @eqx.filter_jit
