@@ -29,6 +29,7 @@ FIGURES = {
     "limits": {"limits": "one", "parameter": "f_w"},
     "observables": {"scores": "main", "of": ["network", "formula"]},
     "pulls": {"pulls": "network", "calibration": "network"},
+    "ratio": {"ratios": "main", "log_ratios": "main"},
     "score": {"scores": "main", "of": "network"},
     "structures": {"structures": "formula", "constants": "formula", "band": "formula"},
 }
