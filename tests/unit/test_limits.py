@@ -286,7 +286,7 @@ def test_tables_of_limits_agree_with_one_another(tables):
 def test_scores_that_agree_exactly_are_accepted():
     """The distance is a difference of sums, and below zero by rounding."""
     require_agreement(-1e-12, 1.0, ("a_fb",))
-    with pytest.raises(EventError, match="lie 0.1 "):
+    with pytest.raises(EventError, match=r"lie 0\.1 "):
         require_agreement(0.01, 1.0, ("a_fb",))
 
 
