@@ -10,6 +10,7 @@ All see the same observables (the peers the sine and cosine of the angle as well
 and one core. Processor and wall seconds run from the arrays to the trained network, compilation included, imports not.
 """
 
+import argparse
 import json
 import os
 import subprocess
@@ -39,7 +40,6 @@ FEATURES = ("x_p1", "x_p2", "delta_eta", "delta_phi")
 PARAMETER = "c_wwt"
 N_EVENTS, WIDTH, DEPTH, N_EPOCHS = 100_000, 64, 3, 30
 BATCH_SIZES = (128, 500)  # the default of MadMiner, and of this project
-SEEDS = (1, 2)
 
 
 def ours(seed: int, batch_size: int) -> dict[str, object]:
@@ -75,16 +75,21 @@ def arrays() -> dict[str, np.ndarray]:
     return found
 
 
-def main(python: str) -> None:
-    """Each batch size and seed: ours, then the peers."""
+def main() -> None:
+    """Each batch size and seed: the peers, then ours."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("python", help="of the peers' environment")
+    parser.add_argument("--batch_sizes", type=int, nargs="+", default=BATCH_SIZES)
+    parser.add_argument("--seeds", type=int, nargs="+", default=(1, 2))
+    options = parser.parse_args()
     with TemporaryDirectory() as folder:
         path = Path(folder) / "events.npz"
         np.savez(path, **arrays())
-        for batch_size in BATCH_SIZES:
-            for seed in SEEDS:
+        for batch_size in options.batch_sizes:
+            for seed in options.seeds:
                 sizes = {"width": WIDTH, "depth": DEPTH, "n_epochs": N_EPOCHS, "batch_size": batch_size, "seed": seed}
                 flags = [f"--{name}={value}" for name, value in sizes.items()]
-                peers = [python, str(Path(__file__).with_name("score_peers.py")), f"--data={path}", *flags]
+                peers = [options.python, str(Path(__file__).with_name("score_peers.py")), f"--data={path}", *flags]
                 environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
                 told = subprocess.run(peers, check=True, capture_output=True, text=True, env=environment).stdout
                 rows = [ours(seed, batch_size), *(json.loads(row) for row in told.splitlines() if row.startswith("{"))]
@@ -98,4 +103,4 @@ def main(python: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main()
