@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 from pydantic import Field
 from tqdm import tqdm
 
@@ -18,7 +18,7 @@ from saggiatore.job import Job
 from saggiatore.limits.joint_ratio import CrossSectionRatio, polynomials
 from saggiatore.limits.rates import Rates, rates
 from saggiatore.limits.statistic import Columns, feature_matrix
-from saggiatore.models.base import scores
+from saggiatore.models.base import AbstractModel, scores
 from saggiatore.models.ratio import AbstractRatio, log_ratios_at
 from saggiatore.models.store import load_model
 from saggiatore.physics.marginal_rate import Marginal, marginal
@@ -107,7 +107,9 @@ def log_ratios_schema(section: RatiosSection, names: list[str]) -> TableSchema:
 def _read(path: Path, around: Rates, n_events: int) -> tuple[CrossSectionRatio, Columns]:
     """sigma(theta)/sigma(0) by all events, and the columns of the first of them."""
     names = [theta_column(name).name for name in around.process.parameters]
-    total, size, kept, n_left = 0.0, 0.0, [], n_events
+    total, size = np.zeros(around.morph.design.shape[1]), 0.0
+    kept: list[pd.DataFrame] = []
+    n_left = n_events
     for batch in tqdm(iterate_table(path, "events", 16384, require=(WEIGHT,)), "events", unit="batch"):
         moved = [name for name in names if (batch[name] != 0).any()]
         if moved:
@@ -162,11 +164,12 @@ def _of_ratio(name: str, model: AbstractRatio, features: list[str], place: int) 
     return log_ratio
 
 
-def _of_score(name: str, model: eqx.Module, features: list[str], place: int) -> Callable:
+def _of_score(name: str, model: AbstractModel, features: list[str], place: int) -> Callable:
     """The local case: log r to first order in theta."""
 
     def log_ratio(events: Columns, value: float) -> Float[np.ndarray, " event"]:
-        return value * np.asarray(scores(model, jnp.asarray(feature_matrix(name, events, features)))[:, place], float)
+        found = scores(model, jnp.asarray(feature_matrix(name, events, features)))
+        return value * np.asarray(found[:, place], dtype=float)
 
     return log_ratio
 
