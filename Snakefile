@@ -30,8 +30,9 @@ wildcard_constraints:
 
 # the spec of each section, the stages in the order of the graph, and what closes a study
 for rules in (
-    *("spec", "sampler", "events", "models", "draws", "formulas"),
-    *("structures", "information", "limits", "control", "figures", "hepdata", "bundle"),
+    *("spec", "sampler", "events", "events_ratio", "models", "draws", "formulas"),
+    *("structures", "information", "limits", "ratios", "control", "figures"),
+    *("hepdata", "bundle"),
 ):
 
     include: f"rules/{rules}.smk"

@@ -13,6 +13,7 @@ rule numbers:
         limits=lambda wc: plan.all_of(wc.study, "limits", "limits"),
         coverages=lambda wc: plan.all_of(wc.study, "limits", "coverage"),
         sensitivities=lambda wc: plan.all_of(wc.study, "limits", "sensitivity"),
+        ratios=lambda wc: plan.all_of(wc.study, "ratios", "ratios"),
         pdfs=lambda wc: plan.all_of(wc.study, "figures", "pdf"),
         pngs=lambda wc: plan.all_of(wc.study, "figures", "png"),
     output:
@@ -35,7 +36,7 @@ rule numbers:
         "--calibrations {input.calibrations:q} --diagnostics {input.diagnostics:q} "
         "--histories {input.histories:q} --structures {input.structures:q} --constants {input.constants:q} "
         "--bands {input.bands:q} --limits {input.limits:q} --coverages {input.coverages:q} "
-        "--sensitivities {input.sensitivities:q} "
+        "--sensitivities {input.sensitivities:q} --ratios {input.ratios:q} "
         "--figures {input.pdfs:q} {input.pngs:q} --out {output:q} > {log:q} 2>&1"
 
 

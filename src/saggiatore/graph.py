@@ -10,9 +10,9 @@ from saggiatore.schema import Reference, child, closest, complete, marked, refer
 
 STAGES = (
     *("sampler", "events", "models", "draws", "teachers", "formulas", "structures", "information", "limits"),
-    *("control", "figures"),
+    *("ratios", "control", "figures"),
 )
-SIMULATING = ("sampler", "events", "limits")  # the stages whose jobs see the study's process
+SIMULATING = ("sampler", "events", "limits", "ratios")  # the stages whose jobs see the study's process
 
 ARTEFACTS = {
     ("sampler", "grid"): "sampler/{label}.grid.parquet",
@@ -45,6 +45,8 @@ ARTEFACTS = {
     ("limits", "scan"): "tables/{label}.scan.parquet",
     ("limits", "bins"): "tables/{label}.bins.parquet",
     ("limits", "workspace"): "limits/{label}.workspace.json",
+    ("ratios", "ratios"): "tables/{label}.ratios.parquet",
+    ("ratios", "log_ratios"): "tables/{label}.log_ratios.parquet",
     ("control", "control"): "tables/{label}.control.parquet",
     ("control", "marginals"): "tables/{label}.marginals.parquet",
     ("control", "weights"): "tables/{label}.weights.parquet",
@@ -63,6 +65,7 @@ PUBLISHED = (
     ("limits", "coverage"),
     ("limits", "scan"),
     ("limits", "bins"),
+    ("ratios", "ratios"),
 )
 
 

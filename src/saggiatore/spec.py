@@ -39,6 +39,8 @@ WeightsLabel = Annotated[str, _upstream("control", "weights")]
 ReliabilityLabel = Annotated[str, _upstream("control", "reliability")]
 InformationLabel = Annotated[str, _upstream("information", "information")]
 LimitsLabel = Annotated[str, _upstream("limits", "limits")]
+RatiosLabel = Annotated[str, _upstream("ratios", "ratios")]
+LogRatiosLabel = Annotated[str, _upstream("ratios", "log_ratios")]
 ScanLabel = Annotated[str, _upstream("limits", "scan")]
 
 

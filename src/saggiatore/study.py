@@ -16,6 +16,7 @@ from saggiatore.steps.figures import FiguresSection
 from saggiatore.steps.information import InformationSection
 from saggiatore.steps.limits import LimitsSection
 from saggiatore.steps.models import ModelsSection
+from saggiatore.steps.ratios import RatiosSection
 from saggiatore.steps.sampler import SamplerSection
 from saggiatore.steps.structures_draw import StructuresSection
 from saggiatore.steps.teachers import TeachersSection
@@ -51,6 +52,7 @@ class Study(Spec):
     structures: dict[Label, StructuresSection] = Field({}, description="posteriors over formulas")
     information: dict[Label, InformationSection] = Field({}, description="what each score is worth")
     limits: dict[Label, LimitsSection] = Field({}, description="expected limits")
+    ratios: dict[Label, RatiosSection] = Field({}, description="learned likelihood ratios against the exact one")
     control: dict[Label, ControlSection] = Field({}, description="generated events against true ones")
     figures: dict[Label, FiguresSection] = Field({}, description="figures")
 

@@ -162,6 +162,14 @@ def _sensitivity(label: str, table: Table, artefact: str) -> Named:
             yield f"sensitivity.{key}.{name}", _entry(table, row, name, artefact, meaning)
 
 
+def _ratios(label: str, table: Table, artefact: str) -> Named:
+    for _, row in table.data.iterrows():
+        parameter = table.provenance["spec"]["section"]["parameter"]
+        meaning = f"{row['task']} {row['name']} at {parameter} = {row['theta']:g}: {table.column('mse').meaning}"
+        at = f"{row['theta']:g}".replace(".", "_")
+        yield f"mse_log_ratio.{label}.{row['name']}.{at}", _entry(table, row, "mse", artefact, meaning)
+
+
 _TABLES: dict[str, Callable[[str, Table, str], Named]] = {
     "integral": _integral,
     "sample": _sample,
@@ -175,4 +183,5 @@ _TABLES: dict[str, Callable[[str, Table, str], Named]] = {
     "limits": _limits,
     "coverage": _coverage,
     "sensitivity": _sensitivity,
+    "ratios": _ratios,
 }

@@ -170,10 +170,11 @@ class Plan:
         return [f"results/{study}/structures/{label}/draw-{shard}.parquet" for shard in range(n_draws)]
 
     def shards(self, study: str, label: str) -> list[str]:
-        """The shards that make up an events table; events of a file, or of a model, are one."""
+        """The shards that make up an events table; events of a file, of a model, or of two hypotheses are one."""
         section = self.study(study).section("events", label)
         names = [f"shard-{shard}" for shard in range(section.get("n_shards", 1))]
-        names = ["file"] if "path" in section else ["model"] if "model" in section else names
+        whole = [name for key, name in (("path", "file"), ("model", "model"), ("numerator", "ratio")) if key in section]
+        names = whole or names
         return [f"results/{study}/events/{label}/{name}.parquet" for name in names]
 
     def event_files(self, study: str, label: str) -> list[str]:

@@ -9,6 +9,7 @@ import pytest
 
 from saggiatore.physics.flavours import flavours
 from saggiatore.physics.marginal import MarginalPoint, marginal_score
+from saggiatore.physics.marginal_rate import marginal
 from saggiatore.physics.process import weight
 from saggiatore.physics.wbf_higgs import WbfHiggsSpec
 from saggiatore.types import Array
@@ -32,6 +33,8 @@ class Scores(NamedTuple):
     mirrored: Array  # marginal, at -delta_phi
     delta_phi: Array
     m_jj: Array  # GeV, a function of the four observables
+    ratio: Array  # of rates at c_wwt = 1 to those at zero, of all momenta
+    marginal_ratio: Array  # of the four observables
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +53,11 @@ def scores():
         both = jax.vmap(
             lambda sign: marginal_score(process, point._replace(delta_phi=sign * point.delta_phi), zero, zero, 8)
         )
-        return Scores(w, joint, *both(mirror)[:, 0], point.delta_phi, process.observables["m_jj"].function(momenta))
+        thetas, known = jnp.array([[0.0], [1.0]]), marginal(process)
+        rates = jax.vmap(lambda theta: (process.rate(momenta, theta), known.rate(jnp.stack(point), theta)))(thetas)
+        ratios = (rate[1] / rate[0] for rate in rates)
+        m_jj = process.observables["m_jj"].function(momenta)
+        return Scores(w, joint, *both(mirror)[:, 0], point.delta_phi, m_jj, *ratios)
 
     rows = jax.random.uniform(jax.random.key(5), (2 * N_EVENTS, 8))
     found = jax.jit(lambda rows: jax.lax.map(one, rows, batch_size=16))(rows)
@@ -71,6 +78,15 @@ def test_it_is_the_mean_of_the_joint_score(scores, name):
     terms = scores.weight * (scores.joint - scores.marginal) * g
     assert abs(terms.mean()) < 5 * terms.std() / len(terms) ** 0.5
     assert 5 * terms.std() / len(terms) ** 0.5 < 0.1 * (scores.weight * np.abs(scores.joint)).mean()
+
+
+@pytest.mark.parametrize("name", ["one", "sine", "ratio"])
+def test_the_marginal_ratio_is_the_mean_of_the_joint_ratio(scores, name):
+    """E[(r(z) - r(x)) g(x)] = 0 over events at zero, which makes r(x) the ratio; 5 standard errors."""
+    g = {"one": 1.0, "sine": np.sin(scores.delta_phi), "ratio": np.tanh(scores.marginal_ratio)}[name]
+    terms = scores.weight * (scores.ratio - scores.marginal_ratio) * g
+    assert abs(terms.mean()) < 5 * terms.std() / len(terms) ** 0.5
+    assert 5 * terms.std() / len(terms) ** 0.5 < 0.1 * (scores.weight * np.abs(scores.ratio - 1)).mean()
 
 
 def test_it_explains_most_of_the_joint_score(scores):

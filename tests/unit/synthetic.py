@@ -9,7 +9,10 @@ from saggiatore.distill.posterior_tables import BAND, CONSTANTS, STRUCTURES
 from saggiatore.tables import Column, TableSchema, write_table
 
 ORIGIN = {
-    "spec": {"study": "toy", "section": {"luminosity": 300.0, "efficiency": 0.0023}},
+    "spec": {
+        "study": "toy",
+        "section": {"luminosity": 300.0, "efficiency": 0.0023, "parameter": "f_w", "values": [-0.5, 0.5]},
+    },
     "code": "0123",
     "commit": "unknown",
     "versions": {},
@@ -249,10 +252,12 @@ def write_study(root: Path) -> dict[str, Path]:
         "coverage": "tables/one.coverage.parquet",
         "sensitivity": "tables/one.sensitivity.parquet",
         "scan": "tables/one.scan.parquet",
+        "ratios": "tables/main.ratios.parquet",
+        "log_ratios": "tables/main.log_ratios.parquet",
     }
     paths = {name: root / path for name, path in names.items()}
     write_scores(paths["scores"])
-    for schema, columns in [*_columns(), *_limits()]:
+    for schema, columns in [*_columns(), *_limits(), *_ratios()]:
         write_table(paths[schema.name], schema, columns, ORIGIN)
     paths["formula"].write_text(json.dumps(FORMULA))
     return paths
@@ -467,3 +472,29 @@ def _limits() -> list[tuple[TableSchema, dict]]:
     scan["q"] = np.concatenate([(one**2 + 0.5 * one * other + other**2) / row[2] ** 2 for row in each])
     scan["q_profiled"] = 0.9 * scan["q"]
     return [(LIMITS, limits), (COVERAGE, coverage), (SENSITIVITY, names | shares), (SCAN, scan)]
+
+
+_NUMBERS = ("theta", "mse", "mse_error", "bias", "bias_error", "mean_square", "n_events")
+RATIOS = TableSchema(
+    "ratios",
+    1,
+    (
+        *(Column(name, "1", name, kind="str") for name in ("name", "kind", "task")),
+        *(Column(name, "1", name, name) for name in _NUMBERS),
+    ),
+)
+
+
+def _ratios() -> list[tuple[TableSchema, dict]]:
+    names, values = ("alices", "network"), (-0.5, 0.5)
+    rows = [(name, kind, value) for name, kind in zip(names, ("ratio", "score"), strict=True) for value in values]
+    ratios = {"name": [row[0] for row in rows], "kind": [row[1] for row in rows], "theta": [row[2] for row in rows]}
+    ratios |= {"task": ["alices"] * 2 + ["joint_score"] * 2, "mse": [1e-4] * 2 + [2e-2] * 2, "mse_error": [1e-5] * 4}
+    ratios |= {"bias": [0.001] * 4, "bias_error": [1e-4] * 4, "mean_square": [0.3] * 4, "n_events": [N] * 4}
+    rng = np.random.default_rng(8)
+    exact = rng.normal(0, 0.5, N)
+    found = {name: exact + width * rng.normal(size=N) for name, width in zip(names, (0.01, 0.1), strict=True)}
+    columns = {"weight": np.full(N, 1e-4)}
+    columns |= {f"log_ratio_{name}": column for name, column in {"exact": exact, **found}.items()}
+    schema = TableSchema("log_ratios", 1, tuple(Column(name, "1", name, r"$\log r$") for name in columns))
+    return [(RATIOS, ratios), (schema, columns)]

@@ -30,6 +30,7 @@ FIGURES = {
     "observables": {"scores": "main", "of": ["network", "formula"]},
     "posteriors": {"pulls": ["network", "network"], "calibrations": ["network", "network"], "feature": "m_jj"},
     "pulls": {"pulls": "network", "calibration": "network"},
+    "ratio": {"ratios": "main", "log_ratios": "main"},
     "score": {"scores": "main", "of": "network"},
     "structures": {"structures": "formula", "constants": "formula", "band": "formula"},
 }

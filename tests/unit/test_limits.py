@@ -16,6 +16,7 @@ from saggiatore.limits.binning import METHODS, binning
 from saggiatore.limits.interval import fisher_interval, interval, profile, threshold
 from saggiatore.limits.likelihood import asimov, profiled_asimov
 from saggiatore.limits.observable import formula_members
+from saggiatore.limits.rates import require_agreement
 from saggiatore.limits.template import Template, principal_shifts
 from saggiatore.limits.workspace import monomial_names, workspace
 
@@ -199,7 +200,13 @@ def step(folder, formula_file=None, **changes):
     content = {"study": "toy", "stage": "limits", "label": "one", "seed": 1, "section": SECTION | changes}
     job = Job[LimitsSection].model_validate(content | {"process": {"kind": "asymmetry"}})
     path = formula_file or folder / "formula.formula.json"
-    inputs = {"events": folder / "test.parquet", "train": folder / "train.parquet", "models": [], "draws": []}
+    inputs = {
+        "events": folder / "test.parquet",
+        "train": folder / "train.parquet",
+        "models": [],
+        "draws": [],
+        "ratios": [],
+    }
     outputs = {name: folder / f"one.{name}.{'json' if name == 'workspace' else 'parquet'}" for name in OUTPUTS}
     run(job, code="0123", formulas=[path], **inputs, **outputs)
     return outputs
@@ -274,6 +281,13 @@ def test_tables_of_limits_agree_with_one_another(tables):
     assert scan.q.min() == pytest.approx(0, abs=1e-9)
     assert (scan.q_profiled <= scan.q + 1e-9).all()
     assert scan.theta_a_fb[scan.q.idxmin()] == 0
+
+
+def test_scores_that_agree_exactly_are_accepted():
+    """The distance is a difference of sums, and below zero by rounding."""
+    require_agreement(-1e-12, 1.0, ("a_fb",))
+    with pytest.raises(EventError, match=r"lie 0\.1 "):
+        require_agreement(0.01, 1.0, ("a_fb",))
 
 
 def test_wrong_requests_are_refused(folder, tmp_path):

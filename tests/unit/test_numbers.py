@@ -37,6 +37,7 @@ def collect(paths, folder, figures=(), informations=None, samples=()):
         limits=[paths["limits"]],
         coverages=[paths["coverage"]],
         sensitivities=[paths["sensitivity"]],
+        ratios=[paths["ratios"]],
         figures=list(figures),
         out=out,
     )
@@ -84,6 +85,7 @@ def test_limits_that_the_linear_approximation_misses_are_counted(paths, tmp_path
     assert numbers["limits.one.n_nonlinear"]["value"] == 2
     assert numbers["limits_coverage.one.network.rate.95"]["value"] == 0.953
     assert numbers["sensitivity.one.network.shape.binning_loss"]["value"] == 0.02
+    assert numbers["mse_log_ratio.main.alices.-0_5"]["value"] == 1e-4
     assert "allows, 2 of the table's 18 intervals" in document["figures"]["limits"]["caption"]
 
 
@@ -127,7 +129,7 @@ def test_captions_quote_the_numbers(paths, tmp_path):
 
 def test_nothing_is_needed(tmp_path):
     names = ("integrals", "samples", "informations", "formulas", "calibrations", "diagnostics", "histories")
-    names += ("structures", "constants", "bands", "limits", "coverages", "sensitivities", "figures")
+    names += ("structures", "constants", "bands", "limits", "coverages", "sensitivities", "ratios", "figures")
     run(study="toy", code="0", **{name: [] for name in names}, out=tmp_path / "numbers.json")
     assert json.loads((tmp_path / "numbers.json").read_text())["numbers"] == {}
     assert main(["summary", "--numbers", str(tmp_path / "numbers.json")]) == 0

@@ -13,12 +13,13 @@ from pydantic import Field
 
 from saggiatore.errors import SchemaError
 from saggiatore.figures.base import AbstractFigure, Inputs
-from saggiatore.figures.style import FORMULA, NETWORK, OTHER, TRUTH, new_figure, parameter_label, readable
+from saggiatore.figures.style import FORMULA, NETWORK, OTHER, RATIO, TRUTH, new_figure, parameter_label, readable
 from saggiatore.spec import LimitsLabel, ParameterName, Spec
 
 COLOURS = {
     "truth": TRUTH,
     "model": NETWORK,
+    "ratio": RATIO,
     "formula": FORMULA,
     "form": OTHER[0],
     "histogram": OTHER[3],

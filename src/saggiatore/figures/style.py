@@ -19,6 +19,7 @@ from saggiatore.tables import Column
 TRUTH = "#404040"
 NETWORK = "#3f90da"
 FORMULA = "#e42536"
+RATIO = "#b9ac70"
 OTHER = ("#832db6", "#ffa90e", "#a96b59", "#717581")
 DENSITY = "Blues"
 

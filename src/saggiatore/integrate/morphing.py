@@ -65,7 +65,19 @@ class Morphing:
         self, coefficients: Float[np.ndarray, "*event monomial"], theta: Float[np.ndarray, " theta"]
     ) -> Float[np.ndarray, "*event theta"]:
         """Derivatives of the weights by the parameters at `theta`."""
-        return coefficients @ (_slopes((theta - self.centre) / self.width) / self.width)
+        return coefficients @ (slopes((theta - self.centre) / self.width) / self.width)
+
+    def each_weight(
+        self, coefficients: Float[np.ndarray, "event monomial"], theta: Float[np.ndarray, "event theta"]
+    ) -> Float[np.ndarray, " event"]:
+        """Weight of each event at its own `theta`."""
+        return np.einsum("em,em->e", coefficients, monomials((theta - self.centre) / self.width))
+
+    def each_gradient(
+        self, coefficients: Float[np.ndarray, "event monomial"], theta: Float[np.ndarray, "event theta"]
+    ) -> Float[np.ndarray, "event theta"]:
+        """Derivatives of each event's weight at its own `theta`."""
+        return np.einsum("em,emi->ei", coefficients, slopes((theta - self.centre) / self.width)) / self.width
 
     def amplification(self, theta: Float[np.ndarray, " theta"]) -> float:
         """Root of the summed squares of the benchmarks' shares in the weight at `theta`: by how much noise grows."""
@@ -76,6 +88,16 @@ def monomials(x: Float[np.ndarray, "*point theta"]) -> Float[np.ndarray, "*point
     """1, then all x_i, then x_i x_j for i <= j."""
     first, second = np.triu_indices(x.shape[-1])
     return np.concatenate([np.ones((*x.shape[:-1], 1)), x, x[..., first] * x[..., second]], axis=-1)
+
+
+def slopes(x: Float[np.ndarray, "*point theta"]) -> Float[np.ndarray, "*point monomial theta"]:
+    """Derivatives of the monomials by x."""
+    n = x.shape[-1]
+    unit = np.eye(n)
+    first, second = np.triu_indices(n)
+    linear = np.broadcast_to(unit, (*x.shape[:-1], n, n))
+    square = unit[first] * x[..., second, None] + unit[second] * x[..., first, None]
+    return np.concatenate([np.zeros((*x.shape[:-1], 1, n)), linear, square], axis=-2)
 
 
 def n_monomials(n_theta: int) -> int:
@@ -110,13 +132,6 @@ def morphing(parameters: Sequence[str], benchmarks: Mapping[str, Mapping[str, fl
             f"{MAX_CONDITION:g} keeps digits. Choose benchmarks that lie further apart, and not nearly on one conic."
         )
     return Morphing(tuple(parameters), centre, width, design, np.linalg.pinv(design), condition)
-
-
-def _slopes(x: Float[np.ndarray, " theta"]) -> Float[np.ndarray, "monomial theta"]:
-    """Derivatives of the monomials by x."""
-    unit = np.eye(len(x))
-    first, second = np.triu_indices(len(x))
-    return np.concatenate([np.zeros((1, len(x))), unit, unit[first] * x[second, None] + unit[second] * x[first, None]])
 
 
 def _undetermined(parameters: Sequence[str], points: Float[np.ndarray, "benchmark theta"]) -> list[str]:

@@ -38,7 +38,7 @@ class Observable:
     """One or two components that are binned together."""
 
     name: str
-    kind: str  # model, formula, form, histogram, sign or rate
+    kind: str  # model, ratio, formula, form, histogram, sign or rate
     components: tuple[Component, ...]
     binning: Binning
 
@@ -148,7 +148,7 @@ def observable(
     Raises:
         LikelihoodError: if a value is not finite.
     """
-    name, kind = "_and_".join(component.name for component in components), components[0].kind
+    name, kind = "_and_".join(dict.fromkeys(component.name for component in components)), components[0].kind
     name = f"histogram_{name}" if kind == "histogram" else name
     if kind == "sign":
         return Observable(name, kind, components, Binning(np.zeros(1)))

@@ -119,7 +119,8 @@ def require_agreement(distance: float, size: float, parameters: Sequence[str]) -
     Raises:
         EventError: if they lie further apart than `TOLERANCE`, in the root mean square.
     """
-    relative = (distance / size) ** 0.5 if size > 0 else 0.0
+    # a difference of large sums: below zero by rounding where they agree exactly
+    relative = (max(distance, 0.0) / size) ** 0.5 if size > 0 else 0.0
     if relative > TOLERANCE:
         raise EventError(
             f"the scores of the events in {', '.join(parameters)} lie {relative:.3g} (root mean square, relative) from "

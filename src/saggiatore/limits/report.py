@@ -9,7 +9,7 @@ from saggiatore.tables import Column, TableSchema
 from saggiatore.types import Float
 
 NAME = Column("name", "1", "name of the observable; truth: the whole events", kind="str")
-KIND = Column("kind", "1", "model, formula, form (refitted), histogram, sign, rate or truth", kind="str")
+KIND = Column("kind", "1", "model, ratio, formula, form (refitted), histogram, sign, rate or truth", kind="str")
 WITH_RATE = Column("with_rate", "1", "1: distribution and number of events; 0: distribution alone", kind="int")
 LEVEL = Column("level", "1", "stated probability")
 

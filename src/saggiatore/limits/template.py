@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from saggiatore.errors import LikelihoodError
-from saggiatore.integrate.morphing import Morphing, monomials
+from saggiatore.integrate.morphing import Morphing, monomials, slopes
 from saggiatore.types import Float
 
 KEPT_VARIANCE = 0.99  # of several variations, by the nuisance parameters that stand for them
@@ -77,7 +77,8 @@ class Template:
 
     def slopes(self, theta: Float[np.ndarray, "*point theta"]) -> Float[np.ndarray, "*point bin theta"]:
         """Derivatives of the expected events by the parameters."""
-        return np.einsum("bm,...mi->...bi", self.coefficients, _slopes(self.morph, theta))
+        x = (theta - self.morph.centre) / self.morph.width
+        return np.einsum("bm,...mi->...bi", self.coefficients, slopes(x) / self.morph.width)
 
     def information(self, theta: Float[np.ndarray, " theta"], with_rate: bool) -> Float[np.ndarray, "theta theta"]:
         """Fisher information of all events together."""
@@ -91,17 +92,6 @@ def _units(morph: Morphing) -> Float[np.ndarray, " monomial"]:
     """The monomials of the widths, for a morphing whose benchmarks are centred at zero."""
     assert not morph.centre.any()
     return monomials(morph.width)
-
-
-def _slopes(morph: Morphing, theta: Float[np.ndarray, "*point theta"]) -> Float[np.ndarray, "*point monomial theta"]:
-    """Derivatives of the monomials by theta."""
-    n = len(morph.parameters)
-    x, unit = (theta - morph.centre) / morph.width, np.eye(n)
-    first, second = np.triu_indices(n)
-    linear = np.broadcast_to(unit, (*x.shape[:-1], n, n))
-    square = unit[first] * x[..., second, None] + unit[second] * x[..., first, None]
-    constant = np.zeros((*x.shape[:-1], 1, n))
-    return np.concatenate([constant, linear, square], axis=-2) / morph.width
 
 
 def principal_shifts(

@@ -91,13 +91,26 @@ class SmearedEvents(Section):
     n_events: int = Field(ge=1)
 
 
+class RatioEvents(Section):
+    """Events of two hypotheses, theta and zero, with their joint likelihood ratio: what a ratio is learned from."""
+
+    n_shards: ClassVar[int] = 1
+
+    source: Literal["ratio"]
+    numerator: EventsLabel = Field(
+        description="events drawn over a range of theta: the prior of the ratio's parameters"
+    )
+    denominator: EventsLabel = Field(description="events at theta = 0; they get values of theta from the same prior")
+
+
 EventsSection = Annotated[
     Annotated[GeneratedEvents, Tag("process")]
     | Annotated[LheEvents, Tag("lhe")]
     | Annotated[FlatEvents, Tag("flat")]
     | Annotated[ModelEvents, Tag("model")]
-    | Annotated[SmearedEvents, Tag("smeared")],
-    *chosen_by("source", ("process", "lhe", "flat", "model", "smeared"), default="process"),
+    | Annotated[SmearedEvents, Tag("smeared")]
+    | Annotated[RatioEvents, Tag("ratio")],
+    *chosen_by("source", ("process", "lhe", "flat", "model", "smeared", "ratio"), default="process"),
 ]
 
 
@@ -112,7 +125,7 @@ def run(job: Job[EventsSection], *, code: str, shards: list[Path], out: Path) ->
     """
     ordered, schema = _order(job, shards)
     _, first = read_header(ordered[0], "events")
-    sample = {name: first[name] for name in ("sample", "generator") if name in first}
+    sample = {name: first[name] for name in ("sample", "generator", "hypotheses") if name in first}
     write_batches(out, schema, _rows(ordered), provenance(job.model_dump(mode="json"), code) | sample)
 
 

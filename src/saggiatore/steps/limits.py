@@ -10,19 +10,19 @@ from tqdm import tqdm
 from saggiatore.distill.form import fit_form
 from saggiatore.distill.formula import Formula
 from saggiatore.errors import StudyError
-from saggiatore.infer.batches import WEIGHT, model_features, parameter_position
+from saggiatore.infer.batches import WEIGHT
 from saggiatore.job import Job
 from saggiatore.limits import observable as parts
 from saggiatore.limits import report
 from saggiatore.limits.analysis import Analysis, Settings
 from saggiatore.limits.binning import Method
 from saggiatore.limits.expectation import Expectation
+from saggiatore.limits.learned import ratio_components, score_components
 from saggiatore.limits.observable import Component, Observable, grouped, observable, require_distinct
 from saggiatore.limits.rates import Rates, rates
-from saggiatore.limits.statistic import of_formula, of_model
+from saggiatore.limits.statistic import of_formula
 from saggiatore.limits.workspace import workspace as as_workspace
 from saggiatore.limits.workspace import write_workspace
-from saggiatore.models.store import load_model
 from saggiatore.provenance import provenance
 from saggiatore.spec import (
     DrawsLabel,
@@ -34,7 +34,7 @@ from saggiatore.spec import (
     ParameterName,
     Section,
 )
-from saggiatore.tables import iterate_table, read_header, read_table, write_table
+from saggiatore.tables import iterate_table, read_header, write_table
 from saggiatore.tasks.columns import flavour_variance_column, joint_score_column, parton_score_column, theta_column
 from saggiatore.units import PB_FB, Luminosity
 
@@ -55,6 +55,10 @@ class LimitsSection(Section):
     )
     models: tuple[ModelLabel, ...] = Field((), description="networks, one for each parameter in a row")
     draws: tuple[DrawsLabel, ...] = Field((), description="posterior of each of the models; none, or as many as models")
+    ratios: tuple[ModelLabel, ...] = Field((), description="learned likelihood ratios; one parameter only")
+    ratios_at: tuple[float, ...] = Field(
+        (), max_length=2, description="one or two values of the parameter, at which log r is binned"
+    )
     formulas: tuple[FormulaLabel, ...] = Field((), description="formulas, one for each parameter in a row")
     forms: dict[Label, str] = Field(
         {}, description="expressions with free constants, to be refitted; one parameter only"
@@ -90,8 +94,11 @@ class LimitsSection(Section):
             raise ValueError(
                 f"draws names {len(self.draws)} posteriors, expected one for each of {len(self.models)} models."
             )
-        if self.forms and len(self.range) > 1:
-            raise ValueError("forms are for sections of one parameter, got two in `range`; leave the forms out.")
+        for name in ("forms", "ratios"):
+            if getattr(self, name) and len(self.range) > 1:
+                raise ValueError(f"{name} are for sections of one parameter, got two in `range`; leave the {name} out.")
+        if bool(self.ratios) != bool(self.ratios_at) or 0 in self.ratios_at:
+            raise ValueError(f"ratios_at is {list(self.ratios_at)}, expected values other than zero, with `ratios`.")
         for name, (low, high) in self.range.items():
             if not low < 0 < high:
                 raise ValueError(f"range.{name} is [{low:g}, {high:g}], expected one that holds zero.")
@@ -109,6 +116,7 @@ def run(
     train: Path,
     models: list[Path],
     draws: list[Path],
+    ratios: list[Path],
     formulas: list[Path],
     limits: Path,
     sensitivity: Path,
@@ -120,7 +128,7 @@ def run(
     """Write expected limits, sensitivity, coverage, scans, binned expectations and a HistFactory workspace."""
     section = job.section
     found = _rates(job, events)
-    observables = _observables(job, train, models, draws, formulas)
+    observables = _observables(job, train, models, draws, ratios, formulas)
     settings = Settings.of(section.range, section.levels, section.n_points, section.max_nonlinearity)
     expectation = Expectation(found, observables, settings.points, section.luminosity * section.efficiency * PB_FB)
     for batch in tqdm(iterate_table(events, "events", 16384, require=_columns(section)), "events", unit="batch"):
@@ -166,14 +174,21 @@ def _rates(job: Job[LimitsSection], events: Path) -> Rates:
 
 
 def _observables(
-    job: Job[LimitsSection], train: Path, models: list[Path], draws: list[Path], formulas: list[Path]
+    job: Job[LimitsSection],
+    train: Path,
+    models: list[Path],
+    draws: list[Path],
+    ratios: list[Path],
+    formulas: list[Path],
 ) -> list[Observable]:
     section = job.section
     columns = _first(train, section)
     n_theta = len(section.range)
+    named = dict(zip(section.models, models, strict=True))
     n_bins = {1: (section.n_bins,), 2: (section.n_bins_each, section.n_bins_each)}
     together = [
-        *grouped(list(_models(section, models, draws)), n_theta, "models"),
+        *grouped(list(score_components(named, draws, list(section.range), section.n_members)), n_theta, "models"),
+        *ratio_components(dict(zip(section.ratios, ratios, strict=True)), next(iter(section.range)), section.ratios_at),
         *grouped(list(_formulas(job, formulas)), n_theta, "formulas"),
         *((component,) for component in _forms(job, columns)),
         *(tuple(parts.of_feature(name) for name in features) for features in section.histograms),
@@ -186,19 +201,6 @@ def _observables(
     ]
     require_distinct(found)
     return found
-
-
-def _models(section: LimitsSection, paths: list[Path], draws: list[Path]) -> Iterator[Component]:
-    order = list(section.range)
-    for place, (label, path) in enumerate(zip(section.models, paths, strict=True)):
-        model, header = load_model(path)
-        position = parameter_position(header, order[place % len(order)])
-        features = [feature.name for feature in model_features(header)]
-        members = None
-        if draws:
-            posterior = read_table(draws[place], "draws")
-            members = parts.model_members(label, model, features, posterior, section.n_members)
-        yield parts.of_statistic(of_model(label, model, features, position), members)
 
 
 def _formulas(job: Job[LimitsSection], paths: list[Path]) -> Iterator[Component]:

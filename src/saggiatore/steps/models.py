@@ -32,7 +32,9 @@ class ModelsSection(Section):
 
     events: EventsLabel
     features: tuple[ObservableName, ...] = Field(min_length=1, description="observables that the model reads")
-    context: tuple[ParameterName, ...] = Field((), description="theory parameters that a density is conditioned on")
+    context: tuple[ParameterName, ...] = Field(
+        (), description="theory parameters that a density, or a likelihood ratio, is a function of"
+    )
     task: TaskSpec
     model: ModelSpec
     training: TrainingSpec
@@ -107,7 +109,9 @@ def gather(table: Table, features: tuple[str, ...], context: tuple[str, ...], ta
             raise StudyError(f"{name} takes several values in these events; this task needs events drawn at one value.")
     for name in context_columns:
         if table.data[name].nunique() < 2:
-            raise StudyError(f"{name} takes one value in these events; a density in it needs events of many values.")
+            raise StudyError(
+                f"{name} takes one value in these events; a model of its context needs events of many values."
+            )
     weight = table.data["weight"].to_numpy()
     if not weight.sum() > 0:
         raise StudyError(

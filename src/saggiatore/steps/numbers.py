@@ -38,17 +38,17 @@ def run(
     limits: list[Path],
     coverages: list[Path],
     sensitivities: list[Path],
+    ratios: list[Path],
     figures: list[Path],
     out: Path,
 ) -> None:
     """Write numbers.json; any list may be empty."""
     root = out.parent
     tables = {"integral": integrals, "sample": samples, "calibration": calibrations, "diagnostics": diagnostics}
-    tables |= {"history": histories, "structures": structures, "constants": constants, "band": bands}
-    tables |= {"limits": limits, "coverage": coverages, "sensitivity": sensitivities}
+    tables |= {"history": histories, "structures": structures, "constants": constants, "band": bands, "limits": limits}
+    tables |= {"coverage": coverages, "sensitivity": sensitivities, "ratios": ratios}
     scored = dict(_each(informations, root, "information"))
-    numbers = _without_label(scored) if len(informations) == 1 else dict(scored)
-    numbers |= dict(_formulas(formulas, root))
+    numbers = {**(_without_label(scored) if len(informations) == 1 else scored), **dict(_formulas(formulas, root))}
     for name, paths in tables.items():
         numbers |= dict(_each(paths, root, name))
     document = {

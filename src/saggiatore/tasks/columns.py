@@ -2,6 +2,9 @@
 
 from saggiatore.tables import Column
 
+IS_NUMERATOR = Column("is_numerator", "1", "1: the event was drawn at its theta; 0: at theta = 0", kind="int")
+JOINT_LOG_RATIO = Column("joint_log_ratio", "1", "log p(x, z | theta) / p(x, z | 0) at the event's theta")
+
 
 def theta_column(parameter: str) -> Column:
     """Column of an event table that holds the parameter's value at which each event was drawn."""

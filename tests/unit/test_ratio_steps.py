@@ -1,0 +1,194 @@
+"""Steps of learned ratios: events of two hypotheses, ratios against the exact one, and as observables of limits."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from oracle import ENERGY, draw_at, write_events
+
+from saggiatore.compilation import RUN_ONCE
+from saggiatore.errors import EventError, StudyError
+from saggiatore.job import Job
+from saggiatore.models.base import scores
+from saggiatore.models.ratio import log_ratios_at
+from saggiatore.models.store import save
+from saggiatore.registry import load
+from saggiatore.steps import events_ratio, limits, ratios
+from saggiatore.steps.events import RatioEvents
+from saggiatore.tables import read_table
+
+N = 4000
+VALUES = (-0.6, -0.3, 0.15, 0.6)
+
+
+def density(c, a):
+    return 0.375 * (1 + c**2) + a * c
+
+
+def at_many(columns):
+    """The same table with events of several asymmetries, the second half of them with twice the weight."""
+    random, share = np.random.default_rng(4), N // len(VALUES)
+    c = np.concatenate([draw_at(a, share, random) for a in VALUES])
+    order = random.permutation(N)
+    columns = columns | {"cos_theta_mu": c[order], "theta_a_fb": np.repeat(VALUES, share)[order]}
+    columns["weight"] = np.where(np.arange(N) < N // 2, 1.0, 2.0)
+    for leg, sign in ((2, 1), (3, -1)):
+        sin = np.sqrt(1 - columns["cos_theta_mu"] ** 2)
+        columns[f"leg{leg}_px"], columns[f"leg{leg}_pz"] = sign * ENERGY * sin, sign * ENERGY * columns["cos_theta_mu"]
+    return columns
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ratio")
+    write_events(folder / "theta.parquet", N, 1, at_many)
+    write_events(folder / "zero.parquet", 2 * N, 2)
+    return folder
+
+
+def joined(folder, numerator="theta", denominator="zero"):
+    section = RatioEvents(source="ratio", numerator=numerator, denominator=denominator)
+    content = {"study": "s", "stage": "events", "label": "both", "seed": 1, "section": section}
+    job = Job[RatioEvents].model_validate(content | {"process": {"kind": "asymmetry"}})
+    paths = {"numerator": folder / f"{numerator}.parquet", "denominator": folder / f"{denominator}.parquet"}
+    events_ratio.run(job, code="c", **paths, out=folder / "both.parquet")
+    return read_table(folder / "both.parquet", "events")
+
+
+def test_events_of_two_hypotheses_have_the_closed_ratio_and_score(folder):
+    table = joined(folder)
+    data, about = table.data, table.provenance["hypotheses"]
+    c, a = data["cos_theta_mu"].to_numpy(), data["theta_a_fb"].to_numpy()
+    sigma = 2e-2 * np.abs(a) + 1e-12  # sigma(a) is 1; its estimate from 8000 events has an error of 0.012 |a|
+    assert (np.abs(data["joint_log_ratio"] - np.log(density(c, a) / density(c, 0))) < 5 * sigma).all()
+    assert (np.abs(data["joint_score_a_fb"] - c / density(c, a)) < 5 * 0.03).all()
+    halves = data.groupby("is_numerator")["weight"].sum()
+    assert halves.to_numpy() == pytest.approx([0.5, 0.5])
+    assert (about["n_numerator"], about["n_denominator"]) == (N, 2 * N)
+    assert about["ess_numerator"] == pytest.approx(N * 1.5**2 / 2.5, rel=1e-2)  # half of them weigh twice as much
+    assert about["ess_denominator"] == pytest.approx(2 * N)
+
+
+def test_both_hypotheses_have_one_prior(folder):
+    """n = 8000 denominators: each value's share is that of the numerators within five binomial errors."""
+    data = joined(folder).data
+    for value in VALUES:
+        shares = [
+            half["weight"][half["theta_a_fb"] == value].sum() / half["weight"].sum()
+            for _, half in data.groupby("is_numerator")
+        ]
+        assert abs(shares[0] - shares[1]) < 5 * (0.25 * 0.75 / (2 * N)) ** 0.5
+    below = data[data["is_numerator"] == 0]
+    assert abs(np.corrcoef(below["theta_a_fb"], below["cos_theta_mu"])[0, 1]) < 5 / (2 * N) ** 0.5
+
+
+def test_wrong_hypotheses_are_refused(folder):
+    with pytest.raises(StudyError, match=r"events.both.numerator: .* none vary"):
+        joined(folder, "zero", "zero")
+    with pytest.raises(StudyError, match=r"events.both.denominator: a_fb are not zero"):
+        joined(folder, "theta", "theta")
+    write_events(folder / "negative.parquet", 100, 1, lambda columns: columns | {"weight": -columns["weight"]})
+    with pytest.raises(StudyError, match=r"denominator: some weights are negative"):
+        joined(folder, "theta", "negative")
+    write_events(folder / "far.parquet", N, 1, lambda columns: at_many(columns) | {"theta_a_fb": np.linspace(-2, 2, N)})
+    with pytest.raises(EventError, match=r"the rate of event \d+ vanishes at {'a_fb'"):
+        joined(folder, "far")
+
+
+def write_model(path, kind, task):
+    """A network of random weights."""
+    context = ("a_fb",) if "ratio" in kind else ()
+    spec = load("model", kind)(width=4, depth=1, odd_in=("cos_theta_mu", *context))
+    build = eqx.filter_jit(spec.build, compiler_options=RUN_ONCE)  # op by op it takes seconds
+    model = build(("cos_theta_mu",), context, key=jax.random.key(3))
+    header = {"kind": kind, "spec": spec.model_dump(mode="json"), "task": {"kind": task}, "parameters": ["a_fb"]}
+    named = {"features": ("cos_theta_mu",), "context": context}
+    header |= {key: [{"name": n, "unit": "1", "label": n} for n in names] for key, names in named.items()}
+    save(path, model, header | {"provenance": {}})
+    return model
+
+
+@pytest.fixture(scope="module")
+def net(folder):
+    return write_model(folder / "net.eqx", "ratio_mlp", "alices")
+
+
+@pytest.fixture(scope="module")
+def score(folder):
+    return write_model(folder / "score.eqx", "mlp", "joint_score")
+
+
+def compared(folder, test="zero", **changes):
+    section = {"test": test, "parameter": "a_fb", "values": [-0.4, 0.2], "models": ["net", "score"], "n_events": 500}
+    content = {"study": "s", "stage": "ratios", "label": "main", "seed": 1, "section": section | changes}
+    job = Job[ratios.RatiosSection].model_validate(content | {"process": {"kind": "asymmetry"}})
+    outputs = {name: folder / f"main.{name}.parquet" for name in ("ratios", "log_ratios")}
+    paths = [folder / f"{name}.eqx" for name in job.section.models]
+    ratios.run(job, code="c", test=folder / f"{test}.parquet", models=paths, **outputs)
+    return (read_table(path, name).data for name, path in outputs.items())
+
+
+def test_models_are_held_against_the_exact_ratio(folder, net, score):
+    rows, events = compared(folder)
+    c = read_table(folder / "zero.parquet", "events").data["cos_theta_mu"].to_numpy()[:500]
+    exact = np.log(density(c, 0.2) / density(c, 0))
+    assert np.abs(events["log_ratio_exact"] - exact).max() < 5 * 0.2 * 0.012  # sigma(a) from 8000 events
+    learned = {
+        "net": log_ratios_at(net, c[:, None], jnp.array([0.2])),
+        "score": 0.2 * np.asarray(scores(score, jnp.asarray(c[:, None])))[:, 0],
+    }
+    for name, value in learned.items():
+        assert events[f"log_ratio_{name}"].to_numpy() == pytest.approx(np.asarray(value))
+        row = rows[(rows["name"] == name) & (rows["theta"] == 0.2)].iloc[0]
+        assert row["mse"] == pytest.approx(np.mean((value - events["log_ratio_exact"]) ** 2))
+        assert row["mean_square"] == pytest.approx(np.mean(events["log_ratio_exact"] ** 2))
+    assert list(rows["kind"]) == ["ratio", "ratio", "score", "score"]
+    assert list(rows["task"][::2]) == ["alices", "joint_score"]
+    with pytest.raises(StudyError, match="theta_a_fb are not zero"):
+        compared(folder, test="theta")
+
+
+LIMITS = {
+    "events": "zero",
+    "train": "zero",
+    "range": {"a_fb": [-0.7, 0.7]},
+    "luminosity": "20 fb^-1",
+    "efficiency": 0.001,
+    "models": ["score"],
+    "ratios": ["net"],
+    "ratios_at": [-0.4, 0.4],
+    "signs": ["cos_theta_mu"],
+    "n_experiments": 0,
+    "n_bins_each": 6,
+}
+OUTPUTS = ("limits", "sensitivity", "coverage", "scan", "bins", "workspace")
+
+
+def expected(folder, **changes):
+    content = {"study": "s", "stage": "limits", "label": "one", "seed": 1, "section": LIMITS | changes}
+    job = Job[limits.LimitsSection].model_validate(content | {"process": {"kind": "asymmetry"}})
+    outputs = {name: folder / f"one.{name}.{'json' if name == 'workspace' else 'parquet'}" for name in OUTPUTS}
+    paths = {name: [folder / f"{each}.eqx" for each in getattr(job.section, name)] for name in ("models", "ratios")}
+    events = {"events": folder / "zero.parquet", "train": folder / "zero.parquet"}
+    limits.run(job, code="c", draws=[], formulas=[], **events, **paths, **outputs)
+    return {name: read_table(outputs[name], name).data for name in ("limits", "sensitivity")}
+
+
+@pytest.mark.usefixtures("net", "score")
+def test_a_ratio_is_an_observable_of_limits(folder):
+    """One feature: functions of it that nobody trained keep less than the truth, and more than half."""
+    found = expected(folder)
+    rows = found["sensitivity"].query("with_rate == 0").set_index("name")
+    assert rows.kind["net"] == "ratio"
+    assert 6 < rows.n_bins["net"] <= 36
+    assert 0.5 < rows.information["net"] <= 1.0001
+    widths = found["limits"].query("level == 0.95 and method == 'expected' and with_rate == 0").set_index("name").high
+    assert widths["truth"] <= widths["net"] < 1.4 * widths["truth"]
+    with pytest.raises(StudyError, match="'score' is a mlp, expected a likelihood ratio"):
+        expected(folder, ratios=["score"])
+    for wrong in ([], [0.0, 0.4]):
+        with pytest.raises(ValueError, match="expected values other than zero, with `ratios`"):
+            expected(folder, ratios_at=wrong)
+    with pytest.raises(ValueError, match="ratios are for sections of one parameter"):
+        expected(folder, range={"a_fb": [-0.5, 0.5], "b": [-0.5, 0.5]})
