@@ -20,5 +20,5 @@ rule events_ratio:
     params:
         code=lambda wc: plan.code_of("events_ratio", wc.study, "events", wc.label),
     shell:
-        "python -m saggiatore events-ratio --spec {input.spec:q} --code {params.code} --numerator {input.numerator:q} "
+        "python -m saggiatore events-ratio --gpu {resources.gpu} --spec {input.spec:q} --code {params.code} --numerator {input.numerator:q} "
         "--denominator {input.denominator:q} --out {output:q} > {log:q} 2>&1"

@@ -21,5 +21,5 @@ rule ratios:
     params:
         code=lambda wc: plan.code_of("ratios", wc.study, "ratios", wc.label),
     shell:
-        "python -m saggiatore ratios --spec {input.spec:q} --code {params.code} --test {input.test:q} "
+        "python -m saggiatore ratios --gpu {resources.gpu} --spec {input.spec:q} --code {params.code} --test {input.test:q} "
         "--models {input.models:q} --ratios {output.ratios:q} --log-ratios {output.log_ratios:q} > {log:q} 2>&1"

@@ -168,7 +168,7 @@ def _of_score(name: str, model: AbstractModel, features: list[str], place: int) 
     """The local case: log r to first order in theta."""
 
     def log_ratio(events: Columns, value: float) -> Float[np.ndarray, " event"]:
-        found = scores(model, jnp.asarray(feature_matrix(name, events, features)))
+        found = scores(model, feature_matrix(name, events, features))
         return value * np.asarray(found[:, place], dtype=float)
 
     return log_ratio
