@@ -4,6 +4,8 @@ rule spec:
         "results/{study}/spec/{stage}.{label}.json",
     log:
         "results/{study}/logs/spec.{stage}.{label}.log",
+    conda:
+        "../envs/plot.yaml"
     params:
         content=lambda wc: plan.job(wc.study, wc.stage, wc.label),
     shell:

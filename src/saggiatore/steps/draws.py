@@ -67,22 +67,20 @@ def run(
     def batches(path: Path) -> Iterator[Batch]:
         return require_positive(score_batches(path, model_features(header), parameter), path)
 
-    key = jax.random.key(job.stream("draws"))
-    chains = section.method.build().resuming(checkpoint, code).draw(network, partial(batches, train), key=key)
-
+    method = section.method.build().resuming(checkpoint, code)
+    chains = method.draw(network, partial(batches, train), key=jax.random.key(job.stream("draws")))
     made = provenance(job.model_dump(mode="json"), code)
-    method = {"method": section.method.model_dump(mode="json")}
-    write_table(draws, draws_schema(chains), draws_columns(chains), made | method)
+    drawn = made | {"method": section.method.model_dump(mode="json")}
+    write_table(draws, draws_schema(chains), draws_columns(chains), drawn)
     write_table(diagnostics, DIAGNOSTICS, diagnostics_columns(chains), made)
 
     posterior = posterior_score(network, read_table(draws, "draws"))
     fitted, held_out = evaluate(posterior, batches(train)), evaluate(posterior, batches(test))
     features, exact = model_features(header), _exact(test, model_features(header), parameter)
-    is_exact = exact is not None
     shown = pulls_columns(held_out, features, section.n_pulls, exact)
-    write_table(pulls, pulls_schema(features, is_exact), shown, made)
+    write_table(pulls, pulls_schema(features, exact is not None), shown, made)
     counted = calibration_columns(fitted, held_out, section.levels, exact)
-    write_table(calibration, calibration_schema(is_exact), counted, made)
+    write_table(calibration, calibration_schema(exact is not None), counted, made)
     checkpoint.unlink(missing_ok=True)
 
 
