@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from saggiatore.compilation import RUN_ONCE
 from saggiatore.errors import StudyError
 from saggiatore.models.base import Event, scores, trainable
 from saggiatore.models.ratio import AbstractRatio, log_ratios_at
@@ -116,14 +115,18 @@ def test_the_score_counts_only_where_the_event_was_drawn(name):
 
 
 def network(odd_in, n=200):
-    """A network of random weights, standardised to events of two features and two parameters."""
+    """A network of arbitrary numbers, filled in without compiling, and events of two features and two parameters."""
     rng = np.random.default_rng(1)
     features, context = rng.normal(size=(n, 2)), rng.uniform(-0.5, 0.5, (n, 2))
     target = np.column_stack([rng.integers(0, 2, n), rng.normal(0, 2, n), rng.normal(0, 5, (n, 2))])
     events = Event(*map(jnp.asarray, (features, context, target, np.ones(n))))
     spec = RatioMLPSpec(width=8, depth=2, odd_in=odd_in, periodic=("phi",))
-    build = eqx.filter_jit(spec.build, compiler_options=RUN_ONCE)  # op by op it takes seconds
-    return build(("x", "phi"), ("a", "b"), key=jax.random.key(2)).standardise(events), events
+    shape = eqx.filter_eval_shape(spec.build, ("x", "phi"), ("a", "b"), key=jax.random.key(2))
+    is_shape = lambda leaf: isinstance(leaf, jax.ShapeDtypeStruct)  # noqa: E731
+    fill = lambda leaf: jnp.asarray(rng.uniform(0.3, 0.9, leaf.shape)) if is_shape(leaf) else leaf  # noqa: E731
+    return eqx.tree_at(
+        lambda model: model.odd_affine.shift, jax.tree.map(fill, shape), replace_fn=jnp.zeros_like
+    ), events
 
 
 @pytest.mark.parametrize("odd_in", [pytest.param((), marks=pytest.mark.thorough), ("phi", "a")])

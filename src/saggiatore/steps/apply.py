@@ -81,7 +81,7 @@ def _of_model(path: Path, draws: Path | None) -> Scorer:
             lambda x: jnp.stack([model.score(x), jnp.sqrt(model.noise(x))]),
             origin,
         )
-    log.warning("%s: a density has no standard deviation of its score; that column is left out.", path)
+    log.warning("%s: such a model has no standard deviation of its score; that column is left out.", path)
     return Scorer(reads, writes, lambda x: jnp.atleast_1d(model.score(x)), origin)
 
 
