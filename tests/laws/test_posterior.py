@@ -21,7 +21,7 @@ OPTIONS = {  # small, and lenient where a law needs no converged posterior
     "last_layer": {"n_warmup": 100, "n_draws": 100, "max_rhat": 1.2, "min_ess": 20},
     "nuts": {"n_climb": 300, "n_warmup": 100, "n_draws": 100, "max_rhat": 3, "min_ess": 2, "target_accept": 0.98},
     "replicas": {"n_replicas": 12, "training": TRAINING},
-    "stein": {"n_particles": 3, "n_epochs": 60, "batch_size": 50, "learning_rate": 0.03},
+    "stein": {"n_particles": 3, "n_epochs": 500, "batch_size": 50, "learning_rate": 0.03},
     "svi": {"n_epochs": 100, "batch_size": 50, "learning_rate": 0.03, "max_drift": 0.1},
 }
 X = np.linspace(-0.9, 0.9, 12)[:, None]

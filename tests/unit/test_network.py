@@ -98,6 +98,7 @@ def test_events_weigh_as_many_as_they_are_worth(network):
         gather(iter([]))
 
 
+@pytest.mark.thorough
 def test_drawn_outputs_have_the_distribution_of_drawn_weights(network):
     """n = 20,000 each way; means and variances of the score agree within 5 standard errors, kurtoses in 20 %."""
     mean, std = flatten(network), 0.3 * jnp.ones_like(flatten(network))
@@ -113,6 +114,7 @@ def test_drawn_outputs_have_the_distribution_of_drawn_weights(network):
     assert kurtosis[0] == pytest.approx(kurtosis[1], rel=0.2)
 
 
+@pytest.mark.thorough
 def test_gradients_vary_less_than_with_one_draw_for_the_batch(network):
     """128 events, 300 gradients each way: the same mean within 5 standard errors, a fifth of the variance or less."""
     random = np.random.default_rng(3)

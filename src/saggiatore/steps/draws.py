@@ -88,7 +88,8 @@ def _exact(test: Path, features: Sequence[Column], parameter: str) -> Float[np.n
     """The exact score of the features of the events at `test`, if the table has that of these very features."""
     column = marginal_score_column(parameter)
     schema, header = read_header(test, "events")
-    seen = header["spec"]["section"].get("marginal", ())
-    if column.name not in schema.names or set(seen) != {feature.name for feature in features}:
+    if column.name not in schema.names:
+        return None
+    if set(header["spec"]["section"]["marginal"]) != {feature.name for feature in features}:
         return None
     return read_table(test, "events", require=(column,)).data[column.name].to_numpy()
