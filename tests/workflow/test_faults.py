@@ -231,7 +231,7 @@ def test_a_corrupted_artefact(house, name, damage, target):
 
 @pytest.mark.parametrize("days", [-3650, 3650])
 def test_a_clock_that_jumped(built, days):
-    """A small file dated ten years ahead makes nothing run again; one dated before its inputs is made again, to be safe."""
+    """A small file dated ten years ahead makes nothing run again; one dated before its inputs is made again."""
     path = (
         built / "results" / "smoke" / "tables" / "network.calibration.parquet"
     )  # small enough for Snakemake to look into
