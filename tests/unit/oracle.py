@@ -37,6 +37,7 @@ def events(n_events: int, seed: int) -> dict[str, np.ndarray]:
 def write_events(path: Path, n_events: int, seed: int, change: Callable[[dict], dict] = dict) -> None:
     """Events as a table, with the provenance that its reader looks at."""
     columns = change(events(n_events, seed))
+    columns["cos_tilted_mu"] = (columns["leg2_px"] + columns["leg2_pz"]) / (2**0.5 * ENERGY)
     kinds = {name: "int" if name.endswith("_pdg") else "float" for name in columns}
     units = {name: "GeV" if name.startswith("leg") and kinds[name] == "float" else "1" for name in columns}
     units["weight"] = "pb"

@@ -109,7 +109,7 @@ def test_gpus_are_read_as_cuda_and_its_driver_write_them():
 
 
 def test_every_step_takes_the_flag(capsys, tmp_path):
-    assert main(["spec", "--gpu", "2", "--content", "{}", "--out", str(tmp_path / "spec.json")]) == 0
+    assert main(["verify", "--gpu", "2", str(tmp_path / "missing.zip")]) == 1
     assert visible() == "0,1"
-    assert main(["spec", "--gpu", "some"]) == 1
+    assert main(["verify", "--gpu", "some"]) == 1
     assert "--gpu: got 'some', expected a number of GPUs" in capsys.readouterr().err
