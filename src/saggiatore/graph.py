@@ -1,5 +1,6 @@
 """One checked study: its sections, and the graph that their labels span. Works on the generated schema, without jax."""
 
+import functools
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 
@@ -77,6 +78,9 @@ class Study:
         self.name = name
         self.content = complete(schema, schema, content)
         self._schema = schema
+        # asked for again and again while a graph is built: by every rule, and by every section downstream
+        self._upstream = functools.cache(self._find_upstream)
+        self._kinds = functools.cache(self._find_kinds)
         self._check_references()
         self._check_names()
         uses = {f"{stage}.{label}": self._events_of(stage, label) for stage, label in self.sections}
@@ -96,6 +100,9 @@ class Study:
 
     def upstream(self, stage: str, label: str) -> list[Reference]:
         """Sections that this one names, in the order of its spec's fields."""
+        return self._upstream(stage, label)
+
+    def _find_upstream(self, stage: str, label: str) -> list[Reference]:
         return list(references(self._schema, self._node(stage, label), self.section(stage, label)))
 
     def follow(self, stage: str, label: str, field: str) -> Reference:
@@ -113,6 +120,9 @@ class Study:
 
     def kinds(self, stage: str, label: str) -> set[str]:
         """Modules that the section names in the registry, and those of everything upstream of it."""
+        return self._kinds(stage, label)
+
+    def _find_kinds(self, stage: str, label: str) -> set[str]:
         found = set(registered_modules(self.section(stage, label)))
         if stage in SIMULATING:
             found |= set(registered_modules({"process": self.content["process"]}))
