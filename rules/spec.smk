@@ -1,4 +1,3 @@
-# the shell writes it: a Python process for each of dozens of small files would cost more than what they hold
 rule spec:
     output:
         "results/{study}/spec/{stage}.{label}.json",
@@ -9,4 +8,4 @@ rule spec:
     params:
         content=lambda wc: plan.job(wc.study, wc.stage, wc.label),
     shell:
-        r"printf '%s\n' {params.content:q} > {output:q} 2> {log:q}"
+        "python -m saggiatore spec --content {params.content:q} --out {output:q} > {log:q} 2>&1"

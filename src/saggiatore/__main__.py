@@ -20,7 +20,6 @@ from pathlib import Path
 import saggiatore.steps
 from saggiatore.errors import MachineError, SaggiatoreError
 from saggiatore.gpu import claimed
-from saggiatore.job import read_job, read_spec
 from saggiatore.programs import keep_programs
 from saggiatore.record import VARIABLE, recorded
 
@@ -101,6 +100,8 @@ def _set_precision(arguments: list[str]) -> None:
     """float64 for physics and posteriors, training as its spec says; before jax is imported."""
     precision = "float64"
     if "--spec" in arguments[:-1]:
+        from saggiatore.job import read_spec  # and pydantic: most of the start of a step that has no spec
+
         precision = read_spec(_spec_path(arguments))["section"].get("precision", precision)
     os.environ["JAX_ENABLE_X64"] = "1" if precision == "float64" else "0"
 
@@ -124,6 +125,8 @@ def _parse(step: str, run: typing.Callable, arguments: list[str]) -> dict:
         _add_flag(parser, name, hints[name], parameter.default)
     values = vars(parser.parse_args(_join_negatives(arguments)))
     if job_class is not None:
+        from saggiatore.job import read_job
+
         values["job"] = read_job(job_class, values.pop("spec"))
     return values
 

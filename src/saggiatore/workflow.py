@@ -76,7 +76,7 @@ class Plan:
         job["section"] = {key: value for key, value in section.items() if key != "resources"}
         if stage in SIMULATING:
             job["process"] = content["process"]
-        return json.dumps(job, indent=2, sort_keys=True)
+        return json.dumps(job, sort_keys=True)
 
     def code_of(self, step: str, study: str, stage: str = "", label: str = "") -> str:
         """Fingerprint of the step, of all that the section (without a label: the stage) names in the registry, and of
