@@ -104,7 +104,7 @@ class StructuresFigure(AbstractFigure):
         axes.set_xlabel(r"$|\hat t|$ of the network")
         axes.set_ylabel("root mean square")
         low, high = axes.get_ylim()
-        axes.set_ylim(low, high * (high / low) ** 0.55)
+        axes.set_ylim(low, high * (high / low) ** 0.25)
         axes.legend(loc="upper left", fontsize=8.5)
 
     def caption(self) -> str:
