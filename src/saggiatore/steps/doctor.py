@@ -4,10 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from saggiatore import machine
-from saggiatore.errors import MachineError, StudyError
+from saggiatore.chosen import chosen_studies, read_mapping
+from saggiatore.errors import MachineError
 from saggiatore.machine import Finding
 
 # distributions that the jobs of every study import
@@ -28,7 +27,7 @@ def run(
         StudyError: if there is no such study.
         MachineError: naming what the study needs and this machine lacks.
     """
-    contents = {name: _read(config.parent / "studies" / f"{name}.yaml") for name in _names(study, config)}
+    contents = {name: read_mapping(config.parent / "studies" / f"{name}.yaml") for name in _names(study, config)}
     findings = {
         "packages": machine.packages(PACKAGES),
         "devices": machine.devices(),
@@ -65,22 +64,7 @@ def _lines(finding: Finding, is_needed: bool) -> Iterator[str]:
 
 
 def _names(study: str, config: Path) -> list[str]:
-    if study:
-        return [study]
-    names = _read(config).get("studies")
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise StudyError(f"{config}: studies is {names!r}, expected a list of names. Run from the repository's root.")
-    return names
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise StudyError(f"{path}: unreadable ({error}); run from the repository's root, with --study NAME.") from None
-    if not isinstance(content, dict):
-        raise StudyError(f"{path}: holds a {type(content).__name__}, expected a mapping.")
-    return content
+    return [study] if study else chosen_studies(config)
 
 
 def _values(node: Any, key: str) -> Iterator[Any]:

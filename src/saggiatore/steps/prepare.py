@@ -10,8 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from saggiatore.chosen import chosen_studies, read_mapping
 from saggiatore.errors import MachineError, StudyError
 from saggiatore.files import atomic
 
@@ -43,8 +42,8 @@ def run(
         raise StudyError(
             f"--environments {environments} --cuda {cuda}: expected conda or venv, and a version such as 12.4."
         )
-    names = _names(config)
-    needs_julia = julia or any(_uses_pysr(_read(config.parent / "studies" / f"{name}.yaml")) for name in names)
+    names = chosen_studies(config)
+    needs_julia = julia or any(_uses_pysr(read_mapping(config.parent / "studies" / f"{name}.yaml")) for name in names)
     python = _conda(names, cuda) if environments == "conda" else _venv(cuda, needs_julia)
     variables = _julia(python, depot.absolute()) if needs_julia else {}
     _write(out, python.parent if environments == "venv" else None, variables)
@@ -109,23 +108,6 @@ def _call(part: str, command: list[str], **variables: str) -> str:
         last = "\n  ".join(found.stdout.strip().splitlines()[-8:])
         raise MachineError(f"{part}: `{shlex.join(command)}` failed:\n  {last}\n{_ADVICE}; what is there is kept.")
     return found.stdout
-
-
-def _names(config: Path) -> list[str]:
-    names = _read(config).get("studies")
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise StudyError(f"{config}: studies is {names!r}, expected a list of names. Run from the repository's root.")
-    return names
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise StudyError(f"{path}: unreadable ({error}). Run from the repository's root.") from None
-    if not isinstance(content, dict):
-        raise StudyError(f"{path}: holds a {type(content).__name__}, expected a mapping.")
-    return content
 
 
 def _uses_pysr(node: Any) -> bool:
