@@ -28,9 +28,10 @@ wildcard_constraints:
     shard="[0-9]+",
 
 
-# the spec of each section, the stages in the order of the graph, and what closes a study
+# how jobs start, the spec of each section, the stages in the order of the graph, and what closes a study
 for rules in (
-    *("spec", "sampler", "events", "events_ratio", "models", "draws", "formulas"),
+    *("start", "spec", "sampler", "events", "events_ratio"),
+    *("models", "draws", "formulas"),
     *("structures", "information", "limits", "ratios", "control", "figures"),
     *("hepdata", "bundle"),
 ):
