@@ -3,6 +3,7 @@ rule spec:
         "results/{study}/spec/{stage}.{label}.json",
     log:
         "results/{study}/logs/spec.{stage}.{label}.log",
+    priority: lambda wc: plan.priority(wc.study, wc.stage, wc.label)
     conda:
         "../envs/plot.yaml"
     params:

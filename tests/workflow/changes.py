@@ -19,8 +19,11 @@ PAGE = frozenset({"report", "bundle"})
 SEAL = PAGE | {"numbers"}
 BELOW_DRAWS = SEAL | {"draws.network", "teachers.network", "distill.formula", "formulas.formula", "information.main"}
 BELOW_NETWORK = BELOW_DRAWS | {"models.network"}
-EVERYTHING = FIGURES | EVENTS | BELOW_NETWORK | {"sampler.map", "models.flow"}
-WITHOUT_HISTORY = FIGURES - {"figures.history"}
+OF_DENSITY = frozenset({"figures.observables", "figures.score"})
+BELOW_FLOW = SEAL | OF_DENSITY | {"models.flow", "information.density"}
+EVERYTHING = FIGURES | EVENTS | BELOW_NETWORK | BELOW_FLOW | {"sampler.map"}
+OF_NETWORK = FIGURES - OF_DENSITY
+WITHOUT_HISTORY = OF_NETWORK - {"figures.history"}
 
 
 class Edit(NamedTuple):
@@ -85,7 +88,7 @@ CHANGES = [
     Change(
         "the code of the network `mlp`",
         code("models/mlp.py"),
-        BELOW_NETWORK | FIGURES,
+        BELOW_NETWORK | OF_NETWORK,
         "its training and all below it; neither events nor the flow",
     ),
     Change(
@@ -105,7 +108,7 @@ CHANGES = [
     ),
     Change(
         "`figures:` in the study",
-        study("of: network", "of: flow"),
+        study("of: flow", "of: flow, n_bins: 60"),
         SEAL | {"figures.score"},
         "that figure, numbers, page and bundle",
     ),
@@ -119,15 +122,13 @@ CHANGES = [
     Change(
         "the number of epochs of a training",
         study("n_epochs: 30", "n_epochs: 31"),
-        BELOW_NETWORK | FIGURES,
+        BELOW_NETWORK | OF_NETWORK,
         "that training and all below it",
     ),
     Change(
         "the number of shards of a sample that only the flow is trained on",
-        study("n_events: 20000, theta:", "n_events: 20000, n_shards: 2, theta:"),
-        SEAL
-        | {"events.theta", "models.flow", "information.main", "figures.observables", "figures.score"}
-        | {"figures.formula", "figures.information"},
+        study("n_shards: 2, theta:", "n_shards: 3, theta:"),
+        BELOW_FLOW | {"events.theta"},
         "that sample, that flow and all below them",
     ),
     Change(

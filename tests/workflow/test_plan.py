@@ -219,7 +219,7 @@ def test_what_the_longest_chain_waits_for_comes_first():
     """In the oracle study: train -> network -> draws -> teacher -> formula -> information -> figure."""
     plan = Plan(ROOT, {"studies": ["smoke"]})
     chain = [("sampler", "map"), ("events", "train"), ("models", "network"), ("draws", "network")]
-    chain += [("teachers", "network"), ("formulas", "formula"), ("information", "main"), ("figures", "score")]
+    chain += [("teachers", "network"), ("formulas", "formula"), ("information", "main"), ("figures", "formula")]
     assert [plan.priority("smoke", *section) for section in chain] == [7, 6, 5, 4, 3, 2, 1, 0]
     assert plan.priority("smoke", "events", "theta") == 3  # flow -> information -> figure
     assert plan.priority("smoke", "models", "flow") == 2

@@ -57,18 +57,18 @@ def test_information_agrees_with_the_closed_form(numbers):
     found = numbers["e_t2.main"]
     assert abs(found["value"] - exact) < 5 * found["error"]
     # E[sign(c) t] = 2 int_0^1 c dc = 1, E[sign^2] = 1
-    sign = numbers["information.sign_cos_theta_mu"]
+    sign = numbers["information.main.sign_cos_theta_mu"]
     assert abs(sign["value"] - 1 / exact) < 5 * sign["error"] + 1e-3
 
 
 def test_network_flow_and_formula_keep_the_information(numbers):
-    assert numbers["information.network"]["value"] > 0.99
-    assert numbers["information.formula"]["value"] > 0.99
-    assert numbers["information.flow"]["value"] > 0.95
+    assert numbers["information.main.network"]["value"] > 0.99
+    assert numbers["information.main.formula"]["value"] > 0.99
+    assert numbers["information.density.flow"]["value"] > 0.95
 
 
 def test_the_truth_refits_to_its_constant(built, numbers):
-    truth = numbers["information.truth"]
+    truth = numbers["information.main.truth"]
     assert truth["value"] > 0.9999
 
 
@@ -92,7 +92,7 @@ def test_the_bundle_is_byte_identical_when_rebuilt(built):
 def test_an_artefact_is_byte_identical_when_rebuilt(built):
     """The same study and seed give the same bytes: a figure, and sampling in shards."""
     # the figure first: it needs what the sampling behind it would make outdated
-    for name, rules in (("figures/score.png", ("figures",)), ("events/train.parquet", ("sampler", "events_shard"))):
+    for name, rules in (("figures/score.png", ("figures",)), ("events/theta.parquet", ("sampler", "events_shard"))):
         path = built / "results" / "smoke" / name
         before = path.read_bytes()
         snakemake(built, "--cores", "2", f"results/smoke/{name}", "--forcerun", *rules)
