@@ -19,6 +19,16 @@ class Number:
     meaning: str
 
 
+def level_name(level: float) -> str:
+    """A stated level as part of a number's name, which a point would end: 99_7."""
+    return f"{100 * level:g}".replace(".", "_")
+
+
+def data_name(with_rate: bool) -> str:
+    """What a likelihood sees, as part of a number's name: the number of events as well, or their distribution alone."""
+    return "rate" if with_rate else "shape"
+
+
 def decimals(error: float) -> int:
     """Decimal places that an error deserves: two digits up to 354, one up to 949, 950 becomes 1000 (PDG, 5.3)."""
     exponent = math.floor(math.log10(error))

@@ -6,6 +6,7 @@ processor: on a cluster's shared file system a program of a newer one would be i
 """
 
 import hashlib
+import itertools
 import os
 import platform
 from pathlib import Path
@@ -25,7 +26,8 @@ def _cache() -> Path:
 def _processor() -> str:
     """A short name of the processor's kind and of the instructions that it has."""
     try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+            lines = list(itertools.takewhile(str.strip, file))  # the first core stands for all
     except OSError:
         lines = []
     kind = sorted({line for line in lines if line.startswith(("model name", "flags", "Features", "CPU part"))})

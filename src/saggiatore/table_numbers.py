@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pandas as pd
 
-from saggiatore.number import Number
+from saggiatore.number import Number, data_name, level_name
 from saggiatore.tables import Table
 
 Named = Iterator[tuple[str, Number]]
@@ -24,16 +24,6 @@ def _entry(table: Table, row: pd.Series, name: str, artefact: str, meaning: str 
     column = table.column(name)
     error = float(row[f"{name}_error"]) if f"{name}_error" in row else None
     return Number(float(row[name]), error, column.unit, artefact, meaning or column.meaning)
-
-
-def _percent(row: pd.Series) -> str:
-    """The stated level as part of a name, which a point would end: 99_7."""
-    return f"{100 * row['level']:g}".replace(".", "_")
-
-
-def _data(row: pd.Series) -> str:
-    """What a likelihood sees: the number of events as well, or their distribution alone."""
-    return "rate" if row["with_rate"] else "shape"
 
 
 def _integral(label: str, table: Table, artefact: str) -> Named:
@@ -59,14 +49,14 @@ def _calibration(label: str, table: Table, artefact: str) -> Named:
     for _, row in table.data.iterrows():
         for name in ("coverage", "coverage_normal"):
             meaning = f"{table.column(name).meaning}, at a stated level of {100 * row['level']:g} %"
-            yield f"{name}.{label}.{_percent(row)}", _entry(table, row, name, artefact, meaning)
+            yield f"{name}.{label}.{level_name(row['level'])}", _entry(table, row, name, artefact, meaning)
     once = ("pull_mean", "pull_width", "temperature", "pull_width_tempered", "sharpness_stat", "sharpness_noise")
     exact = ("score_error", "pull_stat_width")  # where the events carry the exact score
     for name in (*once, *(name for name in exact if name in table.schema.names)):
         yield f"{name}.{label}", _entry(table, table.data.iloc[0], name, artefact)
     if "coverage_stat" in table.schema.names:
         for _, row in table.data.iterrows():
-            yield f"coverage_stat.{label}.{_percent(row)}", _entry(table, row, "coverage_stat", artefact)
+            yield f"coverage_stat.{label}.{level_name(row['level'])}", _entry(table, row, "coverage_stat", artefact)
 
 
 def _diagnostics(label: str, table: Table, artefact: str) -> Named:
@@ -134,7 +124,9 @@ def _limits(label: str, table: Table, artefact: str) -> Named:
     exact, linear = rows[rows["method"] == "expected"], rows[rows["method"] == "fisher"]
     for _, row in exact.iterrows():
         what = f"{row['kind']} {row['name']}, {'with' if row['with_rate'] else 'without'} the rate"
-        key = f"limits.{label}.{row['name']}.{row['parameter']}.{_data(row)}.{_percent(row)}"
+        key = (
+            f"limits.{label}.{row['name']}.{row['parameter']}.{data_name(row['with_rate'])}.{level_name(row['level'])}"
+        )
         open_end = "" if row["is_bounded"] else "; an end is that of the range that was searched"
         for end in ("low", "high"):
             meaning = (
@@ -149,14 +141,14 @@ def _limits(label: str, table: Table, artefact: str) -> Named:
 
 def _coverage(label: str, table: Table, artefact: str) -> Named:
     for _, row in table.data.iterrows():
-        key = f"{label}.{row['name']}.{_data(row)}.{_percent(row)}"
+        key = f"{label}.{row['name']}.{data_name(row['with_rate'])}.{level_name(row['level'])}"
         meaning = f"{table.column('coverage').meaning}, at a stated level of {100 * row['level']:g} %"
         yield f"limits_coverage.{key}", _entry(table, row, "coverage", artefact, meaning)
 
 
 def _sensitivity(label: str, table: Table, artefact: str) -> Named:
     for _, row in table.data.iterrows():
-        key = f"{label}.{row['name']}.{_data(row)}"
+        key = f"{label}.{row['name']}.{data_name(row['with_rate'])}"
         for name in ("information", "binning_loss"):
             meaning = f"{row['kind']} {row['name']} in {row['n_bins']} bins: {table.column(name).meaning}"
             yield f"sensitivity.{key}.{name}", _entry(table, row, name, artefact, meaning)

@@ -159,11 +159,11 @@ def test_posterior_score_is_the_spread_over_draws(sampled, tmp_path):
     assert float(estimate.var_stat) == pytest.approx(over_draws.var(ddof=1), rel=1e-10)
     noise = np.exp(names["log_noise_scale"]).mean() * float(model.noise(x))
     assert float(estimate.var_noise) == pytest.approx(noise, rel=1e-10)
-    with pytest.raises(ModelError, match="4 weights, the model's last layer 5"):
+    with pytest.raises(ModelError, match="4 weights, the network 5"):
         posterior_score(make_waves(5), read_table(path, "draws"))(x)
     single = draw_scores(model, read_table(path, "draws"), [7, 3])(x)
     np.testing.assert_allclose(single, over_draws.reshape(-1)[[7, 3]], rtol=1e-10)
-    with pytest.raises(ModelError, match="4 weights, the model's last layer 5"):
+    with pytest.raises(ModelError, match="4 weights, the network 5"):
         draw_scores(make_waves(5), read_table(path, "draws"), [0])(x)
 
 

@@ -11,10 +11,9 @@ from typing import Any
 
 from saggiatore.errors import InterruptionError
 from saggiatore.files import atomic
-from saggiatore.learn.interruption import Interruption, deferred_signals
+from saggiatore.learn.interruption import SAVE_EVERY, Interruption, deferred_signals
 
 log = logging.getLogger(__name__)
-_PAUSE = 30.0  # seconds between two saves of a part: what a kill without warning costs
 
 
 @dataclass
@@ -46,7 +45,7 @@ class Checkpoint:
     def is_due(self, name: str) -> bool:
         """Whether a part should be saved now: a signal came, or the last time was a while ago."""
         since = time.monotonic() - self._saved.setdefault(name, time.monotonic())
-        return self.folder is not None and (self.is_told or since > _PAUSE)
+        return self.folder is not None and (self.is_told or since > SAVE_EVERY)
 
     def save(self, name: str, content: Any) -> None:
         """Keep a part; `content` is of what JSON has."""

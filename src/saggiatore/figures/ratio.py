@@ -57,8 +57,7 @@ class RatioFigure(AbstractFigure):
     def _line(self, table: Table, name: str, place: int) -> Style:
         """Networks for the score are dashed, and grey from the seventh colour on."""
         kind = table.data.loc[table.data["name"] == name, "kind"].iloc[0]
-        colour = _COLOURS[place] if place < len(_COLOURS) else TRUTH
-        return {"color": colour, "ls": "--" if kind == "score" else "-", "label": readable(name)}
+        return {"color": _colour(place), "ls": "--" if kind == "score" else "-", "label": readable(name)}
 
     def _errors(self, axes: Axes, table: Table, names: list[str]) -> None:
         for place, name in enumerate(names):
@@ -79,7 +78,7 @@ class RatioFigure(AbstractFigure):
         spreads = []
         for place, name in enumerate(names):
             found = profile(exact, values_of(events, f"log_ratio_{name}") - exact, weights, axis)
-            colour = _COLOURS[place] if place < len(_COLOURS) else TRUTH
+            colour = _colour(place)
             axes.plot(found.centre, found.mean, color=colour, lw=1.2, marker=_MARKS[place % len(_MARKS)], ms=3.5)
             axes.fill_between(
                 found.centre, found.mean - found.spread, found.mean + found.spread, color=colour, alpha=0.12, lw=0
@@ -100,3 +99,7 @@ class RatioFigure(AbstractFigure):
             "of knowing nothing, a dashed line a network for the score, whose log r is linear in θ. Right: mean "
             "(points) and standard deviation (bands) of the error against the exact log r at one θ."
         )
+
+
+def _colour(place: int) -> str:
+    return _COLOURS[place] if place < len(_COLOURS) else TRUTH

@@ -17,9 +17,9 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
-from saggiatore.errors import StudyError
+from saggiatore.errors import ModelError, StudyError
 from saggiatore.infer.batches import Batch
-from saggiatore.models.base import AbstractModel
+from saggiatore.models.base import AbstractModel, AbstractRegression
 from saggiatore.registry import load
 from saggiatore.tables import Column, Table, TableSchema
 from saggiatore.types import Array, Features, Float, PRNGKeyArray, Scalar
@@ -145,6 +145,35 @@ def spread_draws(draws: Table, n_draws: int) -> list[int]:
     if n_draws > n_found:
         raise StudyError(f"{n_draws} draws were asked for, the posterior has {n_found}; lower the number.")
     return np.linspace(0, n_found - 1, n_draws).round().astype(int).tolist()
+
+
+def regression(model: AbstractModel) -> AbstractRegression:
+    """`model`, if it has a score and a noise.
+
+    Raises:
+        ModelError: if not.
+    """
+    if not isinstance(model, AbstractRegression):
+        raise ModelError(
+            f"a posterior over scores needs a regression (a model with a last layer and a noise, such as mlp), got "
+            f"{type(model).__name__}. Use the model without draws."
+        )
+    return model
+
+
+def drawn_weights(draws: Table, n_weights: int) -> Float[np.ndarray, "draw weight"]:
+    """The `n_weights` weights of each draw.
+
+    Raises:
+        ModelError: if the draws have another number of them.
+    """
+    weights = draws.array(name for name in draws.schema.names if name.startswith("weight_"))
+    if weights.shape[1] != n_weights:
+        raise ModelError(
+            f"the draws have {weights.shape[1]} weights, the network {n_weights}: they belong to different models. "
+            "Give the draws that were made with this model."
+        )
+    return weights
 
 
 def _method(draws: Table) -> AbstractMethod:

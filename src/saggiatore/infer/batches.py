@@ -65,6 +65,11 @@ def model_features(header: Mapping) -> tuple[Column, ...]:
     return tuple(Column(f["name"], f["unit"], "feature of the model", f["label"]) for f in header["features"])
 
 
+def feature_names(header: Mapping) -> list[str]:
+    """The names of a saved model's features, by its header."""
+    return [feature.name for feature in model_features(header)]
+
+
 def parameter_position(header: Mapping, parameter: str | None) -> int:
     """Where the score of `parameter` stands in a saved model; None means the only one.
 

@@ -11,11 +11,10 @@ from tqdm import tqdm
 
 from saggiatore.errors import InterruptionError
 from saggiatore.learn.checkpoint import load_checkpoint, save_checkpoint
-from saggiatore.learn.interruption import Interruption, deferred_signals
+from saggiatore.learn.interruption import SAVE_EVERY, Interruption, deferred_signals
 
 State = TypeVar("State")
 Draws = TypeVar("Draws")
-_PAUSE = 30.0  # seconds between checkpoints: what a kill without warning costs
 
 
 def collect(
@@ -47,7 +46,7 @@ def collect(
             _keep(draws, found, n_done - 1)
             bar.update()
             told = interruption.name  # read once: a signal may come between the next two lines
-            if checkpoint and (told or time.monotonic() - saved > _PAUSE):
+            if checkpoint and (told or time.monotonic() - saved > SAVE_EVERY):
                 save_checkpoint(checkpoint, (state, draws), identity, {"n_done": n_done})
                 saved = time.monotonic()
             if told and n_done < n_blocks:

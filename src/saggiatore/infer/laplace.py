@@ -147,8 +147,7 @@ def robust_std(
     P is the prior's precision and K the sum of squared gradients of the events (White, Econometrica 50, 1, 1982). Where
     the noise v is right, K is A/s and the result is the posterior's own standard deviation.
     """
-    at = jnp.asarray(np.asarray(basis.rotation) @ np.asarray(basis.centre)), jnp.asarray(np.exp(basis.hyper[0]))
-    squares, spread, weight, weight_squared = sum_events(partial(_squared_gradients, at), model, batches)
+    squares, spread, weight, weight_squared = sum_events(partial(_squared_gradients, basis), model, batches)
     covariance = _sandwich(basis, squares, weight / weight_squared)
     return np.sqrt(np.diag(covariance)), np.sqrt(spread) / weight
 
@@ -161,12 +160,10 @@ def _sandwich(basis: Basis, squares: Float[Array, "weight weight"], scale: Scala
 
 
 @eqx.filter_jit
-def _squared_gradients(
-    at: tuple[Float[Array, " weight"], Scalar], model: AbstractRegression, batch: Batch
-) -> tuple[Array, Array, Array, Array]:
+def _squared_gradients(basis: Basis, model: AbstractRegression, batch: Batch) -> tuple[Array, Array, Array, Array]:
     """Sums of squared gradients with respect to the weights and to log s / 2, of a, and of a^2."""
     x, t, a = (jnp.asarray(column) for column in batch)
-    h, noise = jax.vmap(partial(last_features, model))(x), at[1] * jax.vmap(model.noise)(x)
-    pull = (t - h @ at[0]) / jnp.sqrt(noise)
+    h, noise = jax.vmap(partial(last_features, model))(x), jnp.exp(basis.hyper[0]) * jax.vmap(model.noise)(x)
+    pull = (t - h @ (basis.rotation @ basis.centre)) / jnp.sqrt(noise)
     gradient = h * (a * pull / jnp.sqrt(noise))[:, None]
     return gradient.T @ gradient, jnp.sum((a * (pull**2 - 1)) ** 2), jnp.sum(a), jnp.sum(a**2)

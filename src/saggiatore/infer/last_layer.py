@@ -40,7 +40,6 @@ from numpyro.infer.util import log_density
 from pydantic import Field
 
 from saggiatore.compilation import RUN_ONCE
-from saggiatore.errors import ModelError
 from saggiatore.infer.base import (
     AbstractDrawScores,
     AbstractMethod,
@@ -48,6 +47,8 @@ from saggiatore.infer.base import (
     Chains,
     Parameter,
     ScoreEstimate,
+    drawn_weights,
+    regression,
 )
 from saggiatore.infer.batches import Batch
 from saggiatore.infer.blocks import collect
@@ -102,7 +103,7 @@ class LastLayer(AbstractMethod):
             ConvergenceError: if the chains did not converge.
             InterruptionError: if a scheduler ended them.
         """
-        network = _regression(model)
+        network = regression(model)
         basis = whiten(sum_events(moments, network, batches()), self.spec.prior_scale)
         weights, hyper, n_divergent = run_nuts(
             self.spec, basis, key, checkpoint=self.checkpoint, identity=self.identity
@@ -120,10 +121,11 @@ class LastLayer(AbstractMethod):
 
     def posterior(self, model: AbstractModel, draws: Table) -> "LastLayerScore":
         """See `AbstractMethod.posterior`."""
-        weights = _weights(draws)
+        network = regression(model)
+        weights = drawn_weights(draws, network.last_layer.size)
         noise_scale = np.exp(draws.data["log_noise_scale"].to_numpy()).mean()
         return LastLayerScore(
-            _regression(model),
+            network,
             jnp.asarray(weights.mean(axis=0)),
             jnp.asarray(np.cov(weights.T)),
             jnp.asarray(noise_scale),
@@ -131,20 +133,8 @@ class LastLayer(AbstractMethod):
 
     def draw_scores(self, model: AbstractModel, draws: Table) -> "LastLayerDraws":
         """See `AbstractMethod.draw_scores`."""
-        return LastLayerDraws(_regression(model), jnp.asarray(_weights(draws)))
-
-
-def _weights(draws: Table) -> Float[np.ndarray, "draw weight"]:
-    return draws.array(name for name in draws.schema.names if name.startswith("weight_"))
-
-
-def _regression(model: AbstractModel) -> AbstractRegression:
-    if not isinstance(model, AbstractRegression):
-        raise ModelError(
-            f"the method 'last_layer' needs a regression (a model with a last layer and a noise, such as mlp), got "
-            f"{type(model).__name__}. Use the model without draws."
-        )
-    return model
+        network = regression(model)
+        return LastLayerDraws(network, jnp.asarray(drawn_weights(draws, network.last_layer.size)))
 
 
 class LastLayerScore(AbstractPosteriorScore):
@@ -156,7 +146,7 @@ class LastLayerScore(AbstractPosteriorScore):
     noise_scale: Scalar
 
     def __call__(self, features: Features) -> ScoreEstimate:
-        h = _matching(last_features(self.model, features), self.mean.size)
+        h = last_features(self.model, features)
         return ScoreEstimate(h @ self.mean, h @ self.covariance @ h, self.noise_scale * self.model.noise(features))
 
 
@@ -167,16 +157,7 @@ class LastLayerDraws(AbstractDrawScores):
     weights: Float[Array, "draw weight"]
 
     def __call__(self, features: Features) -> Float[Array, " draw"]:
-        return self.weights @ _matching(last_features(self.model, features), self.weights.shape[1])
-
-
-def _matching(h: Float[Array, " weight"], n_weights: int) -> Float[Array, " weight"]:
-    if h.size != n_weights:
-        raise ModelError(
-            f"the draws have {n_weights} weights, the model's last layer {h.size}: they belong to different models. "
-            "Give the draws that were made with this model."
-        )
-    return h
+        return self.weights @ last_features(self.model, features)
 
 
 def posterior_model(basis: Basis, prior_scale: float) -> None:

@@ -5,11 +5,30 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
+from numpyro.optim import optax_to_numpyro
+from pydantic import Field
 from tqdm import tqdm
 
 from saggiatore.errors import ConvergenceError
 from saggiatore.models.base import Event
+from saggiatore.spec import Spec
 from saggiatore.types import Array, Float, Int, PRNGKeyArray
+
+
+class MinibatchSpec(Spec):
+    """What every fit of Gaussian weights in mini-batches states."""
+
+    n_epochs: int = Field(100, ge=10, description="passes over the events")
+    batch_size: int = Field(500, ge=1)
+    learning_rate: float = Field(1e-2, gt=0, description="of Adam at the start; it falls to 1 % as a cosine")
+    prior_scale: float = Field(1.0, gt=0, description="prior width of a weight times the root of its fan-in")
+    start_scale: float = Field(0.1, gt=0, description="width of a Gaussian at the start over that of the prior")
+
+    def optimiser(self, n_events: int) -> Any:
+        """Adam for numpyro, its rate a cosine over all steps."""
+        n_steps = self.n_epochs * (n_events // self.batch_size)
+        return optax_to_numpyro(optax.adam(optax.cosine_decay_schedule(self.learning_rate, max(n_steps, 1), 0.01)))
 
 
 def run_epochs(

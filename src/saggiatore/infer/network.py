@@ -26,7 +26,7 @@ import numpyro
 import numpyro.distributions as dist
 from jax.flatten_util import ravel_pytree
 
-from saggiatore.errors import ConvergenceError, ModelError
+from saggiatore.errors import ConvergenceError
 from saggiatore.infer.base import (
     AbstractDrawScores,
     AbstractMethod,
@@ -34,6 +34,8 @@ from saggiatore.infer.base import (
     Chains,
     Parameter,
     ScoreEstimate,
+    drawn_weights,
+    regression,
 )
 from saggiatore.infer.batches import Batch
 from saggiatore.models.base import AbstractModel, AbstractRegression, Event, trainable
@@ -88,11 +90,13 @@ class AbstractNetworkMethod(AbstractMethod):
 
     def posterior(self, model: AbstractModel, draws: Table) -> "NetworkScore":
         """See `AbstractMethod.posterior`."""
-        return NetworkScore(regression(model), _weights(model, draws))
+        network = regression(model)
+        return NetworkScore(network, jnp.asarray(drawn_weights(draws, flatten(network).size)))
 
     def draw_scores(self, model: AbstractModel, draws: Table) -> "NetworkDraws":
         """See `AbstractMethod.draw_scores`."""
-        return NetworkDraws(regression(model), _weights(model, draws))
+        network = regression(model)
+        return NetworkDraws(network, jnp.asarray(drawn_weights(draws, flatten(network).size)))
 
 
 class NetworkScore(AbstractPosteriorScore):
@@ -121,20 +125,6 @@ class NetworkDraws(AbstractDrawScores):
             lambda weights: with_weights(self.model, weights).score(features), self.weights
         )
         return scores
-
-
-def regression(model: AbstractModel) -> AbstractRegression:
-    """`model`, if it has a score and a noise.
-
-    Raises:
-        ModelError: if not.
-    """
-    if not isinstance(model, AbstractRegression):
-        raise ModelError(
-            f"a posterior over scores needs a regression (a model with a last layer and a noise, such as mlp), got "
-            f"{type(model).__name__}. Use the model without draws."
-        )
-    return model
 
 
 def gather(batches: Iterator[Batch]) -> Event:
@@ -216,14 +206,3 @@ def _monitor(
     found = {f"score_{i}": _parameter(chains[..., i], f"score at event {row}") for i, row in enumerate(rows.tolist())}
     meaning = "mean over the reference events of the logarithm of the noise"
     return found | {"log_noise": _parameter(log_noise.reshape(weights.shape[:2]), meaning)}
-
-
-def _weights(model: AbstractModel, draws: Table) -> Float[Array, "draw weight"]:
-    weights = draws.array(name for name in draws.schema.names if name.startswith("weight_"))
-    n_weights = flatten(regression(model)).size
-    if weights.shape[1] != n_weights:
-        raise ModelError(
-            f"the draws have {weights.shape[1]} weights, the network {n_weights}: they belong to different models. "
-            "Give the draws that were made with this model."
-        )
-    return jnp.asarray(weights)

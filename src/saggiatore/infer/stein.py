@@ -16,29 +16,21 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro
 import numpyro.distributions as dist
-import optax
 from numpyro.contrib.einstein import RBFKernel, SteinVI
-from numpyro.optim import optax_to_numpyro
 from pydantic import Field
 
 from saggiatore.infer.base import Chains
-from saggiatore.infer.minibatch import run_epochs
+from saggiatore.infer.minibatch import MinibatchSpec, run_epochs
 from saggiatore.infer.network import AbstractNetworkMethod, Sampled, network_model, prior_width
 from saggiatore.models.base import AbstractRegression, Event
-from saggiatore.spec import Spec
 from saggiatore.types import PRNGKeyArray
 
 
-class SteinSpec(Spec):
+class SteinSpec(MinibatchSpec):
     """A mixture of Gaussians by Stein variational inference."""
 
     kind: Literal["stein"] = "stein"
     n_particles: int = Field(8, ge=2, description="Gaussians of the mixture; a step costs their square")
-    n_epochs: int = Field(100, ge=10, description="passes over the events")
-    batch_size: int = Field(500, ge=1)
-    learning_rate: float = Field(1e-2, gt=0, description="of Adam at the start; it falls to 1 % as a cosine")
-    prior_scale: float = Field(1.0, gt=0, description="prior width of a weight times the root of its fan-in")
-    start_scale: float = Field(0.1, gt=0, description="width of the Gaussians at the start over that of the prior")
     n_gradients: int = Field(1, ge=1, description="draws from a Gaussian for each gradient of its bound")
     n_draws: int = Field(25, ge=1, description="draws of the weights from each Gaussian")
 
@@ -59,11 +51,10 @@ class Stein(AbstractNetworkMethod):
         """
         spec, (fit, at) = self.spec, jax.random.split(key)
         width = prior_width(model, spec.prior_scale)
-        n_steps = spec.n_epochs * (len(events.weight) // spec.batch_size)
         inference = SteinVI(
             partial(network_model, model, spec.prior_scale),
             partial(_guide, width.size, spec.start_scale),
-            optax_to_numpyro(optax.adam(optax.cosine_decay_schedule(spec.learning_rate, max(n_steps, 1), 0.01))),
+            spec.optimiser(len(events.weight)),
             RBFKernel(),
             num_stein_particles=spec.n_particles,
             num_elbo_particles=spec.n_gradients,

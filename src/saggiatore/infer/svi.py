@@ -25,14 +25,12 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro
 import numpyro.distributions as dist
-import optax
 from numpyro.infer import SVI, TraceMeanField_ELBO
-from numpyro.optim import optax_to_numpyro
 from pydantic import Field
 
 from saggiatore.errors import ConvergenceError
 from saggiatore.infer.base import Chains
-from saggiatore.infer.minibatch import run_epochs
+from saggiatore.infer.minibatch import MinibatchSpec, run_epochs
 from saggiatore.infer.network import (
     AbstractNetworkMethod,
     Sampled,
@@ -42,19 +40,13 @@ from saggiatore.infer.network import (
     with_weights,
 )
 from saggiatore.models.base import AbstractFixed, AbstractRegression, Event
-from saggiatore.spec import Spec
 from saggiatore.types import Array, Float, PRNGKeyArray
 
 
-class SviSpec(Spec):
+class SviSpec(MinibatchSpec):
     """Gaussian weights by stochastic variational inference."""
 
     kind: Literal["svi"] = "svi"
-    n_epochs: int = Field(100, ge=10, description="passes over the events")
-    batch_size: int = Field(500, ge=1)
-    learning_rate: float = Field(1e-2, gt=0, description="of Adam at the start; it falls to 1 % as a cosine")
-    prior_scale: float = Field(1.0, gt=0, description="prior width of a weight times the root of its fan-in")
-    start_scale: float = Field(0.1, gt=0, description="posterior width at the start over that of the prior")
     n_draws: int = Field(200, ge=2, description="draws of the weights from the fitted posterior")
     max_drift: float = Field(
         0.01, gt=0, description="larger change of the bound between the last two tenths of the epochs, nats an event"
@@ -141,12 +133,10 @@ def fit_mean_field(
     """Means and standard deviations in units of the prior's, and the bound of each epoch in nats an event."""
     width = prior_width(model, spec.prior_scale)
     start = flatten(model) / width, jnp.full(width.size, spec.start_scale)
-    n_steps = spec.n_epochs * (len(events.weight) // spec.batch_size)
-    schedule = optax.cosine_decay_schedule(spec.learning_rate, max(n_steps, 1), 0.01)
     inference = SVI(
         partial(bounded, model, width, start),
         partial(_guide, start),
-        optax_to_numpyro(optax.adam(schedule)),
+        spec.optimiser(len(events.weight)),
         TraceMeanField_ELBO(),
     )
     found, losses = run_epochs(inference, events, spec.n_epochs, spec.batch_size, "mean field", key=key)

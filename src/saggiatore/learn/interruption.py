@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
+SAVE_EVERY = 30.0  # seconds between two checkpoints: what a kill without warning costs
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)  # SIGUSR1: what many sites send as a warning
 
 

@@ -8,13 +8,12 @@ Binned, a learned ratio is calibrated by the simulation: a wrong one loses infor
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
 from saggiatore.errors import StudyError
-from saggiatore.infer.batches import model_features, parameter_position
+from saggiatore.infer.batches import feature_names, parameter_position
 from saggiatore.limits.observable import Component, model_members, of_statistic
 from saggiatore.limits.statistic import Columns, feature_matrix, of_model
 from saggiatore.models.ratio import AbstractRatio, log_ratios_at
@@ -30,7 +29,7 @@ def score_components(
     for place, (label, path) in enumerate(models.items()):
         model, header = load_model(path)
         position = parameter_position(header, order[place % len(order)])
-        features = _features(header)
+        features = feature_names(header)
         members = None
         if draws:
             members = model_members(label, model, features, read_table(draws[place], "draws"), n_members)
@@ -51,7 +50,7 @@ def ratio_components(
             raise StudyError(
                 f"ratios: '{label}' is a {header['kind']}, expected a likelihood ratio; name it in `models`."
             )
-        place, features = parameter_position(header, parameter), _features(header)
+        place, features = parameter_position(header, parameter), feature_names(header)
         thetas = [jnp.zeros_like(model.scale).at[place].set(value) for value in at]
         yield tuple(Component(label, "ratio", partial(_log_ratio, label, model, features, theta)) for theta in thetas)
 
@@ -60,7 +59,3 @@ def _log_ratio(
     label: str, model: AbstractRatio, features: list[str], theta: Theta, events: Columns
 ) -> Float[np.ndarray, " event"]:
     return log_ratios_at(model, feature_matrix(label, events, features), theta)
-
-
-def _features(header: Mapping[str, Any]) -> list[str]:
-    return [feature.name for feature in model_features(header)]

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from pydantic import Field
 
 from saggiatore.errors import StudyError
-from saggiatore.models.base import AbstractFixed, AbstractRegression, Event, positions
+from saggiatore.models.base import AbstractFixed, AbstractRegression, Event
 from saggiatore.models.standardise import Affine, ParityEncoding
 from saggiatore.spec import Spec
 from saggiatore.types import Array, Features, Float, PRNGKeyArray, Scalar
@@ -45,13 +45,8 @@ class MLPSpec(Spec):
         """
         if context:
             raise StudyError(f"an mlp reads no context, got {', '.join(context)}; remove `context` or take a density.")
-        both = sorted(set(self.log) & {*self.odd_in, *self.periodic})
-        if both:
-            raise StudyError(f"log: {', '.join(both)} may be negative (odd_in or periodic); leave it out of one.")
-        odd = positions(self.odd_in, features, option="odd_in")
-        log = positions(self.log, features, option="log")
-        periodic = positions(self.periodic, features, option="periodic")
-        return MLP(self, ParityEncoding(odd, log, periodic, len(features)), key=key)
+        encoding = ParityEncoding.of(features, odd_in=self.odd_in, log=self.log, periodic=self.periodic)
+        return MLP(self, encoding, key=key)
 
 
 class TargetScale(AbstractFixed):
@@ -94,9 +89,7 @@ class MLP(AbstractRegression):
 
     def standardise(self, events: Event) -> Self:
         """Fit the inputs' mean and spread and the target's root mean square."""
-        inputs = jax.jit(jax.vmap(lambda x: (self.encoding.odd_inputs(x), self.encoding.even_inputs(x))))
-        odd_inputs, even_inputs = inputs(events.features)
-        odd, even = Affine.fit(odd_inputs, is_centred=False), Affine.fit(even_inputs)
+        odd, even = self.encoding.fit(events.features)
         scale = TargetScale(Affine.fit(events.target, is_centred=False).scale[0])
         fitted: Self = eqx.tree_at(lambda m: (m.odd_affine, m.even_affine, m.target_scale), self, (odd, even, scale))
         return fitted

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from pydantic import Field
 
 from saggiatore.errors import StudyError
-from saggiatore.models.base import AbstractFixed, Event, positions
+from saggiatore.models.base import AbstractFixed, Event
 from saggiatore.models.mlp import ACTIVATIONS
 from saggiatore.models.ratio import AbstractRatio
 from saggiatore.models.standardise import Affine, ParityEncoding
@@ -44,15 +44,9 @@ class RatioMLPSpec(Spec):
         """
         if not context:
             raise StudyError("a ratio_mlp has no parameter; name those of the ratio in `context`.")
-        both = sorted(set(self.log) & {*self.odd_in, *self.periodic})
-        if both:
-            raise StudyError(f"log: {', '.join(both)} may be negative (odd_in or periodic); leave it out of one.")
-        names = (*features, *context)
-        odd = positions(self.odd_in, names, option="odd_in")
-        log = positions(self.log, features, option="log")
-        periodic = positions(self.periodic, features, option="periodic")
+        encoding = ParityEncoding.of(features, context, odd_in=self.odd_in, log=self.log, periodic=self.periodic)
         is_odd = tuple(name in self.odd_in for name in context)
-        return RatioMLP(self, ParityEncoding(odd, log, periodic, len(names)), is_odd, key=key)
+        return RatioMLP(self, encoding, is_odd, key=key)
 
 
 class ThetaScale(AbstractFixed):
@@ -95,10 +89,7 @@ class RatioMLP(AbstractRatio):
 
     def standardise(self, events: Event) -> Self:
         """Fit mean and spread of the inputs, and the size of the parameters."""
-        joined = jnp.concatenate([events.features, events.context], axis=1)
-        inputs = jax.jit(jax.vmap(lambda x: (self.encoding.odd_inputs(x), self.encoding.even_inputs(x))))
-        odd_inputs, even_inputs = inputs(joined)
-        odd, even = Affine.fit(odd_inputs, is_centred=False), Affine.fit(even_inputs)
+        odd, even = self.encoding.fit(jnp.concatenate([events.features, events.context], axis=1))
         scale = ThetaScale(Affine.fit(events.context, is_centred=False).scale)
         fitted: Self = eqx.tree_at(lambda m: (m.odd_affine, m.even_affine, m.theta_scale), self, (odd, even, scale))
         return fitted

@@ -3,14 +3,16 @@
 All of it is fitted to the training events before the first step and is fixed from then on.
 """
 
+from functools import partial
 from typing import Self
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from saggiatore.errors import TrainingError
-from saggiatore.models.base import AbstractFixed
+from saggiatore.errors import StudyError, TrainingError
+from saggiatore.models.base import AbstractFixed, positions
 from saggiatore.types import Array, Features, Float
 
 Values = Float[Array, " value"]
@@ -34,11 +36,11 @@ class Affine(AbstractFixed):
         Raises:
             TrainingError: if a component is constant or not finite: nothing can be learned from it.
         """
-        shift = jnp.mean(values, axis=0) if is_centred else jnp.zeros(values.shape[1:])
-        scale = jnp.sqrt(jnp.mean((values - shift) ** 2, axis=0))
-        if not bool(jnp.all(jnp.isfinite(scale) & (scale > 0))):
+        shift, scale = _mean_and_spread(values, is_centred)
+        spread = np.asarray(scale)
+        if not (np.isfinite(spread) & (spread > 0)).all():
             raise TrainingError(
-                f"the inputs of the model have standard deviations {scale.tolist()}, expected positive numbers: a "
+                f"the inputs of the model have standard deviations {spread.tolist()}, expected positive numbers: a "
                 "feature is constant, or lies outside the region that its option (log, lower, bounded) states."
             )
         return cls(shift, scale)
@@ -56,6 +58,13 @@ class Affine(AbstractFixed):
         return -jnp.sum(jnp.log(self.scale))
 
 
+@partial(jax.jit, static_argnums=1)
+def _mean_and_spread(values: Float[Array, "event value"], is_centred: bool) -> tuple[Values, Values]:
+    """The mean, zero without `is_centred`, and the root mean square about it."""
+    shift = jnp.mean(values, axis=0) if is_centred else jnp.zeros(values.shape[1:], values.dtype)
+    return shift, jnp.sqrt(jnp.mean((values - shift) ** 2, axis=0))
+
+
 class ParityEncoding(eqx.Module):
     r"""Inputs of a network that is exactly odd (or even) under the reflection of some features.
 
@@ -68,6 +77,41 @@ class ParityEncoding(eqx.Module):
     log: tuple[int, ...] = eqx.field(static=True)  # positive features that also enter as their logarithm
     periodic: tuple[int, ...] = eqx.field(static=True)  # angles, in radians
     n_features: int = eqx.field(static=True)
+
+    @classmethod
+    def of(
+        cls,
+        features: tuple[str, ...],
+        context: tuple[str, ...] = (),
+        *,
+        odd_in: tuple[str, ...],
+        log: tuple[str, ...],
+        periodic: tuple[str, ...],
+    ) -> Self:
+        """The encoding of features and, behind them, parameters, by what a model's options name.
+
+        Raises:
+            StudyError: if an option names what is not there, or a feature is asked to be two things.
+        """
+        both = sorted(set(log) & {*odd_in, *periodic})
+        if both:
+            raise StudyError(f"log: {', '.join(both)} may be negative (odd_in or periodic); leave it out of one.")
+        names = (*features, *context)
+        return cls(
+            positions(odd_in, names, option="odd_in"),
+            positions(log, features, option="log"),
+            positions(periodic, features, option="periodic"),
+            len(names),
+        )
+
+    def fit(self, features: Float[Array, "event feature"]) -> tuple[Affine, Affine]:
+        """The standardisation of odd inputs, which keeps their signs, and of even inputs.
+
+        Raises:
+            TrainingError: if an input is constant or not finite.
+        """
+        odd, even = _inputs(self, features)
+        return Affine.fit(odd, is_centred=False), Affine.fit(even)
 
     def odd_inputs(self, features: Features) -> Values:
         """One number an odd feature."""
@@ -90,3 +134,10 @@ class ParityEncoding(eqx.Module):
         """Number of odd and of even inputs."""
         example = jax.ShapeDtypeStruct((self.n_features,), jnp.zeros(0).dtype)
         return jax.eval_shape(self.odd_inputs, example).size, jax.eval_shape(self.even_inputs, example).size
+
+
+@eqx.filter_jit
+def _inputs(
+    encoding: ParityEncoding, features: Float[Array, "event feature"]
+) -> tuple[Float[Array, "event value"], Float[Array, "event value"]]:
+    return jax.vmap(lambda x: (encoding.odd_inputs(x), encoding.even_inputs(x)))(features)

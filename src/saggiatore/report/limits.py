@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from itertools import groupby
 from typing import Any
 
-from saggiatore.number import Number, quote, rounded
+from saggiatore.number import Number, data_name, level_name, quote, rounded
 
 _DATA = {0: "the distribution alone", 1: "distribution and number of events"}
 _LONGEST = 4  # bars, in units of the shortest one
@@ -37,12 +37,10 @@ def _table(
     chosen = [each for each in intervals if each["level"] == drawn]
     ends = [max(abs(each["low"]), abs(each["high"])) for each in chosen]
     reach = min(max(ends), _LONGEST * min(ends))
-    percent = f"{100 * drawn:g}".replace(".", "_")  # as in the names of numbers
-    data = "rate" if with_rate else "shape"
     rows = []
     for each in sorted(chosen, key=lambda each: each["high"] - each["low"]):
         same = {other["level"]: other for other in intervals if other["name"] == each["name"]}
-        covered = found.get(f"limits_coverage.{label}.{each['name']}.{data}.{percent}")
+        covered = found.get(f"limits_coverage.{label}.{each['name']}.{data_name(bool(with_rate))}.{level_name(drawn)}")
         rows.append(
             {
                 "name": each["name"].replace("_", " "),

@@ -12,7 +12,7 @@ from pydantic import Field
 from saggiatore.errors import SchemaError, StudyError
 from saggiatore.files import atomic
 from saggiatore.infer import distances
-from saggiatore.infer.batches import model_features
+from saggiatore.infer.batches import feature_names
 from saggiatore.job import Job
 from saggiatore.models.base import AbstractRegression
 from saggiatore.models.store import load_model
@@ -146,7 +146,7 @@ def _classifier(path: Path) -> tuple[AbstractRegression, list[str]]:
     model, header = load_model(path)
     if header["task"]["kind"] != "classifier":
         raise StudyError(f"{path}: a model that learned {header['task']['kind']}, expected a classifier.")
-    return model, [feature.name for feature in model_features(header)]
+    return model, feature_names(header)
 
 
 def _compare(

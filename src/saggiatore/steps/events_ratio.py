@@ -39,8 +39,8 @@ def run(job: Job[RatioEvents], *, code: str, numerator: Path, denominator: Path,
     parameters = _varied(job.label, process, above, below)
     columns = tuple(theta_column(name).name for name in parameters)
     theta = above.array(columns)
-    names = dict(zip(parameters, np.abs(theta).max(axis=0).tolist(), strict=True))
-    ratios = rates(process, names, is_averaged=True)
+    reach = dict(zip(parameters, np.abs(theta).max(axis=0).tolist(), strict=True))
+    ratios = rates(process, reach, is_averaged=True)
     found = polynomials(ratios, below.data)
     cross_section = cross_section_ratio(ratios, found, below.data["weight"].to_numpy())
     # a table of events at many theta sums to a mean cross section: without it each theta weighs what its prior says
@@ -52,15 +52,12 @@ def run(job: Job[RatioEvents], *, code: str, numerator: Path, denominator: Path,
         _half(below.data, found, drawn, below.data["weight"].to_numpy(), cross_section, 0),
     ]
     about = {"shard": 0, "hypotheses": _about(halves)}
-    log.warning("effective sample sizes: %s", about["hypotheses"])
+    log.info("effective sample sizes: %s", about["hypotheses"])
     data = {name: np.concatenate([half[name] for half in halves]) for name in halves[0]}
     data["weight"] *= total / 2
     schema = _schema(process, parameters, below)
-    write_table(out, schema, {name: data[name] for name in schema.names}, provenance(_spec(job), code) | about)
-
-
-def _spec(job: Job[RatioEvents]) -> dict:
-    return job.model_dump(mode="json")
+    origin = provenance(job.model_dump(mode="json"), code)
+    write_table(out, schema, {name: data[name] for name in schema.names}, origin | about)
 
 
 def _varied(label: str, process: AbstractProcess, above: Table, below: Table) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from saggiatore.distill.form import fit_form
 from saggiatore.distill.formula import Formula
 from saggiatore.errors import StudyError
-from saggiatore.infer.batches import WEIGHT, model_features, parameter_position
+from saggiatore.infer.batches import WEIGHT, feature_names, parameter_position
 from saggiatore.job import Job
 from saggiatore.limits import fisher
 from saggiatore.limits.bootstrap import Bootstrap, estimate
@@ -147,7 +147,7 @@ def _evaluated(
 def _models(section: InformationSection, paths: list[Path]) -> Iterator[Statistic]:
     for label, path in zip(section.models, paths, strict=True):
         model, header = load_model(path)
-        features = [feature.name for feature in model_features(header)]
+        features = feature_names(header)
         yield of_model(label, model, features, parameter_position(header, section.parameter))
 
 

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from saggiatore.compilation import fill
 from saggiatore.errors import StudyError
-from saggiatore.infer.batches import WEIGHT, model_features, parameter_position
+from saggiatore.infer.batches import WEIGHT, feature_names, parameter_position
 from saggiatore.job import Job
 from saggiatore.limits.joint_ratio import CrossSectionRatio, polynomials
 from saggiatore.limits.rates import Rates, rates
@@ -148,7 +148,7 @@ def _log_ratio(around: Rates, exact: np.ndarray, cross_section: CrossSectionRati
 def _learned(section: RatiosSection, paths: list[Path]) -> Iterator[Learned]:
     for name, path in zip(section.models, paths, strict=True):
         model, header = load_model(path)
-        features = [feature.name for feature in model_features(header)]
+        features = feature_names(header)
         place, task = parameter_position(header, section.parameter), header["task"]["kind"]
         if isinstance(model, AbstractRatio):
             yield Learned(name, "ratio", task, _of_ratio(name, model, features, place))
