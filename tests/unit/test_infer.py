@@ -66,44 +66,77 @@ def simulate(model: Waves, n_events: int, seed: int = 0) -> Batch:
     return Batch(x, np.asarray(mean) + np.sqrt(noise) * random.standard_normal(n_events), np.full(n_events, 1e-6))
 
 
-def exact_moments(basis, prior_scale: float):
-    """Posterior mean and covariance by quadrature over log s and log tau; the weights are integrated in closed form."""
+def exact_moments(basis, spec: LastLayerSpec):
+    """Posterior mean and covariance by quadrature over log s, log tau and, for a horseshoe, each log lambda.
+
+    The weights are independent given the scales, and integrated in closed form.
+    """
+    is_local = spec.prior == "horseshoe"
+    log_local = np.linspace(-25, 25, 401) if is_local else np.zeros(1)
+    steps = np.linspace(-9, 9, 91 if is_local else 181)
     log_s, log_tau = np.meshgrid(
-        *(c + w * np.linspace(-9, 9, 181) for c, w in zip(basis.hyper, basis.hyper_width, strict=True)), indexing="ij"
+        *(c + w * steps for c, w in zip(basis.hyper, basis.hyper_width, strict=True)), indexing="ij"
     )
-    noise, prior = np.exp(log_s)[..., None], (basis.unit * np.exp(log_tau))[..., None] ** 2
+    noise = np.exp(log_s)[..., None, None]
+    precision = np.exp(-2 * (log_tau[..., None] + log_local))[..., None, :] + (spec.slab_scale**-2 if is_local else 0)
+    prior = float(basis.unit) ** 2 / precision  # axes: log s, log tau, weight, log lambda
     eigenvalue, centre = np.asarray(basis.eigenvalue), np.asarray(basis.centre)
     projection = np.asarray(basis.projection)
     energy = basis.energy + 2 * projection @ centre - eigenvalue @ centre**2
-    curvature = eigenvalue / noise + 1 / prior
-    mean = projection / noise / curvature
+    curvature = eigenvalue[:, None] / noise + 1 / prior
+    means = projection[:, None] / noise / curvature
+    terms = 0.5 * (projection[:, None] / noise * means - np.log(prior * curvature)) - np.logaddexp(
+        log_local, -log_local
+    )
+    log_weight = np.logaddexp.reduce(terms, axis=-1)
+    local = np.exp(terms - log_weight[..., None])
+    mean = np.sum(local * means, axis=-1)
+    variance = np.sum(local * (means**2 + 1 / curvature), axis=-1) - mean**2
     log_evidence = (
-        -0.5 * (basis.n_events * log_s + energy / noise[..., 0])
-        + 0.5 * np.sum(projection / noise * mean - np.log(prior * curvature), axis=-1)
+        -0.5 * (basis.n_events * log_s + energy / noise[..., 0, 0])
+        + log_weight.sum(axis=-1)
         - 0.5 * log_s**2
-        - 0.5 * (log_tau - np.log(prior_scale)) ** 2
+        - 0.5 * (log_tau - np.log(spec.prior_scale)) ** 2
     )
     share = np.exp(log_evidence - log_evidence.max())
     share /= share.sum()
     first = np.einsum("ab,abw->w", share, mean)
-    second = np.einsum("ab,abw,abv->wv", share, mean, mean) + np.diag(np.einsum("ab,abw->w", share, 1 / curvature))
+    second = np.einsum("ab,abw,abv->wv", share, mean, mean) + np.diag(np.einsum("ab,abw->w", share, variance))
     rotation = np.asarray(basis.rotation)
     hyper = np.array([(share * log_s).sum(), (share * log_tau).sum()])
     return rotation @ first, rotation @ (second - np.outer(first, first)) @ rotation.T, hyper
 
 
+def few_events():
+    """A network and a posterior with few events and a prior that matters: 4 weights, 60 events."""
+    model = make_waves(4, noise_scale=3.0)
+    return model, whiten(sum_events(moments, model, iter([simulate(model, 60)])), 1.0)
+
+
 @pytest.fixture(scope="module")
 def sampled():
-    """A posterior with few events and strong prior, where s and tau matter: 4 weights, 60 events."""
-    model = make_waves(4, noise_scale=3.0)
-    basis = whiten(sum_events(moments, model, iter([simulate(model, 60)])), 1.0)
+    """The posterior under a Gaussian prior."""
+    model, basis = few_events()
     return model, basis, run_nuts(LastLayerSpec(), basis, jax.random.key(3))
 
 
 def test_nuts_agrees_with_quadrature(sampled):
     """n = 8000 draws; budget: 5 standard errors of each mean and standard deviation."""
-    _, basis, (weights, hyper, n_divergent) = sampled
-    mean, covariance, hyper_mean = exact_moments(basis, 1.0)
+    _, basis, chains = sampled
+    require_exact(LastLayerSpec(), basis, chains)
+
+
+@pytest.mark.thorough
+def test_nuts_under_a_horseshoe_agrees_with_quadrature():
+    """n = 24,000 draws, more correlated; the same budget."""
+    spec = LastLayerSpec(prior="horseshoe", prior_scale=0.3, n_draws=6000, target_accept=0.95)
+    _, basis = few_events()
+    require_exact(spec, basis, run_nuts(spec, basis, jax.random.key(5)))
+
+
+def require_exact(spec, basis, chains):
+    weights, hyper, n_divergent = chains
+    mean, covariance, hyper_mean = exact_moments(basis, spec)
     assert n_divergent == 0
     for i in range(4):
         draws = np.asarray(weights[..., i])

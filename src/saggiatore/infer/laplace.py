@@ -51,14 +51,17 @@ class Basis(NamedTuple):
         shift = w - self.centre
         return self.energy + (2 * (self.eigenvalue * self.centre - self.projection) + self.eigenvalue * shift) @ shift
 
-    def conditional(self, hyper: Float[Array, " 2"]) -> tuple[Float[Array, " weight"], Float[Array, " weight"]]:
-        """Mean and curvature of the weights, independent Gaussians at given log s and log tau."""
+    def conditional(
+        self, hyper: Float[Array, " hyper"], prior_precision: Array | None = None
+    ) -> tuple[Float[Array, " weight"], Float[Array, " weight"]]:
+        """Mean and curvature of the weights, independent Gaussians at given scales; the prior is by default one."""
         precision = jnp.exp(-hyper[0])
-        curvature = self.eigenvalue * precision + self.prior_precision(hyper)
+        prior = self.prior_precision(hyper) if prior_precision is None else prior_precision
+        curvature = self.eigenvalue * precision + prior
         return self.projection * precision / curvature, curvature
 
-    def prior_precision(self, hyper: Float[Array, " 2"]) -> Scalar:
-        """1/(tau c)^2."""
+    def prior_precision(self, hyper: Float[Array, " hyper"]) -> Scalar:
+        """1/(tau c)^2, of a Gaussian prior."""
         return jnp.exp(-2 * hyper[1]) / self.unit**2
 
 

@@ -13,11 +13,16 @@ weight shifted and scaled to its conditional posterior at the current s and tau 
 between tau and the weights, arXiv:1312.0906), the posterior is close to a unit Gaussian: NUTS (arXiv:1111.4246) needs
 few steps.
 
-*Why Gaussian.* A joint score has heavy tails at fixed x, because rare flavour channels carry large scores. A Student
-likelihood would follow the bulk and pull the location away from the mean E[t|x], which is the score; the Gaussian one
-is consistent for the mean and right about its variance whenever v(x) is the conditional variance, whatever the shape
-(quasi-likelihood, Wedderburn 1974). `std_robust` is the sandwich estimate that does not even need that (White 1982).
-The shape of the residuals enters only the intervals for t itself, see `calibrate`.
+*Priors.* `gaussian` is the one above. `horseshoe` gives each weight in the eigenbasis a scale of its own (Carvalho,
+Polson and Scott, Biometrika 97, 465; with the slab of arXiv:1707.01694, eq. 2.8, which bounds what the events leave
+open), w_j ~ Normal(0, c^2 / (1/(tau lambda_j)^2 + 1/slab^2)) with lambda_j ~ HalfCauchy(1): directions that the events
+say nothing of go to zero, those that they determine are not shrunk.
+
+*Why Gaussian a likelihood.* A joint score has heavy tails at fixed x, because rare flavour channels carry large scores.
+A Student likelihood would follow the bulk and pull the location away from the mean E[t|x], which is the score; the
+Gaussian one is consistent for the mean and right about its variance whenever v(x) is the conditional variance, whatever
+the shape (quasi-likelihood, Wedderburn 1974). `std_robust` is the sandwich estimate that does not even need that (White
+1982). The shape of the residuals enters only the intervals for t itself, see `calibrate`.
 
 *What is not in it.* The uncertainty of the features h, that is of the layers below; see `replicas`, `svi` and `nuts`.
 """
@@ -65,6 +70,7 @@ _HYPER = {
     "log_noise_scale": "logarithm of the factor s on the network's noise variance",
     "log_prior_scale": "logarithm of tau, the prior width of the weights in units of rms(t)/rms(|h|)",
 }
+_LOCAL_WIDTH = math.pi / 2  # standard deviation of the logarithm of a half-Cauchy variable
 
 
 class LastLayerSpec(Spec):
@@ -76,7 +82,9 @@ class LastLayerSpec(Spec):
     n_draws: int = Field(2000, ge=50, description="draws of each chain after warm-up")
     max_tree_depth: int = Field(8, ge=1, le=12, description="at most 2^depth leapfrog steps a transition")
     target_accept: float = Field(0.8, gt=0.5, lt=1, description="mean acceptance that the step size is adapted to")
+    prior: Literal["gaussian", "horseshoe"] = Field("gaussian", description="of the weights; see infer/last_layer.py")
     prior_scale: float = Field(1.0, gt=0, description="median of tau: prior width of the prediction in units of rms(t)")
+    slab_scale: float = Field(2.0, gt=0, description="largest prior width that a horseshoe grants, in the same units")
     max_rhat: float = Field(1.01, gt=1, description="larger R-hat of any quantity is an error")
     min_ess: float = Field(400, gt=0, description="smaller effective sample size of any quantity is an error")
 
@@ -113,8 +121,8 @@ class LastLayer(AbstractMethod):
             f"weight_{i}": Parameter(weights[..., i], f"weight of hidden unit {i} in the last layer", std)
             for i, std in enumerate(weights_std.tolist())
         }
-        for i, (name, std) in enumerate({"log_noise_scale": noise_std, "log_prior_scale": hyper[..., 1].std()}.items()):
-            parameters[name] = Parameter(hyper[..., i], _HYPER[name], float(std))
+        for i, (name, meaning) in enumerate(_hyper(self.spec, basis).items()):
+            parameters[name] = Parameter(hyper[..., i], meaning, float(hyper[..., i].std() if i else noise_std))
         chains = Chains(parameters, n_divergent)
         require_convergence(diagnostics_columns(chains), self.spec.max_rhat, self.spec.min_ess)
         return chains
@@ -160,30 +168,50 @@ class LastLayerDraws(AbstractDrawScores):
         return self.weights @ last_features(self.model, features)
 
 
-def posterior_model(basis: Basis, prior_scale: float) -> None:
+def _hyper(spec: LastLayerSpec, basis: Basis) -> dict[str, str]:
+    """Names and meanings of what is sampled beside the weights."""
+    n_local = basis.centre.size if spec.prior == "horseshoe" else 0
+    return _HYPER | {
+        f"log_local_scale_{i}": f"logarithm of lambda, the prior width of direction {i} of the features in units of tau"
+        for i in range(n_local)
+    }
+
+
+def posterior_model(spec: LastLayerSpec, basis: Basis) -> None:
     """The numpyro model in the coordinates z of `coordinates`, with the logarithm of their Jacobian."""
-    z = numpyro.sample("z", dist.ImproperUniform(dist.constraints.real_vector, (), (basis.centre.size + len(_HYPER),)))
-    w, hyper, log_jacobian = coordinates(basis, z)
+    size = basis.centre.size + len(_hyper(spec, basis))
+    z = numpyro.sample("z", dist.ImproperUniform(dist.constraints.real_vector, (), (size,)))
+    w, hyper, log_jacobian = coordinates(spec, basis, z)
     numpyro.factor("log_jacobian", log_jacobian)
     numpyro.factor("log_noise_scale", dist.Normal(0.0, 1.0).log_prob(hyper[0]))
-    numpyro.factor("log_prior_scale", dist.Normal(jnp.log(prior_scale), 1.0).log_prob(hyper[1]))
-    numpyro.factor("weights", dist.Normal(0.0, basis.prior_precision(hyper) ** -0.5).log_prob(w).sum())
+    numpyro.factor("log_prior_scale", dist.Normal(jnp.log(spec.prior_scale), 1.0).log_prob(hyper[1]))
+    # the logarithm of a half-Cauchy variable follows a hyperbolic secant
+    numpyro.factor("log_local_scale", -jnp.sum(jnp.logaddexp(hyper[2:], -hyper[2:])))
+    numpyro.factor("weights", dist.Normal(0.0, prior_precision(spec, basis, hyper) ** -0.5).log_prob(w).sum())
     numpyro.factor("likelihood", -0.5 * (basis.n_events * hyper[0] + basis.residual(w) * jnp.exp(-hyper[0])))
 
 
+def prior_precision(spec: LastLayerSpec, basis: Basis, hyper: Float[Array, " hyper"]) -> Array:
+    """Inverse variance of each weight's prior in the eigenbasis, one number if all share it."""
+    if spec.prior == "gaussian":
+        return basis.prior_precision(hyper)
+    return (jnp.exp(-2 * (hyper[1] + hyper[2:])) + spec.slab_scale**-2) / basis.unit**2
+
+
 def coordinates(
-    basis: Basis, z: Float[Array, " coordinate"]
-) -> tuple[Float[Array, " weight"], Float[Array, " 2"], Scalar]:
-    """Weights in the eigenbasis, (log s, log tau), and log|d(weights, hyper)/dz| up to a constant."""
-    hyper = basis.hyper + basis.hyper_width * z[-len(_HYPER) :]
-    mean, curvature = basis.conditional(hyper)
-    return mean + z[: -len(_HYPER)] / jnp.sqrt(curvature), hyper, -0.5 * jnp.sum(jnp.log(curvature))
+    spec: LastLayerSpec, basis: Basis, z: Float[Array, " coordinate"]
+) -> tuple[Float[Array, " weight"], Float[Array, " hyper"], Scalar]:
+    """Weights in the eigenbasis, (log s, log tau, all log lambda), and log|d(weights, hyper)/dz| up to a constant."""
+    weights, common, local = jnp.split(z, [basis.centre.size, basis.centre.size + len(_HYPER)])
+    hyper = jnp.concatenate([basis.hyper + basis.hyper_width * common, _LOCAL_WIDTH * local])
+    mean, curvature = basis.conditional(hyper, prior_precision(spec, basis, hyper))
+    return mean + weights / jnp.sqrt(curvature), hyper, -0.5 * jnp.sum(jnp.log(curvature))
 
 
 def run_nuts(
     spec: LastLayerSpec, basis: Basis, key: PRNGKeyArray, *, checkpoint: Path | None = None, identity: str = ""
 ) -> tuple[Float[np.ndarray, "chain draw weight"], Float[np.ndarray, "chain draw hyper"], int]:
-    """Chains of the weights, of (log s, log tau), and the number of divergent transitions.
+    """Chains of the weights, of (log s, log tau, all log lambda), and the number of divergent transitions.
 
     The chains start at twice the spread of the posterior, so that R-hat can tell when they have not met. Blocks of
     transitions are one compilation, which takes longer than the sampling. `checkpoint` is that of `collect`.
@@ -191,7 +219,7 @@ def run_nuts(
     n_transitions = spec.n_warmup + spec.n_draws
     n_blocks = math.ceil(n_transitions / _BLOCK)
     shape = (n_blocks, math.ceil(n_transitions / n_blocks), spec.n_chains)
-    room = (np.zeros((*shape, basis.centre.size)), np.zeros((*shape, len(_HYPER))), np.zeros(shape, bool))
+    room = (np.zeros((*shape, basis.centre.size)), np.zeros((*shape, len(_hyper(spec, basis)))), np.zeros(shape, bool))
     state = _start(spec, basis, jax.random.key_data(key))
     identity = identity_of((basis, key), f"{identity}/{spec.model_dump_json()}")
     advance = partial(_advance, spec, shape[1], basis)
@@ -203,7 +231,7 @@ def run_nuts(
 
 def _kernel(spec: LastLayerSpec, basis: Basis) -> NUTS:
     def potential(z: Float[Array, " coordinate"]) -> Scalar:
-        return -log_density(posterior_model, (basis, spec.prior_scale), {}, {"z": z})[0]
+        return -log_density(posterior_model, (spec, basis), {}, {"z": z})[0]
 
     return NUTS(potential_fn=potential, target_accept_prob=spec.target_accept, max_tree_depth=spec.max_tree_depth)
 
@@ -212,20 +240,20 @@ def _kernel(spec: LastLayerSpec, basis: Basis) -> NUTS:
 def _start(spec: LastLayerSpec, basis: Basis, key: UInt32[Array, " 2"]) -> HMCState:
     """Where all chains begin; `key` is raw, so that the state is made of numbers that a file can hold."""
     at, run = jax.random.split(key)
-    position = 2 * jax.random.normal(at, (spec.n_chains, basis.centre.size + len(_HYPER)))
+    position = 2 * jax.random.normal(at, (spec.n_chains, basis.centre.size + len(_hyper(spec, basis))))
     return _kernel(spec, basis).init(jax.random.split(run, spec.n_chains), spec.n_warmup, position)
 
 
 @partial(jax.jit, static_argnums=(0, 1), compiler_options=RUN_ONCE)
 def _advance(spec: LastLayerSpec, n_transitions: int, basis: Basis, state: HMCState) -> tuple[HMCState, tuple]:
-    """Chains after `n_transitions` more, and weights, (log s, log tau) and divergence behind each of them."""
+    """Chains after `n_transitions` more, and weights, scales and divergence behind each of them."""
     kernel = _kernel(spec, basis)
     # numpyro tells a kernel how to warm up only where it makes a first state: traced here, and not computed
     jax.eval_shape(lambda: kernel.init(state.rng_key, spec.n_warmup, state.z))
 
     def transition(before: HMCState, _nothing: None) -> tuple[HMCState, tuple]:
         after = kernel.sample(before, (), {})
-        weights, hyper, _log_jacobian = jax.vmap(partial(coordinates, basis))(after.z)
+        weights, hyper, _log_jacobian = jax.vmap(partial(coordinates, spec, basis))(after.z)
         return after, (weights @ basis.rotation.T, hyper, after.diverging)
 
     return jax.lax.scan(transition, state, length=n_transitions)
