@@ -13,12 +13,9 @@ weight shifted and scaled to its conditional posterior at the current s and tau 
 between tau and the weights, arXiv:1312.0906), the posterior is close to a unit Gaussian: NUTS (arXiv:1111.4246) needs
 few steps.
 
-*Priors.* `gaussian` is the one above. `horseshoe` gives each weight in the eigenbasis a scale of its own (Carvalho,
-Polson and Scott, Biometrika 97, 465; with the slab of arXiv:1707.01694, eq. 2.8, which bounds what the events leave
-open), w_j ~ Normal(0, c^2 / (1/(tau lambda_j)^2 + 1/slab^2)) with lambda_j ~ HalfCauchy(1): directions that the events
-say nothing of go to zero, those that they determine are not shrunk.
+*Priors* are described in `infer.prior`.
 
-*Why Gaussian a likelihood.* A joint score has heavy tails at fixed x, because rare flavour channels carry large scores.
+*Why Gaussian.* A joint score has heavy tails at fixed x, because rare flavour channels carry large scores.
 A Student likelihood would follow the bulk and pull the location away from the mean E[t|x], which is the score; the
 Gaussian one is consistent for the mean and right about its variance whenever v(x) is the conditional variance, whatever
 the shape (quasi-likelihood, Wedderburn 1974). `std_robust` is the sandwich estimate that does not even need that (White
@@ -59,21 +56,16 @@ from saggiatore.infer.batches import Batch
 from saggiatore.infer.blocks import collect
 from saggiatore.infer.diagnostics import diagnostics_columns, require_convergence
 from saggiatore.infer.laplace import Basis, last_features, moments, robust_std, sum_events, whiten
+from saggiatore.infer.prior import LOCAL_WIDTH, N_COMMON, PriorSpec
 from saggiatore.learn.checkpoint import identity_of
 from saggiatore.models.base import AbstractModel, AbstractRegression
-from saggiatore.spec import Spec
 from saggiatore.tables import Table
 from saggiatore.types import Array, Features, Float, PRNGKeyArray, Scalar, UInt32
 
 _BLOCK = 250  # transitions between two looks for a signal, at most
-_HYPER = {
-    "log_noise_scale": "logarithm of the factor s on the network's noise variance",
-    "log_prior_scale": "logarithm of tau, the prior width of the weights in units of rms(t)/rms(|h|)",
-}
-_LOCAL_WIDTH = math.pi / 2  # standard deviation of the logarithm of a half-Cauchy variable
 
 
-class LastLayerSpec(Spec):
+class LastLayerSpec(PriorSpec):
     """NUTS on the weights of the last layer."""
 
     kind: Literal["last_layer"] = "last_layer"
@@ -82,9 +74,6 @@ class LastLayerSpec(Spec):
     n_draws: int = Field(2000, ge=50, description="draws of each chain after warm-up")
     max_tree_depth: int = Field(8, ge=1, le=12, description="at most 2^depth leapfrog steps a transition")
     target_accept: float = Field(0.8, gt=0.5, lt=1, description="mean acceptance that the step size is adapted to")
-    prior: Literal["gaussian", "horseshoe"] = Field("gaussian", description="of the weights; see infer/last_layer.py")
-    prior_scale: float = Field(1.0, gt=0, description="median of tau: prior width of the prediction in units of rms(t)")
-    slab_scale: float = Field(2.0, gt=0, description="largest prior width that a horseshoe grants, in the same units")
     max_rhat: float = Field(1.01, gt=1, description="larger R-hat of any quantity is an error")
     min_ess: float = Field(400, gt=0, description="smaller effective sample size of any quantity is an error")
 
@@ -121,7 +110,7 @@ class LastLayer(AbstractMethod):
             f"weight_{i}": Parameter(weights[..., i], f"weight of hidden unit {i} in the last layer", std)
             for i, std in enumerate(weights_std.tolist())
         }
-        for i, (name, meaning) in enumerate(_hyper(self.spec, basis).items()):
+        for i, (name, meaning) in enumerate(self.spec.scales(basis).items()):
             parameters[name] = Parameter(hyper[..., i], meaning, float(hyper[..., i].std() if i else noise_std))
         chains = Chains(parameters, n_divergent)
         require_convergence(diagnostics_columns(chains), self.spec.max_rhat, self.spec.min_ess)
@@ -168,18 +157,9 @@ class LastLayerDraws(AbstractDrawScores):
         return self.weights @ last_features(self.model, features)
 
 
-def _hyper(spec: LastLayerSpec, basis: Basis) -> dict[str, str]:
-    """Names and meanings of what is sampled beside the weights."""
-    n_local = basis.centre.size if spec.prior == "horseshoe" else 0
-    return _HYPER | {
-        f"log_local_scale_{i}": f"logarithm of lambda, the prior width of direction {i} of the features in units of tau"
-        for i in range(n_local)
-    }
-
-
 def posterior_model(spec: LastLayerSpec, basis: Basis) -> None:
     """The numpyro model in the coordinates z of `coordinates`, with the logarithm of their Jacobian."""
-    size = basis.centre.size + len(_hyper(spec, basis))
+    size = basis.centre.size + len(spec.scales(basis))
     z = numpyro.sample("z", dist.ImproperUniform(dist.constraints.real_vector, (), (size,)))
     w, hyper, log_jacobian = coordinates(spec, basis, z)
     numpyro.factor("log_jacobian", log_jacobian)
@@ -187,24 +167,17 @@ def posterior_model(spec: LastLayerSpec, basis: Basis) -> None:
     numpyro.factor("log_prior_scale", dist.Normal(jnp.log(spec.prior_scale), 1.0).log_prob(hyper[1]))
     # the logarithm of a half-Cauchy variable follows a hyperbolic secant
     numpyro.factor("log_local_scale", -jnp.sum(jnp.logaddexp(hyper[2:], -hyper[2:])))
-    numpyro.factor("weights", dist.Normal(0.0, prior_precision(spec, basis, hyper) ** -0.5).log_prob(w).sum())
+    numpyro.factor("weights", dist.Normal(0.0, spec.precision(basis, hyper) ** -0.5).log_prob(w).sum())
     numpyro.factor("likelihood", -0.5 * (basis.n_events * hyper[0] + basis.residual(w) * jnp.exp(-hyper[0])))
-
-
-def prior_precision(spec: LastLayerSpec, basis: Basis, hyper: Float[Array, " hyper"]) -> Array:
-    """Inverse variance of each weight's prior in the eigenbasis, one number if all share it."""
-    if spec.prior == "gaussian":
-        return basis.prior_precision(hyper)
-    return (jnp.exp(-2 * (hyper[1] + hyper[2:])) + spec.slab_scale**-2) / basis.unit**2
 
 
 def coordinates(
     spec: LastLayerSpec, basis: Basis, z: Float[Array, " coordinate"]
 ) -> tuple[Float[Array, " weight"], Float[Array, " hyper"], Scalar]:
     """Weights in the eigenbasis, (log s, log tau, all log lambda), and log|d(weights, hyper)/dz| up to a constant."""
-    weights, common, local = jnp.split(z, [basis.centre.size, basis.centre.size + len(_HYPER)])
-    hyper = jnp.concatenate([basis.hyper + basis.hyper_width * common, _LOCAL_WIDTH * local])
-    mean, curvature = basis.conditional(hyper, prior_precision(spec, basis, hyper))
+    weights, common, local = jnp.split(z, [basis.centre.size, basis.centre.size + N_COMMON])
+    hyper = jnp.concatenate([basis.hyper + basis.hyper_width * common, LOCAL_WIDTH * local])
+    mean, curvature = basis.conditional(hyper, spec.precision(basis, hyper))
     return mean + weights / jnp.sqrt(curvature), hyper, -0.5 * jnp.sum(jnp.log(curvature))
 
 
@@ -219,7 +192,7 @@ def run_nuts(
     n_transitions = spec.n_warmup + spec.n_draws
     n_blocks = math.ceil(n_transitions / _BLOCK)
     shape = (n_blocks, math.ceil(n_transitions / n_blocks), spec.n_chains)
-    room = (np.zeros((*shape, basis.centre.size)), np.zeros((*shape, len(_hyper(spec, basis)))), np.zeros(shape, bool))
+    room = (np.zeros((*shape, basis.centre.size)), np.zeros((*shape, len(spec.scales(basis)))), np.zeros(shape, bool))
     state = _start(spec, basis, jax.random.key_data(key))
     identity = identity_of((basis, key), f"{identity}/{spec.model_dump_json()}")
     advance = partial(_advance, spec, shape[1], basis)
@@ -240,7 +213,7 @@ def _kernel(spec: LastLayerSpec, basis: Basis) -> NUTS:
 def _start(spec: LastLayerSpec, basis: Basis, key: UInt32[Array, " 2"]) -> HMCState:
     """Where all chains begin; `key` is raw, so that the state is made of numbers that a file can hold."""
     at, run = jax.random.split(key)
-    position = 2 * jax.random.normal(at, (spec.n_chains, basis.centre.size + len(_hyper(spec, basis))))
+    position = 2 * jax.random.normal(at, (spec.n_chains, basis.centre.size + len(spec.scales(basis))))
     return _kernel(spec, basis).init(jax.random.split(run, spec.n_chains), spec.n_warmup, position)
 
 
