@@ -27,6 +27,7 @@ UNITS = (
     "GeV^-2",
     "GeV^-4",
     "GeV^-6",
+    "GeV^-8",
     "s",
 )  # what a column may be measured in
 

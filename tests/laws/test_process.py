@@ -40,8 +40,14 @@ class Compiled(NamedTuple):
     weight: Callable  # of u, theta
 
 
+# where a study further down the alphabet has more to obey: decays
+STUDY_OF = {"top_pair": "tt_spin"}
+
+
 def section(kind):
-    """The section `process` of the first study, by name, that uses a kind of process."""
+    """The section `process` of the first study, by name, that uses a kind of process, or of the one named above."""
+    if kind in STUDY_OF:
+        return yaml.safe_load((STUDIES / f"{STUDY_OF[kind]}.yaml").read_text())["process"]
     for path in sorted(STUDIES.glob("*.yaml")):
         found = yaml.safe_load(path.read_text())["process"]
         if found["kind"] == kind:

@@ -16,7 +16,8 @@ import numpy as np
 import pylhe
 
 from saggiatore.files import atomic
-from saggiatore.types import Float, Int
+from saggiatore.physics.intermediate import Record
+from saggiatore.types import Float
 
 _PROCESS = 1
 _UNKNOWN_SPIN = 9.0
@@ -45,14 +46,12 @@ class Run(NamedTuple):
 
 
 class Event(NamedTuple):
-    """One event; momenta are (E, px, py, pz) in GeV, incoming legs first."""
+    """One event."""
 
     weight: float  # pb; the mean over events is the cross section
     scale: float  # GeV, of factorisation; NaN where there is none, and a shower starts at the energy of a beam
     alpha_s: float  # NaN where there is none
-    pdg: Int[np.ndarray, " leg"]
-    momenta: Float[np.ndarray, "leg 4"]
-    colour: Int[np.ndarray, "leg 2"]
+    particles: Record
     weights: Float[np.ndarray, " point"]  # at the run's further points and variations, pb
 
 
@@ -81,7 +80,7 @@ def write_lhe(path: Path, run: Run, events: Iterable[Event]) -> None:
 def _record(run: Run, event: Event) -> pylhe.LHEEvent:
     scale = run.beam_energy if math.isnan(event.scale) else event.scale
     alpha_s = -1.0 if math.isnan(event.alpha_s) else event.alpha_s
-    info = pylhe.LHEEventInfo(len(event.pdg), _PROCESS, event.weight, scale, run.alpha_em, alpha_s)
+    info = pylhe.LHEEventInfo(len(event.particles.pdg), _PROCESS, event.weight, scale, run.alpha_em, alpha_s)
     names = [*run.points, *run.variations]
     # pylhe writes these weights with five digits
     entries = [f" <wgt id='{name}'>{value:.16e}</wgt>" for name, value in zip(names, event.weights, strict=True)]
@@ -90,9 +89,8 @@ def _record(run: Run, event: Event) -> pylhe.LHEEvent:
 
 
 def _particles(event: Event) -> Iterator[pylhe.LHEParticle]:
-    columns = (event.pdg.tolist(), event.momenta.tolist(), event.colour.tolist())
-    for leg, (pdg, (e, px, py, pz), (colour, anticolour)) in enumerate(zip(*columns, strict=True)):
-        status, mother_1, mother_2 = (-1, 0, 0) if leg < 2 else (1, 1, 2)
+    columns = (part.tolist() for part in event.particles)
+    for pdg, status, (mother_1, mother_2), (e, px, py, pz), (colour, anticolour) in zip(*columns, strict=True):
         square = e**2 - px**2 - py**2 - pz**2
         mass = square**0.5 if square > _ROUNDING * e**2 else 0.0
         yield pylhe.LHEParticle(

@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from saggiatore.types import FourMomentum, Momenta, Scalar
+from saggiatore.types import Array, Float, FourMomentum, Momenta, Scalar
 
 COMPONENTS = ("e", "px", "py", "pz")  # of a four-momentum, in this order; parts of column names
 
@@ -76,6 +76,27 @@ def boost_from_rest(momenta: Momenta, total: FourMomentum, mass: Scalar) -> Mome
     energies = (momenta @ total) / mass
     shift = (momenta[:, 0] + energies) / (total[0] + mass)
     return jnp.concatenate([energies[:, None], momenta[:, 1:] + shift[:, None] * total[1:]], axis=1)
+
+
+def massless_pair(
+    boson: FourMomentum, mass: Scalar, axes: tuple[Array, Array], direction: Float[Array, " 3"]
+) -> Momenta:
+    """Momenta of the two massless products of a `boson` of `mass` (GeV).
+
+    `axes` are the unit vector a of its flight and a normal n to it; `direction` is that of the first product in the
+    rest frame of the boson, in components along n x a, n and a.
+    """
+    axis, normal = axes
+    energy, momentum = boson[0], boson[1:] @ axis
+    across_1, across_2, along = direction
+    transverse = mass / 2 * (across_1 * jnp.cross(normal, axis) + across_2 * normal)
+
+    def product(sign: float) -> FourMomentum:
+        parallel = (momentum + sign * energy * along) / 2
+        vector = parallel * axis + sign * transverse
+        return jnp.concatenate([((energy + sign * momentum * along) / 2)[None], vector])
+
+    return jnp.stack([product(1.0), product(-1.0)])
 
 
 def rotate_about_y(momenta: Momenta, angle: Scalar) -> Momenta:

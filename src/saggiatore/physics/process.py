@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from saggiatore.physics.colour_flow import Flow
+from saggiatore.physics.intermediate import Intermediate
 from saggiatore.physics.mapping import AbstractMapping, Identity
 from saggiatore.types import Array, Flag, Float, Int, Momenta, Scalar, Theta, UnitPoint
 
@@ -51,6 +52,11 @@ class AbstractProcess(eqx.Module):
     @property
     def colour_flows(self) -> tuple[Flow, ...]:
         """How colour may flow; none: the process does not say."""
+        return ()
+
+    @property
+    def intermediates(self) -> tuple[Intermediate, ...]:
+        """Intermediate particles on their mass shell that legs come from, for event records."""
         return ()
 
     @property

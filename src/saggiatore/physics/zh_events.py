@@ -13,7 +13,7 @@ from pydantic import Field
 from saggiatore.physics import annihilation
 from saggiatore.physics import electroweak as ew
 from saggiatore.physics.colour_flow import Flow
-from saggiatore.physics.kinematics import boost_along_z
+from saggiatore.physics.kinematics import boost_along_z, massless_pair
 from saggiatore.physics.lepton_pair import leptons_accepted
 from saggiatore.physics.mapping import AbstractMapping, propagator_mappings
 from saggiatore.physics.parton_density import ScaledDensity
@@ -102,15 +102,8 @@ def decay_products(flight: Flight, cos: Scalar, phi: Scalar) -> Momenta:
     """Momenta of both leptons; angles of the negative one about the flight of the Z boson, from its plane."""
     axis = annihilation.direction(flight.cos, flight.phi)
     normal = jnp.stack([-jnp.sin(flight.phi), jnp.cos(flight.phi), jnp.zeros_like(flight.phi)])
-    across_1, across_2, along = annihilation.direction(cos, phi)
-    transverse = across_1 * jnp.cross(normal, axis) + across_2 * normal
-
-    def lepton(sign: float) -> Float[Array, " 4"]:
-        energy = (flight.energy + sign * flight.momentum * along) / 2
-        parallel = (flight.momentum + sign * flight.energy * along) / 2
-        return annihilation.with_energy(energy, parallel * axis + sign * flight.mass / 2 * transverse)
-
-    return jnp.stack([lepton(1.0), lepton(-1.0)])
+    boson = annihilation.with_energy(flight.energy, flight.vector)
+    return massless_pair(boson, flight.mass, (axis, normal), annihilation.direction(cos, phi))
 
 
 class ZhSettings(eqx.Module):

@@ -14,6 +14,7 @@ from saggiatore.integrate.events import ROWS, VARIED, legs_of
 from saggiatore.integrate.reweight import reweight
 from saggiatore.physics.colour_flow import line_numbers
 from saggiatore.physics.electroweak import ALPHA
+from saggiatore.physics.intermediate import record
 from saggiatore.physics.point import parse_point
 from saggiatore.physics.process import AbstractProcess, channel_numbers
 from saggiatore.registry import load
@@ -114,7 +115,6 @@ def _events(
         further = batch[varied].to_numpy(float) * n_events
         for row, weight in enumerate((batch["weight"].to_numpy() * n_events).tolist()):
             colour = line_numbers(process.colour_flows[drawn[row]], pdg[row])
-            scales = scale[row], alpha_s[row]
-            yield Event(
-                weight, *scales, pdg[row], momenta[row], colour, np.concatenate([weight * ratios[row], further[row]])
-            )
+            particles = record(process.intermediates, pdg[row], momenta[row], colour)
+            weights = np.concatenate([weight * ratios[row], further[row]])
+            yield Event(weight, scale[row], alpha_s[row], particles, weights)
