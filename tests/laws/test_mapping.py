@@ -11,19 +11,25 @@ from saggiatore.physics.boson_jets import MAX_JETS
 from saggiatore.registry import REGISTRY, load
 
 N_POINTS = 256
+JETS = {"n_jets": 2, "cuts": {"pt_j": "20 GeV", "abs_eta_j": 5, "delta_r_jj": 0.4}}
 
 
-def mappings():
-    """The distinct mappings of all registered processes, as the first study that uses a process configures it.
+def processes():
+    """All registered processes, as the first study that uses one configures it.
 
     Jets come in the largest number, which has all that fewer of them have, with the same cuts for every boson.
     """
-    seen = []
     for name in sorted(REGISTRY["process"]):
         content = section(name)
         if "n_jets" in content:
             content = content | {"n_jets": MAX_JETS, "cuts": content["cuts"] | {"delta_r_jj": 0.4, "abs_eta_j": 5}}
-        process = load("process", name).model_validate(content).build()
+        yield name, load("process", name).model_validate(content).build()
+
+
+def mappings():
+    """The distinct mappings of all registered processes."""
+    seen = []
+    for name, process in processes():
         for number, mapping in enumerate(process.mappings):
             if not any(eqx.tree_equal(mapping, other) for other in seen):
                 seen.append(mapping)
@@ -47,3 +53,37 @@ def test_a_mapping_and_its_inverse_belong_together(mapping, dim):
     np.testing.assert_allclose(back, y, atol=1e-9)
     np.testing.assert_allclose(log_inverse, -log_forward, atol=1e-7)
     np.testing.assert_allclose(log_det, log_forward, atol=1e-7)
+
+
+@pytest.mark.thorough
+def test_mappings_of_a_class_differ_by_an_order_of_the_legs():
+    """The same point gives the same event, up to an exchange of outgoing legs, and the same density."""
+    n_related = 0
+    for name, process in processes():
+        classes = process.mapping_classes
+        assert len(classes) == len(process.mappings)
+        assert sorted(set(classes)) == list(range(max(classes) + 1)), name
+        y = jax.random.uniform(jax.random.key(3), (N_POINTS, process.dim))
+        for place, number in enumerate(classes):
+            first = classes.index(number)
+            if place == first:
+                continue
+            events = []
+            for mapping in (process.mappings[first], process.mappings[place]):
+                u, log_det = jax.jit(jax.vmap(mapping.forward))(y)
+                momenta, log_jacobian = jax.jit(jax.vmap(process.momenta))(u)
+                events.append((jnp.sort(momenta[:, 2:], axis=1), log_det + log_jacobian))
+            np.testing.assert_allclose(events[0][0], events[1][0], rtol=1e-9, atol=1e-6)
+            np.testing.assert_allclose(events[0][1], events[1][1], atol=1e-9)
+            n_related += 1
+    assert n_related >= 4
+
+
+@pytest.mark.thorough
+def test_jets_may_change_places():
+    """What permuted mappings rely on: the rate of the sum over flavours does not tell jets apart."""
+    process = load("process", "zjets").model_validate(section("zjets") | JETS).build()
+    u = jax.random.uniform(jax.random.key(4), (64, process.dim))
+    momenta = jax.jit(jax.vmap(process.momenta))(u)[0]
+    rate = jax.jit(jax.vmap(lambda p: process.rate(p, jnp.array([0.5]))))
+    np.testing.assert_allclose(rate(momenta[:, jnp.array([0, 1, 3, 2, 4, 5])]), rate(momenta), rtol=1e-9)

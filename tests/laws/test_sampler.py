@@ -1,5 +1,7 @@
 """Laws that every registered sampler obeys: its map is a density, and it is read back as it was written."""
 
+from typing import ClassVar
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -7,13 +9,18 @@ import numpy as np
 import pytest
 
 from saggiatore.errors import SchemaError
+from saggiatore.integrate.base import sample_weights
+from saggiatore.integrate.mixture import inverses
+from saggiatore.integrate.multichannel import MultichannelSpec
 from saggiatore.integrate.vegas import VegasSpec
 from saggiatore.physics.asymmetry import AsymmetrySpec
-from saggiatore.physics.process import weight
+from saggiatore.physics.mapping import CollinearMapping, PermutedMapping
+from saggiatore.physics.process import AbstractProcess, weight
 from saggiatore.registry import REGISTRY, load
 from saggiatore.tables import read_table, write_table
 
 N_POINTS = 20_000
+ORDERS = ((0, 1, 2), (0, 2, 1), (1, 2, 0))
 _COARSE = {"n_iterations": 5, "n_points": 20_000, "max_cubes": 64, "n_cube_points": 20_000}
 # Settings that adapt in a second or two; samplers that are not named here are tested as they come.
 CHEAP = {
@@ -121,3 +128,45 @@ def test_vegas_refuses_what_is_not_its_grid(tmp_path, break_):
 
 def test_there_are_as_many_cubes_as_fit():
     assert [VegasSpec(max_cubes=4096).n_strata(dim) for dim in (1, 2, 7, 12, 13)] == [4096, 64, 3, 2, 1]
+
+
+class ThreeJets(AbstractProcess):
+    """A rate that is the sum of the densities of three mappings, which permutations of jets relate."""
+
+    dim: ClassVar[int] = 10
+    parameters: tuple[str, ...] = ("none",)
+    quadratic: tuple[str, ...] = ("none",)
+    channels: tuple[tuple[int, ...], ...] = ((),)
+    observables = legs = colour_flows = ()
+
+    @property
+    def mappings(self):
+        return tuple(PermutedMapping(CollinearMapping(5.0, 0.4, (3, 4), 7), order) for order in ORDERS)
+
+    @property
+    def mapping_classes(self):
+        return (0, 0, 0)
+
+    def momenta(self, u):
+        return u[None], jnp.zeros(())
+
+    def accepts(self, momenta):
+        return jnp.asarray(True)
+
+    def rate(self, momenta, theta):
+        return jnp.sum(jnp.exp(inverses(self.mappings, momenta[0])[1]))
+
+    def channel_rate(self, momenta, channel, theta):
+        return self.rate(momenta, theta)
+
+
+def test_mappings_of_one_class_share_a_density():
+    """Bare, they make up the whole rate: every weight is three. With grids, there is one, in equal parts."""
+    process, theta, key = ThreeJets(), jnp.zeros(1), jax.random.key(5)
+    bare = MultichannelSpec(grid=None).adapt(process, theta, key=key)
+    np.testing.assert_allclose(sample_weights(process, theta, bare, 1000, key=key), 3, rtol=1e-9)
+    mixed = MultichannelSpec(grid=VegasSpec(**_COARSE)).adapt(process, theta, key=key)
+    assert mixed.densities.edges.shape == (1, 10, 65)
+    np.testing.assert_allclose(mixed.mapping_shares, 1 / 3)
+    weights = sample_weights(process, theta, mixed, 1000, key=key)
+    assert abs(weights.mean() - 3) < 5 * weights.std() / len(weights) ** 0.5

@@ -24,7 +24,7 @@ def written(path, arrays):
 def arrays():
     """A multi-channel sampler of the oracle, which has one mapping, before adaptation."""
     grid = jax.tree.map(lambda array: array[None], SPEC.grid.build(2))
-    return Multichannel((Identity(),), jnp.ones(1), grid).arrays()
+    return Multichannel((Identity(),), (0,), jnp.ones(1), grid).arrays()
 
 
 def test_arrays_come_back_in_two_dimensions(tmp_path):

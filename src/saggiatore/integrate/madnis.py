@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 
 class MadnisSpec(AbstractSamplerSpec):
-    """Neural importance sampling with a flow for each mapping of the process."""
+    """Neural importance sampling with a flow for each mapping of the process; mappings of one class share theirs."""
 
     kind: Literal["madnis"] = "madnis"
     start: MultichannelSpec = Field(
@@ -71,14 +71,21 @@ class MadnisSpec(AbstractSamplerSpec):
 
     def build(self, start: Multichannel, *, key: PRNGKeyArray) -> SplineMixture:
         """The sampler before training: the grids of `start`, smooth and without their hypercubes."""
-        return self._untrained(start.mappings, start.shares, start.densities.edges, key=key)
+        return self._untrained(start.mappings, start.classes, start.shares, start.densities.edges, key=key)
 
     def _untrained(
-        self, mappings: tuple[AbstractMapping, ...], shares: Array, edges: Array, *, key: PRNGKeyArray
+        self,
+        mappings: tuple[AbstractMapping, ...],
+        classes: tuple[int, ...],
+        shares: Array,
+        edges: Array,
+        *,
+        key: PRNGKeyArray,
     ) -> SplineMixture:
-        keys = jax.random.split(key, len(mappings))
+        keys = jax.random.split(key, len(shares))
         maps = [Triangular.build(edges.shape[1], self.width, self.depth, self.n_bins, key=each) for each in keys]
-        return SplineMixture(mappings, shares, Flow(edges, jax.tree.map(lambda *parts: jnp.stack(parts), *maps)))
+        flows = Flow(edges, jax.tree.map(lambda *parts: jnp.stack(parts), *maps))
+        return SplineMixture(mappings, classes, shares, flows)
 
     def restore(self, table: Table, process: AbstractProcess) -> AbstractSampler:
         """The sampler that `SplineMixture.table` wrote, or `Multichannel.table` where training did not help.
@@ -89,10 +96,11 @@ class MadnisSpec(AbstractSamplerSpec):
         arrays = grid_arrays(table)
         if "cumulative" in arrays:
             return self.start.restore_arrays(arrays, process)
-        n_mappings = len(process.mappings)
-        shares = require_shape(arrays, "shares", (n_mappings,))
-        edges = require_shape(arrays, "edges", (n_mappings, process.dim, self.start.grid_or_none.n_bins + 1))
-        like = self._untrained(process.mappings, jnp.asarray(shares), jnp.asarray(edges), key=jax.random.key(0))
+        classes = process.mapping_classes
+        n_classes = max(classes) + 1
+        shares = jnp.asarray(require_shape(arrays, "shares", (n_classes,)))
+        edges = require_shape(arrays, "edges", (n_classes, process.dim, self.start.grid_or_none.n_bins + 1))
+        like = self._untrained(process.mappings, classes, shares, jnp.asarray(edges), key=jax.random.key(0))
         layers = [
             (
                 require_shape(arrays, f"weight_{i}", layer.weight.shape),

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from saggiatore.errors import EmptyRegionError, EventError
 from saggiatore.integrate.base import BATCH, AbstractSampler, n_batches, over_events, weighted_batch
-from saggiatore.integrate.mixture import inverses
+from saggiatore.integrate.mixture import by_mapping, class_sizes, inverses
 from saggiatore.integrate.spline_mixture import SplineMixture
 from saggiatore.physics.process import AbstractProcess
 from saggiatore.spec import Spec
@@ -46,8 +46,8 @@ class Stored(NamedTuple):
 class Trainable(NamedTuple):
     """What the loss is differentiated in, in single precision."""
 
-    logits: Float[Array, " mapping"]  # of the shares
-    maps: Any  # a Triangular, whose arrays have the mapping as first axis
+    logits: Float[Array, " class"]  # of the shares
+    maps: Any  # a Triangular, whose arrays have the class as first axis
 
 
 def train(
@@ -74,7 +74,7 @@ def train(
         kept.append(_draw(process, theta, source, sampler, settings.n_points, key=stream))
         stored, n_stored = _padded(kept, settings.n_rounds * n_batches(settings.n_points) * BATCH)
         steps = jax.random.fold_in(key, settings.n_rounds + number)
-        trainable, state, loss = _descend(trainable, state, stored, n_stored, settings, steps)
+        trainable, state, loss = _descend(trainable, state, stored, n_stored, settings, sampler.classes, steps)
         bar.set_postfix(relative_std=f"{float(jnp.maximum(jnp.exp(loss) - 1, 0)) ** 0.5:.4f}")
         source = sampler = _double(sampler, trainable)
     return sampler
@@ -121,7 +121,8 @@ def _to_grids(
 ) -> tuple[Float[Array, "event mapping dim"], Float[Array, "event mapping"]]:
     def place(point: UnitPoint) -> tuple[Array, Array]:
         y, log_jacobian = inverses(sampler.mappings, point)
-        v, log_grid = jax.vmap(lambda flow, each: flow.to_grid(each))(sampler.densities, y)
+        flows = by_mapping(sampler.densities, sampler.classes)
+        v, log_grid = jax.vmap(lambda flow, each: flow.to_grid(each))(flows, y)
         return v, log_grid + log_jacobian
 
     return over_events(place, u)
@@ -129,7 +130,13 @@ def _to_grids(
 
 @eqx.filter_jit
 def _descend(
-    trainable: Trainable, state: Any, stored: Stored, n_stored: Array, settings: MadnisTraining, key: PRNGKeyArray
+    trainable: Trainable,
+    state: Any,
+    stored: Stored,
+    n_stored: Array,
+    settings: MadnisTraining,
+    classes: tuple[int, ...],
+    key: PRNGKeyArray,
 ) -> tuple[Trainable, Any, Scalar]:
     """The steps of one round, and the mean loss of its last tenth."""
     optimiser = _optimiser(settings)
@@ -137,7 +144,8 @@ def _descend(
     def step(carry: tuple[Trainable, Any], key: PRNGKeyArray) -> tuple[tuple[Trainable, Any], Scalar]:
         trainable, state = carry
         rows = jax.random.randint(key, (settings.batch_size,), 0, n_stored)
-        loss, slope = jax.value_and_grad(_loss)(trainable, jax.tree.map(lambda column: column[..., rows], stored))
+        batch = jax.tree.map(lambda column: column[..., rows], stored)
+        loss, slope = jax.value_and_grad(_loss)(trainable, batch, classes)
         update, state = optimiser.update(slope, state)
         return (optax.apply_updates(trainable, update), state), loss
 
@@ -146,11 +154,11 @@ def _descend(
     return trainable, state, losses[-max(settings.n_steps // 10, 1) :].mean()
 
 
-def _loss(trainable: Trainable, batch: Stored) -> Scalar:
+def _loss(trainable: Trainable, batch: Stored, classes: tuple[int, ...]) -> Scalar:
     """Logarithm of the mean of (f/q)(f/g): its gradient does not grow with the largest weight of a batch."""
-    log_shares = jax.nn.log_softmax(trainable.logits)[:, None]
-    logs = jax.vmap(lambda each, points: each.inverse(points)[1])(trainable.maps, batch.v)
-    log_density = jax.nn.logsumexp(log_shares + logs + batch.log_grid, axis=0)
+    log_shares = by_mapping(jax.nn.log_softmax(trainable.logits) - jnp.log(jnp.array(class_sizes(classes))), classes)
+    logs = jax.vmap(lambda each, points: each.inverse(points)[1])(by_mapping(trainable.maps, classes), batch.v)
+    log_density = jax.nn.logsumexp(log_shares[:, None] + logs + batch.log_grid, axis=0)
     return jax.nn.logsumexp(batch.log_square - log_density) - jnp.log(len(batch.log_square))
 
 

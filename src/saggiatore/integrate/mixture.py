@@ -1,14 +1,15 @@
 r"""Mixtures of densities, one for each mapping of a process: $g(u) = \sum_i a_i g_i(u)$.
 
 The first number of a point chooses the mapping and its remainder is used again, so that a mixture is a function of as
-many uniform numbers as the process has. Each point weighs $f/g$ with the whole mixture, whichever mapping it came
-from: the channel weights are $\alpha_i = a_i g_i / g$. For points that are drawn independently no other weights have a
-smaller variance (Veach and Guibas, SIGGRAPH 1995, the balance heuristic: the minimum of
-$\sum_i \int f^2 \alpha_i^2 / (a_i g_i)\, du$ at $\sum_i \alpha_i = 1$), so that there is nothing for a network to learn
-in them.
+many uniform numbers as the process has. Mappings that a symmetry of the rate relates form a class, which has one
+density and one share, as symmetric channels have in arXiv:2311.01548. Each point weighs $f/g$ with the whole mixture,
+whichever mapping it came from: the channel weights are $\alpha_i = a_i g_i / g$. For points that are drawn
+independently no other weights have a smaller variance (Veach and Guibas, SIGGRAPH 1995, the balance heuristic: the
+minimum of $\sum_i \int f^2 \alpha_i^2 / (a_i g_i)\, du$ at $\sum_i \alpha_i = 1$), so that there is nothing for a
+network to learn in them.
 """
 
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import equinox as eqx
 import jax
@@ -17,6 +18,8 @@ import jax.numpy as jnp
 from saggiatore.integrate.base import AbstractSampler
 from saggiatore.physics.mapping import AbstractMapping
 from saggiatore.types import Array, Float, Int, Scalar, UnitPoint
+
+Stacked = TypeVar("Stacked")
 
 
 class Density(Protocol):
@@ -32,12 +35,12 @@ class Density(Protocol):
 
 
 class AbstractMixture(AbstractSampler):
-    """A density for each mapping, chosen in proportion to `shares`."""
+    """A density for each class of mappings, chosen in proportion to `shares`."""
 
     mappings: eqx.AbstractVar[tuple[AbstractMapping, ...]]
-    shares: eqx.AbstractVar[Float[Array, " mapping"]]  # positive, sum to one
-
-    densities: eqx.AbstractVar[Density]  # of all mappings at once: arrays have the mapping as first axis
+    classes: eqx.AbstractVar[tuple[int, ...]]  # of each mapping: those that a symmetry relates share a density
+    shares: eqx.AbstractVar[Float[Array, " class"]]  # positive, sum to one; the mappings of a class have equal parts
+    densities: eqx.AbstractVar[Density]  # of all classes at once: arrays have the class as first axis
 
     @property
     def dim(self) -> int:
@@ -48,27 +51,44 @@ class AbstractMixture(AbstractSampler):
         """Map a uniform point to one of the mixture g, with -log g."""
         mapping, rest = self.choose(v)
         y = jax.vmap(lambda density: density.propose(rest)[0])(self.densities)
-        points = [each.forward(y[i])[0] for i, each in enumerate(self.mappings)]
+        points = [each.forward(y[i])[0] for i, each in zip(self.classes, self.mappings, strict=True)]
         u = jnp.stack(points)[mapping]
         return u, -self.log_density(u)
 
     def choose(self, v: UnitPoint) -> tuple[Int[Array, ""], UnitPoint]:
         """The mapping that the first number of `v` chooses, and the point with the remainder of that number."""
-        edges = jnp.cumsum(self.shares)[:-1]
+        shares = self.mapping_shares
+        edges = jnp.cumsum(shares)[:-1]
         mapping = jnp.sum(v[0] >= edges)
         begin = jnp.concatenate([jnp.zeros(1, edges.dtype), edges])[mapping]
         # rounding must not carry the remainder out of [0, 1)
-        remainder = jnp.clip((v[0] - begin) / self.shares[mapping], 0.0, 1 - jnp.finfo(v.dtype).epsneg)
+        remainder = jnp.clip((v[0] - begin) / shares[mapping], 0.0, 1 - jnp.finfo(v.dtype).epsneg)
         return mapping, v.at[0].set(remainder)
 
     def log_density(self, u: UnitPoint) -> Scalar:
         """Logarithm of the mixture at `u`."""
-        return jax.nn.logsumexp(jnp.log(self.shares) + self.log_components(u))
+        return jax.nn.logsumexp(jnp.log(self.mapping_shares) + self.log_components(u))
+
+    @property
+    def mapping_shares(self) -> Float[Array, " mapping"]:
+        """The share of each mapping."""
+        return (self.shares / jnp.array(class_sizes(self.classes)))[jnp.array(self.classes)]
 
     def log_components(self, u: UnitPoint) -> Float[Array, " mapping"]:
         """Logarithm of each mapping's density at the same `u`."""
         y, log_jacobian = inverses(self.mappings, u)
-        return jax.vmap(lambda density, point: density.log_density(point))(self.densities, y) + log_jacobian
+        densities = by_mapping(self.densities, self.classes)
+        return jax.vmap(lambda density, point: density.log_density(point))(densities, y) + log_jacobian
+
+
+def class_sizes(classes: tuple[int, ...]) -> list[int]:
+    """Number of mappings in each class."""
+    return [classes.count(number) for number in range(max(classes) + 1)]
+
+
+def by_mapping(stacked: Stacked, classes: tuple[int, ...]) -> Stacked:
+    """Arrays with the class as first axis, with the mapping as first axis instead."""
+    return jax.tree.map(lambda array: array[jnp.array(classes)], stacked)
 
 
 def inverses(

@@ -25,7 +25,7 @@ from saggiatore.integrate.base import (
     weighted_batch,
 )
 from saggiatore.integrate.grid import GRID, grid_arrays, grid_columns, require_shape
-from saggiatore.integrate.mixture import AbstractMixture, inverses
+from saggiatore.integrate.mixture import AbstractMixture, class_sizes, inverses
 from saggiatore.integrate.vegas import Vegas, VegasSpec, require_partition
 from saggiatore.physics.mapping import AbstractMapping
 from saggiatore.physics.process import AbstractProcess
@@ -36,10 +36,11 @@ _LEAST_SHARE = 0.01  # of an equal share: no mapping is shut out because few of 
 
 
 class Multichannel(AbstractMixture):
-    """A VEGAS grid on top of each mapping."""
+    """A VEGAS grid on top of each class of mappings."""
 
     mappings: tuple[AbstractMapping, ...]
-    shares: Float[Array, " mapping"]
+    classes: tuple[int, ...] = eqx.field(static=True)
+    shares: Float[Array, " class"]
     densities: Vegas
 
     def table(self) -> tuple[TableSchema, Mapping[str, np.ndarray]]:
@@ -53,9 +54,9 @@ class Multichannel(AbstractMixture):
 
 
 class MultichannelSpec(AbstractSamplerSpec):
-    """A mixture of the process's mappings, each with a VEGAS grid of its own.
+    """A mixture of the process's mappings, each with a VEGAS grid; mappings of one class share theirs.
 
-    The grid's numbers of points are for each mapping.
+    The grid's numbers of points are for each class.
     """
 
     kind: Literal["multichannel"] = "multichannel"
@@ -74,14 +75,15 @@ class MultichannelSpec(AbstractSamplerSpec):
         Raises:
             EventError: if the rate is not finite somewhere.
         """
-        grids = [self._adapt_grid(process, theta, i, key) for i in range(len(process.mappings))]
+        classes = process.mapping_classes
+        n_classes = max(classes) + 1
+        grids = [self._adapt_grid(process, theta, number, key) for number in range(n_classes)]
         stacked = jax.tree.map(lambda *parts: jnp.stack(parts), *grids)
-        n_mappings = len(process.mappings)
-        sampler = Multichannel(process.mappings, jnp.full(n_mappings, 1 / n_mappings), stacked)
-        if n_mappings == 1:
+        sampler = Multichannel(process.mappings, classes, jnp.asarray(class_sizes(classes)) / len(classes), stacked)
+        if n_classes == 1:
             return sampler
         for iteration in range(self.n_iterations):
-            stream = jax.random.fold_in(key, n_mappings + iteration)
+            stream = jax.random.fold_in(key, n_classes + iteration)
             found = [
                 _moments(sampler, *weighted_batch(process, theta, sampler, stream, number)[:2])
                 for number in range(n_batches(self.n_points))
@@ -89,17 +91,18 @@ class MultichannelSpec(AbstractSamplerSpec):
             sampler = eqx.tree_at(lambda s: s.shares, sampler, improve(sampler.shares, np.mean(found, axis=0)))
         return sampler
 
-    def _adapt_grid(self, process: AbstractProcess, theta: Theta, mapping: int, key: PRNGKeyArray) -> Vegas:
-        mappings = process.mappings
+    def _adapt_grid(self, process: AbstractProcess, theta: Theta, number: int, key: PRNGKeyArray) -> Vegas:
+        """The grid of a class, from the part of its first mapping."""
+        mappings, mapping = process.mappings, process.mapping_classes.index(number)
 
-        def weigh(grid: Vegas, key: PRNGKeyArray, number: Array) -> tuple[Array, Array]:
-            v, u, log_ratio = _draw_part(mappings, jnp.asarray(mapping), grid, key, number)
+        def weigh(grid: Vegas, key: PRNGKeyArray, batch: Array) -> tuple[Array, Array]:
+            v, u, log_ratio = _draw_part(mappings, jnp.asarray(mapping), grid, key, batch)
             return v, weigh_batch(process, theta, u) * jnp.exp(log_ratio)
 
         if self.grid is None:
             return self.grid_or_none.build(process.dim)
         what = f"mapping {mapping + 1}/{len(mappings)}, vegas"
-        return self.grid.adapt_to(weigh, process.dim, what, key=jax.random.fold_in(key, mapping))
+        return self.grid.adapt_to(weigh, process.dim, what, key=jax.random.fold_in(key, number))
 
     def restore(self, table: Table, process: AbstractProcess) -> Multichannel:
         """The sampler that `Multichannel.table` wrote.
@@ -112,25 +115,24 @@ class MultichannelSpec(AbstractSamplerSpec):
     def restore_arrays(self, arrays: Mapping[str, np.ndarray], process: AbstractProcess) -> Multichannel:
         """The sampler of `Multichannel.arrays`; see `restore`."""
         grid = self.grid_or_none
-        n_mappings, n_strata = len(process.mappings), grid.n_strata(process.dim)
-        shares = require_shape(arrays, "shares", (n_mappings,))
-        edges = require_shape(arrays, "edges", (n_mappings, process.dim, grid.n_bins + 1))
-        cumulative = require_shape(arrays, "cumulative", (n_mappings, n_strata**process.dim + 1))
+        n_classes, n_strata = max(process.mapping_classes) + 1, grid.n_strata(process.dim)
+        shares = require_shape(arrays, "shares", (n_classes,))
+        edges = require_shape(arrays, "edges", (n_classes, process.dim, grid.n_bins + 1))
+        cumulative = require_shape(arrays, "cumulative", (n_classes, n_strata**process.dim + 1))
         require_partition(*edges.reshape(-1, grid.n_bins + 1), *cumulative)
         if not ((shares > 0).all() and np.isclose(shares.sum(), 1)):
             raise SchemaError(
                 f"the shares of the mappings are {shares.tolist()}, expected positive numbers that sum "
                 "to one. Re-run the sampler."
             )
-        return Multichannel(
-            process.mappings, jnp.asarray(shares), Vegas(jnp.asarray(edges), jnp.asarray(cumulative), n_strata)
-        )
+        grids = Vegas(jnp.asarray(edges), jnp.asarray(cumulative), n_strata)
+        return Multichannel(process.mappings, process.mapping_classes, jnp.asarray(shares), grids)
 
 
 _NO_GRID = VegasSpec(n_bins=2, n_iterations=0, max_cubes=1)
 
 
-def improve(shares: Float[Array, " mapping"], moments: np.ndarray) -> Float[Array, " mapping"]:
+def improve(shares: Float[Array, " class"], moments: np.ndarray) -> Float[Array, " class"]:
     r"""The next shares, $\propto a_i \sqrt{W_i}$ (Kleiss and Pittau), none below a hundredth of equal ones.
 
     Raises:
@@ -163,11 +165,14 @@ def _draw_part(
 @eqx.filter_jit
 def _moments(
     sampler: Multichannel, u: Float[Array, "event dim"], weights: Float[Array, " event"]
-) -> Float[Array, " mapping"]:
-    """W_i of the shares, from points of the mixture and their weights f/g."""
+) -> Float[Array, " class"]:
+    """W_i of the shares, from points of the mixture and their weights f/g; of a class, the mean over its mappings."""
 
     def moment(point: UnitPoint, weight: Scalar) -> Float[Array, " mapping"]:
         logs = sampler.log_components(point)
-        return weight**2 * jnp.exp(logs - jax.nn.logsumexp(jnp.log(sampler.shares) + logs))
+        return weight**2 * jnp.exp(logs - jax.nn.logsumexp(jnp.log(sampler.mapping_shares) + logs))
 
-    return over_events(moment, u, weights).mean(axis=0)
+    found = over_events(moment, u, weights).mean(axis=0)
+    return jnp.zeros_like(sampler.shares).at[jnp.array(sampler.classes)].add(found) / jnp.array(
+        class_sizes(sampler.classes)
+    )

@@ -39,10 +39,11 @@ class Flow(eqx.Module):
 
 
 class SplineMixture(AbstractMixture):
-    """A trained flow on top of each mapping."""
+    """A trained flow on top of each class of mappings."""
 
     mappings: tuple[AbstractMapping, ...]
-    shares: Float[Array, " mapping"]
+    classes: tuple[int, ...] = eqx.field(static=True)
+    shares: Float[Array, " class"]
     densities: Flow
 
     def table(self) -> tuple[TableSchema, Mapping[str, np.ndarray]]:

@@ -6,6 +6,7 @@ diagrams with more electroweak couplings (exchange of vector bosons between quar
 """
 
 import abc
+import itertools
 import math
 
 import equinox as eqx
@@ -21,7 +22,7 @@ from saggiatore.physics.jet_amplitude import N_INCOMING, Boson, OneLine, TwoLine
 from saggiatore.physics.jet_colour import jet_flows, one_line_by_flow, two_lines_by_flow
 from saggiatore.physics.jet_phase_space import DECAY_NUMBERS, JET_NUMBERS, Region
 from saggiatore.physics.kinematics import mass_squared, pseudorapidity, transverse_momentum
-from saggiatore.physics.mapping import AbstractMapping, CollinearMapping, Identity
+from saggiatore.physics.mapping import AbstractMapping, CollinearMapping, Identity, PermutedMapping
 from saggiatore.physics.peak_map import ResonantPropagator
 from saggiatore.physics.process import AbstractProcess, Channel
 from saggiatore.spec import Spec
@@ -126,20 +127,18 @@ class AbstractBosonJets(AbstractProcess):
     def mappings(self) -> tuple[AbstractMapping, ...]:
         """The coordinates themselves, in which soft jets are followed, and one for each pair of collinear jets."""
         n = self.n_jets
-        pairs = [(i, j) for j in range(n) for i in range(j)]
+        first_two = CollinearMapping(self.cuts.abs_eta_j, self.cuts.delta_r_jj, etas=(n, n + 1), turn=2 * n + 1)
+        pairs = itertools.combinations(range(n), 2)
+        orders = [(*pair, *(jet for jet in range(n) if jet not in pair)) for pair in pairs]
         return (
             Identity(),
-            *(
-                CollinearMapping(
-                    max_abs_eta=self.cuts.abs_eta_j,
-                    radius=self.cuts.delta_r_jj,
-                    etas=(n + i, n + j),
-                    turn=2 * n + j,
-                    reference=None if i == 0 else 2 * n + i,
-                )
-                for i, j in pairs
-            ),
+            *(first_two if order == tuple(range(n)) else PermutedMapping(first_two, order) for order in orders),
         )
+
+    @property
+    def mapping_classes(self) -> tuple[int, ...]:
+        """All pairs of jets have one density."""
+        return (0, *[1] * (len(self.mappings) - 1))
 
     def momenta(self, u: UnitPoint) -> tuple[Momenta, Scalar]:
         """Momenta inside the cuts on the jets' pT and eta and inside the mass window."""

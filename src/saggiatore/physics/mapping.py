@@ -11,7 +11,7 @@ import equinox as eqx
 import jax.numpy as jnp
 
 from saggiatore.physics.peak_map import AbstractPropagator, MasslessPropagator, PeakMap, Resonance, ResonantPropagator
-from saggiatore.types import Scalar, UnitPoint
+from saggiatore.types import Array, Int, Scalar, UnitPoint
 
 
 class AbstractMapping(eqx.Module):
@@ -66,8 +66,36 @@ def propagator_mappings(
     return tuple(PropagatorMapping(base, propagator, coordinate) for propagator in propagators)
 
 
+class PermutedMapping(AbstractMapping):
+    """Another mapping, after which jets change places: a symmetry of the rate, which does not tell jets apart.
+
+    Coordinates are those of `jet_phase_space.event`: transverse momenta, pseudorapidities and azimuths of all jets, the
+    azimuths of further jets counted from that of the first.
+    """
+
+    base: AbstractMapping
+    places: tuple[int, ...] = eqx.field(static=True)  # where each jet of `base` goes
+
+    def forward(self, y: UnitPoint) -> tuple[UnitPoint, Scalar]:
+        """The point of `base` with its jets in their places."""
+        u, log_jacobian = self.base.forward(y)
+        return self._permuted(u, jnp.argsort(jnp.array(self.places))), log_jacobian
+
+    def inverse(self, u: UnitPoint) -> tuple[UnitPoint, Scalar]:
+        """That of `base`, of the jets in its own order."""
+        return self.base.inverse(self._permuted(u, jnp.array(self.places)))
+
+    def _permuted(self, u: UnitPoint, sources: Int[Array, " jet"]) -> UnitPoint:
+        """The point whose jet k is jet `sources[k]` of `u`."""
+        n = len(self.places)
+        jets = u[: 3 * n].reshape(3, n)
+        turns = jets[2].at[1:].add(jets[2, 0])[sources]
+        turns = turns.at[1:].add(-turns[0]) % 1.0
+        return u.at[: 3 * n].set(jnp.concatenate([jets[0, sources], jets[1, sources], turns]))
+
+
 class CollinearMapping(AbstractMapping):
-    r"""Two jets close in pseudorapidity and azimuth: density $\propto 1/(R_0^2 + \Delta\eta^2 + \Delta\phi^2)$.
+    r"""The first two jets close to each other: density $\propto 1/(R_0^2 + \Delta\eta^2 + \Delta\phi^2)$.
 
     The azimuth of the second jet relative to the first follows $1/\sqrt{R_0^2 + \Delta\phi^2}$, then its pseudorapidity
     the Cauchy density $1/(R_0^2 + \Delta\phi^2 + \Delta\eta^2)$ inside the cut. Coordinates are those of
@@ -77,8 +105,7 @@ class CollinearMapping(AbstractMapping):
     max_abs_eta: float = eqx.field(static=True)
     radius: float = eqx.field(static=True)  # R_0
     etas: tuple[int, int] = eqx.field(static=True)  # places of the two pseudorapidities in the point
-    turn: int = eqx.field(static=True)  # place of the second jet's azimuth
-    reference: int | None = eqx.field(static=True)  # place of the first jet's; None where azimuths count from it
+    turn: int = eqx.field(static=True)  # place of the second jet's azimuth, which counts from that of the first
 
     def forward(self, y: UnitPoint) -> tuple[UnitPoint, Scalar]:
         """Azimuth, then pseudorapidity of the second jet."""
@@ -89,7 +116,7 @@ class CollinearMapping(AbstractMapping):
         begin, end, eta = self._angles(y[self.etas[0]], scale)
         angle = begin + (end - begin) * y[self.etas[1]]
         u = y.at[self.etas[1]].set(((eta + scale * jnp.tan(angle)) / self.max_abs_eta + 1) / 2)
-        u = u.at[self.turn].set((delta_phi / (2 * jnp.pi) + self._start(y)) % 1.0)
+        u = u.at[self.turn].set((delta_phi / (2 * jnp.pi)) % 1.0)
         log_azimuth = jnp.log(2 * reach * scale / (2 * jnp.pi))
         log_eta = jnp.log((end - begin) * scale / (2 * self.max_abs_eta)) - 2 * jnp.log(jnp.cos(angle))
         return u, log_azimuth + log_eta
@@ -97,7 +124,7 @@ class CollinearMapping(AbstractMapping):
     def inverse(self, u: UnitPoint) -> tuple[UnitPoint, Scalar]:
         """The numbers that give this azimuth and this pseudorapidity."""
         reach = jnp.arcsinh(jnp.pi / self.radius)
-        turn = (u[self.turn] - self._start(u) + 0.5) % 1.0 - 0.5
+        turn = (u[self.turn] + 0.5) % 1.0 - 0.5
         stretched = jnp.arcsinh(2 * jnp.pi * turn / self.radius)
         scale = self.radius * jnp.cosh(stretched)
         begin, end, eta = self._angles(u[self.etas[0]], scale)
@@ -111,6 +138,3 @@ class CollinearMapping(AbstractMapping):
         """Arctangents of the distances to the cuts over `scale`, and the first jet's pseudorapidity."""
         eta = self.max_abs_eta * (2 * place - 1)
         return jnp.arctan((-self.max_abs_eta - eta) / scale), jnp.arctan((self.max_abs_eta - eta) / scale), eta
-
-    def _start(self, point: UnitPoint) -> Scalar:
-        return jnp.zeros(()) if self.reference is None else point[self.reference]

@@ -79,6 +79,14 @@ class AbstractProcess(eqx.Module):
         """Mappings of the unit hypercube, one for each propagator or singularity that a sampler can follow."""
         return (Identity(),)
 
+    @property
+    def mapping_classes(self) -> tuple[int, ...]:
+        """The density on top of each of `mappings`, counted from zero in the order in which they come first.
+
+        Mappings that share one are the same map followed by a symmetry of the rate, such as a permutation of jets.
+        """
+        return tuple(range(len(self.mappings)))
+
     @abc.abstractmethod
     def momenta(self, u: UnitPoint) -> tuple[Momenta, Scalar]:
         """Map a point of the unit hypercube to all momenta (incoming first, GeV) and log|dPhi/du|.
