@@ -51,7 +51,7 @@ def rapidity_range(sqrt_s: float, mass: float, jets: JetVariables) -> tuple[Scal
 
     Where the jets alone need more energy than there is, low is above high.
     """
-    mt = jnp.sqrt(mass**2 + _recoil_squared(jets))
+    mt = jnp.sqrt(mass**2 + recoil_squared(jets))
     eta_3, eta_4 = _pseudorapidities(jets)
     forward = sqrt_s - jets.pt_3 * jnp.exp(eta_3) - jets.pt_4 * jnp.exp(eta_4)
     backward = sqrt_s - jets.pt_3 * jnp.exp(-eta_3) - jets.pt_4 * jnp.exp(-eta_4)
@@ -69,7 +69,7 @@ def mean_eta_range(sqrt_s: float, mass: float, jets: JetVariables) -> tuple[Scal
     """
     half = jnp.exp(jets.delta_eta / 2)
     plus, minus = jets.pt_3 * half + jets.pt_4 / half, jets.pt_3 / half + jets.pt_4 * half
-    most = (sqrt_s**2 + plus * minus - mass**2 - _recoil_squared(jets)) / sqrt_s
+    most = (sqrt_s**2 + plus * minus - mass**2 - recoil_squared(jets)) / sqrt_s
     square = most**2 - 4 * plus * minus
     possible = (square > 0) & (most > 0)
     largest = (most + jnp.sqrt(jnp.where(possible, square, 1.0))) / (2 * plus)
@@ -115,5 +115,6 @@ def _pseudorapidities(jets: JetVariables) -> tuple[Scalar, Scalar]:
     return jets.mean_eta + jets.delta_eta / 2, jets.mean_eta - jets.delta_eta / 2
 
 
-def _recoil_squared(jets: JetVariables) -> Scalar:
+def recoil_squared(jets: JetVariables) -> Scalar:
+    """Transverse momentum squared of the massive particle, GeV^2."""
     return jets.pt_3**2 + jets.pt_4**2 + 2 * jets.pt_3 * jets.pt_4 * jnp.cos(jets.delta_phi)

@@ -16,8 +16,10 @@ from saggiatore.physics import electroweak as ew
 from saggiatore.physics import parton_density
 from saggiatore.physics.colour_flow import Flow
 from saggiatore.physics.dimension_six import Direction, in_hisz
+from saggiatore.physics.fusion_mapping import FusionMapping
 from saggiatore.physics.helicity import contractions
 from saggiatore.physics.kinematics import pseudorapidity, transverse_momentum
+from saggiatore.physics.mapping import AbstractMapping, Identity
 from saggiatore.physics.marginal import MarginalPoint, marginal_score
 from saggiatore.physics.matrix_element import MatrixElement
 from saggiatore.physics.observables import JET_OBSERVABLES, delta_eta, m_jj
@@ -129,12 +131,20 @@ class WbfHiggs(AbstractProcess):
     couplings_t: Float[Array, "channel 2 2 pair"]
     couplings_u: Float[Array, "channel 2 2 pair"]
 
+    @property
+    def mappings(self) -> tuple[AbstractMapping, ...]:
+        """The coordinates themselves, and one that follows the propagators of both exchanged bosons."""
+        return (Identity(), FusionMapping(self._region, ew.M_H, ew.M_W))
+
+    @property
+    def _region(self) -> JetRegion:
+        """Where the jets lie."""
+        cuts = self.cuts
+        return JetRegion(self.sqrt_s, cuts.pt_j, cuts.abs_eta_j, cuts.delta_eta_jj, _PT_SCALE)
+
     def momenta(self, u: UnitPoint) -> tuple[Momenta, Scalar]:
         """Momenta inside the cuts on pT, eta and Delta eta."""
-        cuts = self.cuts
-        jets, log_jets = jet_variables(
-            JetRegion(self.sqrt_s, cuts.pt_j, cuts.abs_eta_j, cuts.delta_eta_jj, _PT_SCALE), u[:6]
-        )
+        jets, log_jets = jet_variables(self._region, u[:6])
         low, high = rapidity_range(self.sqrt_s, ew.M_H, jets)
         possible = high > low
         width = jnp.where(possible, high - low, 1.0)
