@@ -9,16 +9,12 @@ import pylhe
 import pytest
 import pythia8mc
 
-from saggiatore.integrate.events import Draw, events_schema, generate
-from saggiatore.integrate.integral import CrossSection
-from saggiatore.integrate.vegas import VegasSpec
+from saggiatore.formats.lhe import Event, Run, write_lhe
 from saggiatore.physics import electroweak as ew
 from saggiatore.physics.colour_flow import line_numbers
 from saggiatore.physics.intermediate import record
 from saggiatore.physics.top_pair import TopPairSpec
 from saggiatore.physics.top_pair_decays import INTERMEDIATES, hadronic, semileptonic
-from saggiatore.steps.export import run
-from saggiatore.tables import write_batches
 
 N_EVENTS = 200
 PROCESS = {
@@ -27,7 +23,7 @@ PROCESS = {
     "parton_density": "NNPDF31_lo_as_0118",
     "strong_coupling": {"at_m_z": 0.118, "loops": 1},
     "scale": {"choice": "mt"},
-    "decays": {"channel": "semileptonic", "pt_l": "20 GeV", "abs_eta_l": 3, "pt_j": "20 GeV", "abs_eta_j": 4},
+    "decays": {"channel": "semileptonic"},
     "parameters": {"c_tg": {"c_tg": "1 TeV^-2"}},
 }
 
@@ -75,14 +71,24 @@ def test_intermediates_have_the_charges_and_colours_of_what_they_become(states, 
 @pytest.mark.thorough
 def test_pythia_showers_decayed_tops(tmp_path):
     """Both charges, gluons and quarks: tops and W bosons are in the file, and every event is read."""
-    spec = TopPairSpec.model_validate(PROCESS)
-    process = spec.build()
-    zero, curve = jnp.zeros(1), CrossSection(jnp.array(1.0), jnp.zeros(1), jnp.zeros((1, 1)))
-    draw = Draw(process, VegasSpec().build(process.dim), curve, zero, zero, jnp.ones(()), jnp.ones(())).weighted(0.5)
-    origin = {"spec": {"process": spec.model_dump(mode="json"), "study": "test", "label": "events"}, "code": "0" * 16}
-    blocks = generate(draw, N_EVENTS, N_EVENTS, key=jax.random.key(2))
-    write_batches(tmp_path / "events.parquet", events_schema(process), blocks, origin)
-    run(events=tmp_path / "events.parquet", out=tmp_path / "events.lhe")
+    process = TopPairSpec.model_validate(PROCESS).build()
+    u = jax.random.uniform(jax.random.key(2), (N_EVENTS, process.dim))
+    channels = jnp.arange(N_EVENTS) * 7 % len(process.channels)
+
+    @jax.jit
+    @jax.vmap
+    def evaluate(point, channel):
+        momenta, _ = process.momenta(point)
+        return momenta, process.colour_rates(momenta, channel, jnp.zeros(1))
+
+    rows = zip(channels.tolist(), *(np.asarray(part) for part in evaluate(u, channels)), strict=True)
+    events = []
+    for channel, momenta, rates in rows:
+        pdg = np.array(process.channels[channel])
+        colour = line_numbers(process.colour_flows[rates.argmax()], pdg)
+        particles = record(process.intermediates, pdg, momenta, colour)
+        events.append(Event(1.0, ew.M_TOP, 0.108, particles, np.zeros(0)))
+    write_lhe(tmp_path / "events.lhe", Run((2212, 2212), 6500.0, 1.0, 0.01, ew.ALPHA, {}, {}, "test"), events)
     found = list(pylhe.LHEFile.fromfile(tmp_path / "events.lhe").events)
     assert {event.particles[0].id for event in found} > {21}
     assert {event.particles[2].id for event in found} == {6, -6}
