@@ -160,6 +160,7 @@ class ThreeJets(AbstractProcess):
         return self.rate(momenta, theta)
 
 
+@pytest.mark.thorough
 def test_mappings_of_one_class_share_a_density():
     """Bare, they make up the whole rate: every weight is three. With grids, there is one, in equal parts."""
     process, theta, key = ThreeJets(), jnp.zeros(1), jax.random.key(5)
