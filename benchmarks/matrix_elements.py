@@ -19,6 +19,7 @@ from saggiatore.physics import electroweak as ew
 from saggiatore.physics.boson_jets import on_shell, products
 from saggiatore.physics.jet_amplitude import one_line, one_line_assignments
 from saggiatore.physics.jet_phase_space import Region, event
+from saggiatore.physics.top_decay import DECAY_NUMBERS, decay
 from saggiatore.physics.top_pair_amplitude import squares
 
 BATCHES = (256, 1024, 4096)
@@ -58,6 +59,17 @@ def top_momenta(n_points: int) -> jax.Array:
     return jnp.stack([jnp.stack(row, axis=-1) for row in rows], axis=1)
 
 
+def decayed_momenta(n_points: int) -> jax.Array:
+    """The same with the products of both tops."""
+    pairs, u = top_momenta(n_points), jax.random.uniform(jax.random.key(3), (n_points, 2 * DECAY_NUMBERS))
+
+    def decayed(pair: jax.Array, point: jax.Array) -> jax.Array:
+        one, two = decay(pair[2], point[:DECAY_NUMBERS])[0], decay(pair[3], point[DECAY_NUMBERS:])[0]
+        return jnp.concatenate([pair[:2], one, two])
+
+    return jax.vmap(decayed)(pairs, u)
+
+
 def measure(name: str, function, momenta: jax.Array) -> None:
     """Print one row."""
     text = f"{name:32s}"
@@ -84,3 +96,5 @@ if __name__ == "__main__":
     measure("z + 1 jet, all channels", every_channel, z_momenta(1, max(BATCHES)))
     measure("z + 2 jets, all channels", every_channel, z_momenta(2, max(BATCHES)))
     measure("g g, q q~ > t t~ with c_tG", lambda p: squares(p, jnp.asarray(0.5)), top_momenta(max(BATCHES)))
+    decays = decayed_momenta(max(BATCHES))
+    measure("the same with decays of both tops", lambda p: squares(p, jnp.asarray(0.5)), decays)
