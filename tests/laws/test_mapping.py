@@ -58,25 +58,27 @@ def test_a_mapping_and_its_inverse_belong_together(mapping, dim):
 @pytest.mark.thorough
 def test_mappings_of_a_class_differ_by_an_order_of_the_legs():
     """The same point gives the same event, up to an exchange of outgoing legs, and the same density."""
-    n_related = 0
+    related = []
     for name, process in processes():
         classes = process.mapping_classes
         assert len(classes) == len(process.mappings)
         assert sorted(set(classes)) == list(range(max(classes) + 1)), name
-        y = jax.random.uniform(jax.random.key(3), (N_POINTS, process.dim))
-        for place, number in enumerate(classes):
-            first = classes.index(number)
-            if place == first:
-                continue
-            events = []
-            for mapping in (process.mappings[first], process.mappings[place]):
-                u, log_det = jax.jit(jax.vmap(mapping.forward))(y)
-                momenta, log_jacobian = jax.jit(jax.vmap(process.momenta))(u)
-                events.append((jnp.sort(momenta[:, 2:], axis=1), log_det + log_jacobian))
-            np.testing.assert_allclose(events[0][0], events[1][0], rtol=1e-9, atol=1e-6)
-            np.testing.assert_allclose(events[0][1], events[1][1], atol=1e-9)
-            n_related += 1
-    assert n_related >= 4
+        if len(set(classes)) == len(classes):
+            continue
+        related.append(name)
+
+        @jax.jit
+        @jax.vmap
+        def events(y, process=process):
+            points, logs = zip(*(mapping.forward(y) for mapping in process.mappings), strict=True)
+            momenta, log_jacobians = jax.vmap(process.momenta)(jnp.stack(points))
+            return jnp.sort(momenta[:, 2:], axis=1), log_jacobians + jnp.stack(logs)
+
+        momenta, logs = events(jax.random.uniform(jax.random.key(3), (N_POINTS, process.dim)))
+        first = jnp.array([classes.index(number) for number in classes])
+        np.testing.assert_allclose(momenta, momenta[:, first], rtol=1e-9, atol=1e-6)
+        np.testing.assert_allclose(logs, logs[:, first], atol=1e-9)
+    assert related == ["wjets", "zjets"]
 
 
 @pytest.mark.thorough

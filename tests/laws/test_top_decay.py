@@ -11,6 +11,7 @@ from saggiatore.physics import electroweak as ew
 from saggiatore.physics import top_decay
 from saggiatore.physics.jet_phase_space import beams
 from saggiatore.physics.kinematics import boost_to_rest
+from saggiatore.physics.matrix_element import REFERENCE_ALPHA_S
 from saggiatore.physics.top_pair import TopPairSpec
 from saggiatore.physics.top_pair_amplitude import squares
 from saggiatore.physics.top_pair_decays import TopDecays
@@ -194,3 +195,34 @@ def test_the_width_is_that_of_the_literature():
     x = (ew.M_W / ew.M_TOP) ** 2
     on_shell = ew.G_FERMI * ew.M_TOP**3 / (8 * np.pi * 2**0.5) * (1 - x) ** 2 * (1 + 2 * x)
     assert top_decay.top_width() == pytest.approx(on_shell, rel=ew.WIDTH_W / ew.M_W)
+
+
+@pytest.mark.thorough
+def test_the_matrix_element_of_decays_takes_legs_in_any_order():
+    """Gluons to a lepton and quarks: that of the diagrams with two resonant tops at their pole, three colours."""
+    pdg = (21, 21, 3, -4, -5, 14, 5, -13)  # antitop to c~ s, top to mu+ nu
+    order = jnp.array([0, 1, 6, 7, 5, 4, 2, 3])  # places of the legs above in the order of the amplitude
+    found = TopPairSpec.matrix_element(",".join(map(str, pdg)), False)
+    assert found.masses == (0.0,) * 8
+    momenta = decayed(produced(300.0, COS), jax.random.uniform(jax.random.key(6), (10,)))
+
+    @jax.jit
+    def both(p):
+        return found.function(p[order], jnp.array([0.5])), squares(p, 0.5).gluons
+
+    value, square = both(momenta)
+    poles = (ew.M_TOP * top_decay.top_width()) ** -4
+    np.testing.assert_allclose(value, 3 * (4 * np.pi * REFERENCE_ALPHA_S) ** 2 * poles * square, rtol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("decays", "message"),
+    [
+        ({"channel": "hadronic", "leptons": ["e"]}, "has no charged leptons"),
+        ({"channel": "dilepton", "leptons": ["e", "e"]}, "each flavour once"),
+        ({"channel": "dilepton", "leptons": []}, "at least 1 item"),
+    ],
+)
+def test_decays_that_do_not_exist_are_refused(decays, message):
+    with pytest.raises(ValueError, match=message):
+        TopDecays.model_validate(decays)
