@@ -6,6 +6,7 @@ needs neither f's derivatives nor new values of it. A stored point keeps where e
 so that a step of training evaluates splines and networks alone. Shares are trained together with the flows.
 """
 
+import logging
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -23,6 +24,9 @@ from saggiatore.integrate.spline_mixture import SplineMixture
 from saggiatore.physics.process import AbstractProcess
 from saggiatore.spec import Spec
 from saggiatore.types import Array, Float, PRNGKeyArray, Scalar, Theta, UnitPoint
+
+_log = logging.getLogger(__name__)
+_MOST_FAILURES = 20  # in a row
 
 
 class MadnisTraining(Spec):
@@ -75,6 +79,9 @@ def train(
         stored, n_stored = _padded(kept, settings.n_rounds * n_batches(settings.n_points) * BATCH)
         steps = jax.random.fold_in(key, settings.n_rounds + number)
         trainable, state, loss = _descend(trainable, state, stored, n_stored, settings, sampler.classes, steps)
+        if not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(trainable)):
+            _log.warning("madnis: the training diverged in round %d; what it had before that is kept.", number + 1)
+            break
         bar.set_postfix(relative_std=f"{float(jnp.maximum(jnp.exp(loss) - 1, 0)) ** 0.5:.4f}")
         source = sampler = _double(sampler, trainable)
     return sampler
@@ -151,7 +158,7 @@ def _descend(
 
     keys = jax.random.split(key, settings.n_steps)
     (trainable, state), losses = jax.lax.scan(step, (trainable, state), keys)
-    return trainable, state, losses[-max(settings.n_steps // 10, 1) :].mean()
+    return trainable, state, jnp.nanmean(losses[-max(settings.n_steps // 10, 1) :])
 
 
 def _loss(trainable: Trainable, batch: Stored, classes: tuple[int, ...]) -> Scalar:
@@ -163,8 +170,10 @@ def _loss(trainable: Trainable, batch: Stored, classes: tuple[int, ...]) -> Scal
 
 
 def _optimiser(settings: MadnisTraining) -> optax.GradientTransformation:
+    """Adam, which leaves out a step whose gradient is not finite: single precision may fail at the end of a bin."""
     n_steps = settings.n_rounds * settings.n_steps
-    return optax.adam(optax.cosine_decay_schedule(settings.learning_rate, n_steps))
+    adam = optax.adam(optax.cosine_decay_schedule(settings.learning_rate, n_steps))
+    return optax.apply_if_finite(adam, max_consecutive_errors=_MOST_FAILURES)
 
 
 def _single(array: Array) -> Array:
