@@ -11,6 +11,7 @@ import pytest
 
 from saggiatore.integrate import spline
 from saggiatore.integrate.madnis import MadnisSpec, relative_std
+from saggiatore.integrate.madnis_training import MadnisTraining, _optimiser
 from saggiatore.integrate.spline_mixture import SplineMixture
 from saggiatore.integrate.triangular import Triangular
 from saggiatore.physics.mapping import AbstractMapping, Identity
@@ -121,3 +122,9 @@ def test_the_smooth_grid_goes_through_its_edges():
     back, log_inverse = jax.vmap(lambda each: spline.smooth_inverse(edges, each))(y)
     np.testing.assert_allclose(back, x, atol=1e-12)
     np.testing.assert_allclose(log_inverse, -log_slope, atol=1e-9)
+
+
+def test_a_step_without_a_finite_gradient_is_left_out():
+    optimiser = _optimiser(MadnisTraining())
+    update, _ = optimiser.update(jnp.array([jnp.nan, 1.0]), optimiser.init(jnp.ones(2)))
+    np.testing.assert_array_equal(update, 0)
