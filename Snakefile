@@ -32,8 +32,8 @@ wildcard_constraints:
 for rules in (
     *("start", "spec", "sampler", "events", "events_ratio"),
     *("models", "draws", "formulas"),
-    *("structures", "information", "limits", "ratios", "control", "figures"),
-    *("hepdata", "bundle"),
+    *("structures", "information", "limits", "ratios", "control"),
+    *("densities", "figures", "hepdata", "bundle"),
 ):
 
     include: f"rules/{rules}.smk"

@@ -6,6 +6,8 @@ rule numbers:
         formulas=lambda wc: plan.all_of(wc.study, "formulas", "formula"),
         calibrations=lambda wc: plan.all_of(wc.study, "draws", "calibration"),
         diagnostics=lambda wc: plan.all_of(wc.study, "draws", "diagnostics"),
+        densities=lambda wc: plan.all_of(wc.study, "densities", "diagnostics"),
+        predictives=lambda wc: plan.all_of(wc.study, "predictive", "predictive"),
         histories=lambda wc: plan.all_of(wc.study, "models", "history"),
         structures=lambda wc: plan.all_of(wc.study, "structures", "structures"),
         constants=lambda wc: plan.all_of(wc.study, "structures", "constants"),
@@ -33,8 +35,8 @@ rule numbers:
     shell:
         "python -m saggiatore numbers --study {wildcards.study} --code {params.code} "
         "--integrals {input.integrals:q} --samples {input.samples:q} --informations {input.informations:q} --formulas {input.formulas:q} "
-        "--calibrations {input.calibrations:q} --diagnostics {input.diagnostics:q} "
-        "--histories {input.histories:q} --structures {input.structures:q} --constants {input.constants:q} "
+        "--calibrations {input.calibrations:q} --diagnostics {input.diagnostics:q} {input.densities:q} "
+        "--predictives {input.predictives:q} --histories {input.histories:q} --structures {input.structures:q} --constants {input.constants:q} "
         "--bands {input.bands:q} --limits {input.limits:q} --coverages {input.coverages:q} "
         "--sensitivities {input.sensitivities:q} --ratios {input.ratios:q} "
         "--figures {input.pdfs:q} {input.pngs:q} --out {output:q} > {log:q} 2>&1"

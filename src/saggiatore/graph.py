@@ -11,9 +11,9 @@ from saggiatore.schema import Reference, child, closest, complete, marked, refer
 
 STAGES = (
     *("sampler", "events", "models", "draws", "teachers", "formulas", "structures", "information", "limits"),
-    *("ratios", "control", "figures"),
+    *("ratios", "control", "densities", "predictive", "figures"),
 )
-SIMULATING = ("sampler", "events", "limits", "ratios")  # the stages whose jobs see the study's process
+SIMULATING = ("sampler", "events", "limits", "ratios", "predictive")  # the stages whose jobs see the study's process
 
 ARTEFACTS = {
     ("sampler", "grid"): "sampler/{label}.grid.parquet",
@@ -53,6 +53,9 @@ ARTEFACTS = {
     ("control", "weights"): "tables/{label}.weights.parquet",
     ("control", "reliability"): "tables/{label}.reliability.parquet",
     ("control", "latex"): "tables/{label}.control.tex",
+    ("densities", "draws"): "densities/{label}.parquet",
+    ("densities", "diagnostics"): "densities/{label}.diagnostics.parquet",
+    ("predictive", "predictive"): "tables/{label}.predictive.parquet",
     ("figures", "pdf"): "figures/{label}.pdf",
     ("figures", "png"): "figures/{label}.png",
 }
@@ -67,6 +70,7 @@ PUBLISHED = (
     ("limits", "scan"),
     ("limits", "bins"),
     ("ratios", "ratios"),
+    ("predictive", "predictive"),
 )
 
 

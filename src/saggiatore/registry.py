@@ -72,6 +72,7 @@ REGISTRY: dict[str, dict[str, str]] = {
         "limits": "saggiatore.figures.limits:LimitsFigureSpec",
         "observables": "saggiatore.figures.observables:ObservablesFigureSpec",
         "posteriors": "saggiatore.figures.posteriors:PosteriorsFigureSpec",
+        "predictive": "saggiatore.figures.predictive:PredictiveFigureSpec",
         "pulls": "saggiatore.figures.pulls:PullsFigureSpec",
         "ratio": "saggiatore.figures.ratio:RatioFigureSpec",
         "score": "saggiatore.figures.score:ScoreFigureSpec",

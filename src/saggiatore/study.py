@@ -9,6 +9,7 @@ from saggiatore.files import atomic
 from saggiatore.registry import REGISTRY, ProcessSpec, load
 from saggiatore.spec import Label, Spec
 from saggiatore.steps.control import ControlSection
+from saggiatore.steps.densities import DensitiesSection
 from saggiatore.steps.distill import FormulasSection
 from saggiatore.steps.draws import DrawsSection
 from saggiatore.steps.events import EventsSection
@@ -16,6 +17,7 @@ from saggiatore.steps.figures import FiguresSection
 from saggiatore.steps.information import InformationSection
 from saggiatore.steps.limits import LimitsSection
 from saggiatore.steps.models import ModelsSection
+from saggiatore.steps.predictive import PredictiveSection
 from saggiatore.steps.ratios import RatiosSection
 from saggiatore.steps.sampler import SamplerSection
 from saggiatore.steps.structures_draw import StructuresSection
@@ -54,6 +56,8 @@ class Study(Spec):
     limits: dict[Label, LimitsSection] = Field({}, description="expected limits")
     ratios: dict[Label, RatiosSection] = Field({}, description="learned likelihood ratios against the exact one")
     control: dict[Label, ControlSection] = Field({}, description="generated events against true ones")
+    densities: dict[Label, DensitiesSection] = Field({}, description="posteriors over densities")
+    predictive: dict[Label, PredictiveSection] = Field({}, description="what they say in bins, against the truth")
     figures: dict[Label, FiguresSection] = Field({}, description="figures")
 
 

@@ -162,6 +162,17 @@ def _ratios(label: str, table: Table, artefact: str) -> Named:
         yield f"mse_log_ratio.{label}.{row['name']}.{at}", _entry(table, row, "mse", artefact, meaning)
 
 
+def _predictive(label: str, table: Table, artefact: str) -> Named:
+    """Of well-populated bins: how wide their pulls are, and how uncertain they are."""
+    rows = table.data[table.data["is_populated"] == 1]
+    kept = f"well-populated bins ({len(rows)} of {len(table.data)})"
+    if len(rows) == 0:
+        return
+    width, middle = float((rows["pull"] ** 2).mean()) ** 0.5, float(rows["relative_std"].median())
+    yield f"pull_rms.{label}", Number(width, None, "1", artefact, f"root mean square of the pulls of {kept}")
+    yield f"relative_std.{label}", Number(middle, None, "1", artefact, f"median of std over probability of {kept}")
+
+
 _TABLES: dict[str, Callable[[str, Table, str], Named]] = {
     "integral": _integral,
     "sample": _sample,
@@ -176,4 +187,5 @@ _TABLES: dict[str, Callable[[str, Table, str], Named]] = {
     "coverage": _coverage,
     "sensitivity": _sensitivity,
     "ratios": _ratios,
+    "predictive": _predictive,
 }

@@ -11,7 +11,12 @@ from saggiatore.tables import Column, TableSchema, write_table
 ORIGIN = {
     "spec": {
         "study": "toy",
-        "section": {"luminosity": 300.0, "efficiency": 0.0023, "parameter": "f_w", "values": [-0.5, 0.5]},
+        "section": {
+            "luminosity": 300.0,
+            "efficiency": 0.0023,
+            "parameter": "f_w",
+            "values": [-0.5, 0.5],
+        },
     },
     "code": "0123",
     "commit": "unknown",
@@ -254,6 +259,7 @@ def write_study(root: Path) -> dict[str, Path]:
         "scan": "tables/one.scan.parquet",
         "ratios": "tables/main.ratios.parquet",
         "log_ratios": "tables/main.log_ratios.parquet",
+        "predictive": "tables/density.predictive.parquet",
     }
     paths = {name: root / path for name, path in names.items()}
     write_scores(paths["scores"])
@@ -346,6 +352,28 @@ def _control() -> list[tuple[TableSchema, dict]]:
     ]
 
 
+PREDICTIVE = TableSchema(
+    "predictive",
+    1,
+    (
+        *(Column(f"m_jj_{end}", "GeV", "edge of the bin", "$m_{jj}$") for end in ("low", "high")),
+        *(Column(name, "1", name) for name in ("probability", "truth", "std", "relative_std", "fit_std_1")),
+        *(Column(name, "1", name) for name in ("truth_error", "pull")),
+        Column("is_populated", "1", "1 if populated", kind="int"),
+    ),
+)
+
+
+def _predictive() -> tuple[TableSchema, dict]:
+    """Ten bins of a mass, the last of them nearly empty."""
+    edges = np.linspace(400.0, 900.0, 11)
+    truth = np.append(np.linspace(0.19, 0.02, 9), 1e-5)
+    columns = {"m_jj_low": edges[:-1], "m_jj_high": edges[1:], "probability": 1.01 * truth, "truth": truth}
+    columns |= {"std": 0.02 * truth, "relative_std": np.append(np.full(9, 0.02), 3.0), "fit_std_1": 0.015 * truth}
+    columns |= {"truth_error": np.zeros(10), "pull": np.full(10, 0.5), "is_populated": np.append(np.ones(9, int), 0)}
+    return PREDICTIVE, columns
+
+
 def _pulls() -> dict[str, np.ndarray]:
     random, n_events = np.random.default_rng(2), 500
     exact = random.normal(size=n_events)
@@ -376,6 +404,7 @@ def _columns() -> list[tuple[TableSchema, dict]]:
     taught = {"x_p1": rng.gamma(2.0, 0.4, N), "delta_phi": rng.uniform(-np.pi, np.pi, N), "score": rng.normal(size=N)}
     return [
         *_control(),
+        _predictive(),
         (TEACHER, taught),
         (
             HISTORY,

@@ -29,6 +29,7 @@ FIGURES = {
     "limits": {"limits": "one", "parameter": "f_w"},
     "observables": {"scores": "main", "of": ["network", "formula"]},
     "posteriors": {"pulls": ["network", "network"], "calibrations": ["network", "network"], "feature": "m_jj"},
+    "predictive": {"predictive": ["density"]},
     "pulls": {"pulls": "network", "calibration": "network"},
     "ratio": {"ratios": "main", "log_ratios": "main"},
     "score": {"scores": "main", "of": "network"},

@@ -16,7 +16,7 @@ under one site is the same model, compiles in a fraction of the time, and leaves
 
 import abc
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import equinox as eqx
 import jax
@@ -43,6 +43,7 @@ from saggiatore.tables import Table
 from saggiatore.types import Array, Features, Float, PRNGKeyArray, Scalar
 
 Weights = Float[Array, " weight"]
+Network = TypeVar("Network", bound=AbstractModel)
 _N_REFERENCE = 16  # events whose score and noise are monitored
 
 
@@ -81,8 +82,8 @@ class AbstractNetworkMethod(AbstractMethod):
         """
         network, events = regression(model), gather(batches())
         sampled = self.sample(network, events, key=key)
-        names = _weight_names(network)
-        parameters = {f"weight_{i}": _parameter(sampled.weights[..., i], name) for i, name in enumerate(names)}
+        names = weight_names(network)
+        parameters = {f"weight_{i}": stated(sampled.weights[..., i], name) for i, name in enumerate(names)}
         monitored = _monitor(network, sampled.weights, events.features)
         chains = Chains(parameters, sampled.n_divergent, monitored, sampled.is_markov)
         self.check(chains)
@@ -141,15 +142,15 @@ def gather(batches: Iterator[Batch]) -> Event:
     return Event(jnp.asarray(features), jnp.zeros((len(score), 0)), jnp.asarray(score)[:, None], jnp.asarray(scaled))
 
 
-def flatten(model: AbstractRegression) -> Weights:
+def flatten(model: AbstractModel) -> Weights:
     """The weights of a network as one vector."""
     return ravel_pytree(eqx.filter(model, trainable(model)))[0]
 
 
-def with_weights(model: AbstractRegression, weights: Weights) -> AbstractRegression:
+def with_weights(model: Network, weights: Weights) -> Network:
     """The network with other weights, a vector as `flatten` gives it."""
     leaves, rest = eqx.partition(model, trainable(model))
-    network: AbstractRegression = eqx.combine(ravel_pytree(leaves)[1](weights), rest)
+    network: Network = eqx.combine(ravel_pytree(leaves)[1](weights), rest)
     return network
 
 
@@ -180,12 +181,14 @@ def network_model(model: AbstractRegression, prior_scale: float, events: Event, 
     numpyro.factor("likelihood", n_per_event * total_log_likelihood(with_weights(model, width * z), events))
 
 
-def _weight_names(model: AbstractRegression) -> list[str]:
+def weight_names(model: AbstractModel) -> list[str]:
+    """What each entry of `flatten` is."""
     leaves = jax.tree_util.tree_leaves_with_path(eqx.filter(model, trainable(model)))
     return [f"weight {jax.tree_util.keystr(path)}[{i}]" for path, leaf in leaves for i in range(leaf.size)]
 
 
-def _parameter(draws: Float[np.ndarray, "chain draw"], meaning: str) -> Parameter:
+def stated(draws: Float[np.ndarray, "chain draw"], meaning: str) -> Parameter:
+    """A quantity that has no error should the likelihood be wrong but its own."""
     return Parameter(draws, meaning, float(draws.std(ddof=1)))
 
 
@@ -203,6 +206,6 @@ def _monitor(
     flat = jnp.asarray(weights.reshape(-1, weights.shape[-1]))
     scores, log_noise = (np.asarray(found) for found in jax.jit(lambda w: jax.lax.map(at, w))(flat))
     chains = scores.reshape(*weights.shape[:2], _N_REFERENCE)
-    found = {f"score_{i}": _parameter(chains[..., i], f"score at event {row}") for i, row in enumerate(rows.tolist())}
+    found = {f"score_{i}": stated(chains[..., i], f"score at event {row}") for i, row in enumerate(rows.tolist())}
     meaning = "mean over the reference events of the logarithm of the noise"
-    return found | {"log_noise": _parameter(log_noise.reshape(weights.shape[:2]), meaning)}
+    return found | {"log_noise": stated(log_noise.reshape(weights.shape[:2]), meaning)}

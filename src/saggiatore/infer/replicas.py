@@ -18,11 +18,14 @@ import numpy as np
 from pydantic import Field
 
 from saggiatore.infer.base import Chains
+from saggiatore.infer.density import AbstractDensityMethod, LearnedDensity
 from saggiatore.infer.network import AbstractNetworkMethod, Sampled, flatten, prior_width, with_weights
 from saggiatore.learn.loop import TrainingSpec
 from saggiatore.learn.replicas import train_replicas
-from saggiatore.models.base import AbstractRegression, Event, trainable
+from saggiatore.models.base import AbstractModel, AbstractRegression, Event, trainable
 from saggiatore.spec import Spec
+from saggiatore.tasks.base import AbstractTask
+from saggiatore.tasks.density import Density
 from saggiatore.tasks.joint_score import JointScore
 from saggiatore.types import PRNGKeyArray
 
@@ -41,7 +44,7 @@ class ReplicasSpec(Spec):
         return Replicas(self)
 
 
-class Replicas(AbstractNetworkMethod):
+class Replicas(AbstractNetworkMethod, AbstractDensityMethod):
     """Weights of independent trainings."""
 
     spec: ReplicasSpec
@@ -56,10 +59,30 @@ class Replicas(AbstractNetworkMethod):
         width = prior_width(model, 1.0)
         starts = width * jax.random.normal(at, (self.spec.n_replicas, width.size))
         leaves = jax.vmap(lambda w: eqx.filter(with_weights(model, w), trainable(model)))(starts)
-        seed = int(jax.random.randint(order, (), 0, np.iinfo(np.int32).max))
-        task = JointScore(())  # the target comes with the events
+        return self._train(model, leaves, JointScore(()), events, key=order)  # the target comes with the events
+
+    def sample_density(self, learned: LearnedDensity, *, key: PRNGKeyArray) -> Sampled:
+        """See `AbstractDensityMethod.sample_density`: every replica starts as a density that its spec builds.
+
+        Raises:
+            TrainingError: if a loss is not finite, or there are too few events.
+        """
+        at, order = jax.random.split(key)
+
+        def start(each: PRNGKeyArray) -> AbstractModel:
+            density = learned.build(each)
+            leaves: AbstractModel = eqx.filter(density, trainable(density))
+            return leaves
+
+        leaves = eqx.filter_jit(eqx.filter_vmap(start))(jax.random.split(at, self.spec.n_replicas))
+        return self._train(learned.density, leaves, Density(()), learned.events, key=order)
+
+    def _train(
+        self, model: AbstractModel, starts: AbstractModel, task: AbstractTask, events: Event, *, key: PRNGKeyArray
+    ) -> Sampled:
+        seed = int(jax.random.randint(key, (), 0, np.iinfo(np.int32).max))
         trained, _ = train_replicas(
-            model, leaves, task, events, self.spec.training, seed=seed, is_bootstrapped=self.spec.is_bootstrapped
+            model, starts, task, events, self.spec.training, seed=seed, is_bootstrapped=self.spec.is_bootstrapped
         )
         weights = jax.vmap(lambda replica: flatten(eqx.combine(replica, model)))(trained)
         return Sampled(np.asarray(weights)[None], 0, is_markov=False)

@@ -16,6 +16,7 @@ and that it is not is for the calibration to show.
 """
 
 import math
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal
 
@@ -29,18 +30,24 @@ from numpyro.infer import SVI, TraceMeanField_ELBO
 from pydantic import Field
 
 from saggiatore.errors import ConvergenceError
+from saggiatore.infer import density
 from saggiatore.infer.base import Chains
+from saggiatore.infer.density import AbstractDensityMethod, LearnedDensity
 from saggiatore.infer.minibatch import MinibatchSpec, run_epochs
 from saggiatore.infer.network import (
     AbstractNetworkMethod,
     Sampled,
+    Weights,
     flatten,
     log_likelihood,
     prior_width,
     with_weights,
 )
 from saggiatore.models.base import AbstractFixed, AbstractRegression, Event
-from saggiatore.types import Array, Float, PRNGKeyArray
+from saggiatore.models.density import AbstractDensity
+from saggiatore.types import Array, Float, PRNGKeyArray, Scalar
+
+_N_PARTS = 16  # draws of a density's weights for one batch, if they divide it
 
 
 class SviSpec(MinibatchSpec):
@@ -56,7 +63,7 @@ class SviSpec(MinibatchSpec):
         return Svi(self)
 
 
-class Svi(AbstractNetworkMethod):
+class Svi(AbstractNetworkMethod, AbstractDensityMethod):
     """Draws from the fitted Gaussians."""
 
     spec: SviSpec
@@ -70,8 +77,26 @@ class Svi(AbstractNetworkMethod):
         fit, at = jax.random.split(key)
         loc, scale, bounds = fit_mean_field(self.spec, model, events, fit)
         _require_rest(bounds, self.spec.max_drift)
-        z = loc + scale * jax.random.normal(at, (self.spec.n_draws, loc.size))
-        return Sampled(np.asarray(prior_width(model, self.spec.prior_scale) * z)[None], 0, is_markov=False)
+        return self._draws(prior_width(model, self.spec.prior_scale), loc, scale, at)
+
+    def sample_density(self, learned: LearnedDensity, *, key: PRNGKeyArray) -> Sampled:
+        """See `AbstractDensityMethod.sample_density`.
+
+        Raises:
+            ConvergenceError: if there are too few events for a batch, or the bound is not finite or still moves.
+        """
+        fit, at, to_loss = jax.random.split(key, 3)
+        width = density.prior_width(learned.density, self.spec.prior_scale)
+        start = flatten(learned.density) / width, jnp.full(width.size, self.spec.start_scale)
+        per_loss = density.log_likelihood_per_loss(learned, key=to_loss)
+        bounded = partial(bounded_density, learned.density, per_loss, width, start)
+        loc, scale, bounds = _fit(self.spec, bounded, start, learned.events, fit)
+        _require_rest(bounds, self.spec.max_drift)
+        return self._draws(width, loc, scale, at)
+
+    def _draws(self, width: Weights, loc: Weights, scale: Weights, key: PRNGKeyArray) -> Sampled:
+        z = loc + scale * jax.random.normal(key, (self.spec.n_draws, loc.size))
+        return Sampled(np.asarray(width * z)[None], 0, is_markov=False)
 
     def check(self, chains: Chains) -> None:
         """Nothing beyond the bound, which the fit checks: the draws are independent."""
@@ -129,24 +154,25 @@ def _drawn(mean: Any, std: Any, shape: tuple[int, ...] | None, noise: Float[Arra
 
 def fit_mean_field(
     spec: SviSpec, model: AbstractRegression, events: Event, key: PRNGKeyArray
-) -> tuple[Float[Array, " weight"], Float[Array, " weight"], Float[np.ndarray, " epoch"]]:
+) -> tuple[Weights, Weights, Float[np.ndarray, " epoch"]]:
     """Means and standard deviations in units of the prior's, and the bound of each epoch in nats an event."""
     width = prior_width(model, spec.prior_scale)
     start = flatten(model) / width, jnp.full(width.size, spec.start_scale)
-    inference = SVI(
-        partial(bounded, model, width, start),
-        partial(_guide, start),
-        spec.optimiser(len(events.weight)),
-        TraceMeanField_ELBO(),
-    )
+    return _fit(spec, partial(bounded, model, width, start), start, events, key)
+
+
+def _fit(
+    spec: SviSpec, bounded: Callable[[Event, Array], None], start: tuple[Weights, Weights], events: Event, key: Array
+) -> tuple[Weights, Weights, Float[np.ndarray, " epoch"]]:
+    inference = SVI(bounded, partial(_guide, start), spec.optimiser(len(events.weight)), TraceMeanField_ELBO())
     found, losses = run_epochs(inference, events, spec.n_epochs, spec.batch_size, "mean field", key=key)
     return found["loc"], found["scale"], -losses / float(events.weight.sum())
 
 
 def bounded(
     model: AbstractRegression,
-    width: Float[Array, " weight"],
-    start: tuple[Float[Array, " weight"], Float[Array, " weight"]],
+    width: Weights,
+    start: tuple[Weights, Weights],
     events: Event,
     n_per_event: Array,
 ) -> None:
@@ -159,11 +185,41 @@ def bounded(
     numpyro.factor("likelihood", n_per_event * (events.weight @ terms))
 
 
-def _guide(start: tuple[Float[Array, " weight"], Float[Array, " weight"]], *_: object) -> None:
+def bounded_density(
+    model: AbstractDensity,
+    per_loss: Scalar,
+    width: Weights,
+    start: tuple[Weights, Weights],
+    events: Event,
+    n_per_event: Array,
+) -> None:
+    """The same for a density, where parts of the batch share a draw of all weights.
+
+    Local reparametrisation would need every layer to be called once for an event: attention calls its layers for
+    every token with the same weights.
+    """
+    numpyro.sample("z", dist.Normal(jnp.zeros_like(width), 1.0).to_event(1))
+    loc, scale = _gaussian(start)
+    n_events = len(events.weight)
+    n_parts = math.gcd(_N_PARTS, n_events)
+    to_weights, to_loss = jax.random.split(numpyro.prng_key())
+    noise = jax.random.normal(to_weights, (n_parts, width.size))
+    parts = jax.tree.map(lambda column: column.reshape(n_parts, n_events // n_parts, *column.shape[1:]), events)
+    keys = jax.random.split(to_loss, parts.weight.shape)
+
+    def loss(unit: Weights, part: Event, its_keys: Array) -> Scalar:
+        drawn_density = with_weights(model, width * (loc + scale * unit))
+        found = jax.vmap(lambda event, k: drawn_density.loss(event.features, event.context, key=k))(part, its_keys)
+        return part.weight @ found
+
+    numpyro.factor("likelihood", -n_per_event * per_loss * jnp.sum(jax.vmap(loss)(noise, parts, keys)))
+
+
+def _guide(start: tuple[Weights, Weights], *_: object) -> None:
     numpyro.sample("z", dist.Normal(*_gaussian(start)).to_event(1))
 
 
-def _gaussian(start: tuple[Float[Array, " weight"], Float[Array, " weight"]]) -> tuple[Array, Array]:
+def _gaussian(start: tuple[Weights, Weights]) -> tuple[Array, Array]:
     loc, scale = start
     return numpyro.param("loc", loc), numpyro.param("scale", scale, constraint=dist.constraints.positive)
 

@@ -6,7 +6,7 @@ A process that sees several devices divides each batch among them.
 import contextlib
 import functools
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import equinox as eqx
 import jax
@@ -47,7 +47,14 @@ class TrainingSpec(Spec):
     batch_size: int = Field(500, ge=1)
     learning_rate: float = Field(2e-3, gt=0)
     validation_fraction: float = Field(0.1, gt=0, lt=1)
-    patience: int = Field(10, ge=1, description="epochs without a better validation loss before stopping")
+    keep: Literal["best", "last"] = Field(
+        "best",
+        description="weights at the lowest validation loss, or at the end of all epochs: what a few validation "
+        "events prefer among noisy weights is common to all replicas of a training, and no posterior would know",
+    )
+    patience: int = Field(
+        10, ge=1, description="epochs without a better validation loss before stopping, where the best are kept"
+    )
     warmup_fraction: float = Field(0.05, ge=0, lt=1, description="of all steps")
     weight_decay: float = Field(1e-4, ge=0)
     max_gradient_norm: float = Field(1.0, gt=0)
@@ -116,7 +123,7 @@ def train(
     checkpoint: Path | None = None,
     identity: str = "",
 ) -> tuple[AbstractModel, History]:
-    """Train `model` (already standardised) and return it as it was at its lowest validation loss, with the history.
+    """Train `model` (already standardised) and return what the spec keeps of it, with the history.
 
     A run that resumes from `checkpoint`, if that has the same model, events, spec, seed and `identity`, ends alike.
 
@@ -137,7 +144,7 @@ def train(
         tqdm(total=spec.n_epochs, initial=len(history["epoch"]), unit="epoch", mininterval=1, desc="training") as bar,
     ):
         while not _is_over(history, spec):
-            state = _advance(trainer, state, history, spec.batch_size, seed)
+            state = _advance(trainer, state, history, spec, seed)
             bar.set_postfix(train=history["train_loss"][-1], validation=history["validation_loss"][-1], refresh=False)
             bar.update()
             told = interruption.name  # read once: a signal may come between the next two lines
@@ -148,12 +155,12 @@ def train(
     return eqx.combine(state.best, rest), history
 
 
-def _advance(trainer: Trainer, state: State, history: History, batch_size: int, seed: int) -> State:
+def _advance(trainer: Trainer, state: State, history: History, spec: TrainingSpec, seed: int) -> State:
     """One epoch, whose order and noise are folded from `seed` and its number; its losses join the history."""
     epoch = len(history["epoch"])
     order = np.random.default_rng((seed, 1, epoch)).permutation(len(trainer.train.weight))
-    batches = jnp.asarray(order[: len(order) // batch_size * batch_size].reshape(-1, batch_size))
-    lowest = jnp.asarray(min(history["validation_loss"], default=np.inf))
+    batches = jnp.asarray(order[: len(order) // spec.batch_size * spec.batch_size].reshape(-1, spec.batch_size))
+    lowest = jnp.asarray(min(history["validation_loss"], default=np.inf) if spec.keep == "best" else np.inf)
     state = replicated(state, trainer.mesh)  # one that was loaded lies on one device
     state, found = trainer.epoch(state, batches, jnp.asarray(epoch), lowest, jax.random.key(seed))
     _record(history, np.asarray(found))
@@ -206,7 +213,7 @@ def optimiser_of(spec: TrainingSpec, n_steps: int) -> tuple[optax.Schedule, opta
 def _is_over(history: History, spec: TrainingSpec) -> bool:
     losses = history["validation_loss"]
     n_since_best = len(losses) - 1 - int(np.argmin(losses)) if losses else 0
-    return len(losses) >= spec.n_epochs or n_since_best >= spec.patience
+    return len(losses) >= spec.n_epochs or (spec.keep == "best" and n_since_best >= spec.patience)
 
 
 def _record(history: History, found: Float[np.ndarray, " 3"]) -> None:

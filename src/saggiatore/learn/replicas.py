@@ -28,7 +28,7 @@ def train_replicas(
     seed: int,
     is_bootstrapped: bool = False,
 ) -> tuple[AbstractModel, Float[np.ndarray, " replica"]]:
-    """Trained leaves of every replica (leading axis), each at its lowest validation loss, and these losses.
+    """Trained leaves of every replica (leading axis), as the spec keeps them, and their lowest validation losses.
 
     `starts` holds their initial leaves, stacked; all else is `model`'s. Validation events are the same for all. With
     `is_bootstrapped` each replica learns from as many training events, drawn with replacement.
@@ -47,10 +47,11 @@ def train_replicas(
     keys = jax.random.split(jax.random.key(seed), n_replicas)
     lowest, n_since_best = np.full(n_replicas, np.inf), np.zeros(n_replicas, int)
     for number in tqdm(range(spec.n_epochs), f"{n_replicas} trainings", unit="epoch", mininterval=1):
-        is_learning = n_since_best < spec.patience
+        is_learning = (n_since_best < spec.patience) | (spec.keep == "last")
         if not is_learning.any():
             break
-        bound = jnp.asarray(np.where(is_learning, lowest, -np.inf))  # one that has stopped keeps what it has
+        best = lowest if spec.keep == "best" else np.full(n_replicas, np.inf)
+        bound = jnp.asarray(np.where(is_learning, best, -np.inf))  # one that has stopped keeps what it has
         order = _order(rows, spec.batch_size, seed, number)
         state, found = epoch(trainer, state, order, jnp.asarray(number), bound, keys)
         losses = _finite(np.asarray(found)[:, 1], number)

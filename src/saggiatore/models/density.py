@@ -16,6 +16,7 @@ class AbstractDensity(AbstractModel):
     """A normalised density p(x | context) whose score is d/dcontext of its logarithm."""
 
     frame: eqx.AbstractVar[Frame]
+    loss_is_log_prob: eqx.AbstractClassVar[bool]  # whether the loss of an event is -log p; else a squared error
 
     @abc.abstractmethod
     def log_prob(self, features: Features, context: Context) -> Scalar:

@@ -18,7 +18,7 @@ chain (2006.11239, eqs. 6 and 7), whose density is another one unless the networ
 """
 
 import math
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import equinox as eqx
 import jax
@@ -63,6 +63,8 @@ class Mixture(NamedTuple):
 
 class Diffusion(AbstractDensity):
     """The density of `DiffusionSpec`."""
+
+    loss_is_log_prob: ClassVar[bool] = False
 
     frame: Frame
     net: eqx.nn.MLP

@@ -5,7 +5,7 @@ $t=1$ (Lipman et al., arXiv:2210.02747, eqs. 20-23 with $\sigma_{\min} = 0$; on 
 $\log p(x|\theta) = \log p_0(z_0) - \int_0^1 \nabla\cdot v\,dt + \log|dz/dx|$ along the path that ends in $z(x)$.
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import equinox as eqx
 import jax
@@ -37,6 +37,8 @@ class FlowMatchingSpec(FrameSpec, TransportSpec):
 
 class FlowMatching(AbstractDensity):
     """The density of `FlowMatchingSpec`."""
+
+    loss_is_log_prob: ClassVar[bool] = False
 
     frame: Frame
     net: eqx.nn.MLP

@@ -12,7 +12,7 @@ events are behind it under `jax.vmap` (docs/benchmarks.md).
 
 from collections.abc import Callable
 from functools import partial
-from typing import Literal
+from typing import ClassVar, Literal
 
 import equinox as eqx
 import jax
@@ -58,6 +58,8 @@ class Block(eqx.Module):
 
 class SplineFlow(AbstractDensity):
     """The density of `SplineFlowSpec`."""
+
+    loss_is_log_prob: ClassVar[bool] = True
 
     frame: Frame
     blocks: Block  # every array has the block as a further, first axis

@@ -6,7 +6,7 @@ gives all conditionals. A conditional is a mixture of normal distributions on a 
 distributions on a circle. Sampling needs one pass a feature.
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import equinox as eqx
 import jax
@@ -80,6 +80,8 @@ class Conditional(eqx.Module):
 
 class Transformer(AbstractDensity):
     """The density of `TransformerSpec`."""
+
+    loss_is_log_prob: ClassVar[bool] = True
 
     frame: Frame
     read_place: eqx.nn.Linear

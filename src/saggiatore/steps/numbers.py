@@ -39,6 +39,7 @@ def run(
     coverages: list[Path],
     sensitivities: list[Path],
     ratios: list[Path],
+    predictives: list[Path],
     figures: list[Path],
     out: Path,
 ) -> None:
@@ -46,7 +47,7 @@ def run(
     root = out.parent
     tables = {"integral": integrals, "sample": samples, "calibration": calibrations, "diagnostics": diagnostics}
     tables |= {"history": histories, "structures": structures, "constants": constants, "band": bands, "limits": limits}
-    tables |= {"coverage": coverages, "sensitivity": sensitivities, "ratios": ratios}
+    tables |= {"coverage": coverages, "sensitivity": sensitivities, "ratios": ratios, "predictive": predictives}
     scored = dict(_each(informations, root, "information"))
     numbers = {**(_without_label(scored) if len(informations) == 1 else scored), **dict(_formulas(formulas, root))}
     for name, paths in tables.items():

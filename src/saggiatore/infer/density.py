@@ -1,0 +1,174 @@
+r"""The weights of a density as a random variable: what a method draws them from, and the densities that they make.
+
+Given events x_i with weights a_i, scaled such that they add up to Kish's effective number of events,
+
+    log L(w) = sum_i a_i log p_w(x_i | context_i),    w_j ~ Normal(0, (prior_scale / sqrt(fan_in_j))^2),
+
+the fan-in of a bias is one (Bayesian generators: arXiv:2104.04543, sec. 2). The losses of `flow_matching` and
+`diffusion` are no log-likelihoods, but squared errors of a vector of as many components as there are features. They
+count as those of a Gaussian whose variance is what the trained network has left: one event, one vector, which fixes by
+construction the constant that arXiv:2305.10475 (sec. 2.2) leaves open.
+
+Weights are not identifiable, densities are: what is monitored is log p at reference events.
+"""
+
+import abc
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.flatten_util import ravel_pytree
+
+from saggiatore.errors import StudyError
+from saggiatore.infer.base import Chains, Parameter, drawn_weights
+from saggiatore.infer.network import Sampled, Weights, flatten, stated, weight_names, with_weights
+from saggiatore.models.base import Event, trainable
+from saggiatore.models.density import AbstractDensity
+from saggiatore.registry import load
+from saggiatore.tables import Table
+from saggiatore.types import Array, Context, Features, Float, PRNGKeyArray, Scalar
+
+_N_REFERENCE = 16  # events whose log density is monitored
+
+
+class LearnedDensity(NamedTuple):
+    """A trained density, the same with new random weights, and the events of the likelihood."""
+
+    density: AbstractDensity
+    build: Callable[[PRNGKeyArray], AbstractDensity]
+    events: Event  # weights add up to the effective number of events
+
+
+class AbstractDensityMethod(eqx.Module):
+    """A method that knows posteriors over densities too."""
+
+    @abc.abstractmethod
+    def sample_density(self, learned: LearnedDensity, *, key: PRNGKeyArray) -> Sampled:
+        """Draws of a density's weights, in the order of `infer.network.flatten`.
+
+        Raises:
+            ConvergenceError: if the numbers must not be used.
+        """
+
+    def draw_density(self, learned: LearnedDensity, *, key: PRNGKeyArray) -> Chains:
+        """The draws by their names, and log p at reference events, evenly spread over the table.
+
+        Raises:
+            ConvergenceError: if the numbers must not be used.
+        """
+        sampled = self.sample_density(learned, key=key)
+        names = weight_names(learned.density)
+        parameters = {f"weight_{i}": stated(sampled.weights[..., i], name) for i, name in enumerate(names)}
+        monitored = _monitor(learned, sampled.weights)
+        return Chains(parameters, sampled.n_divergent, monitored, sampled.is_markov)
+
+
+class DensityDraws(eqx.Module):
+    """One density for each draw of the weights."""
+
+    density: AbstractDensity
+    weights: Float[Array, "draw weight"]
+
+    @property
+    def n_draws(self) -> int:
+        """Number of draws."""
+        return len(self.weights)
+
+    def log_prob(
+        self, features: Float[Array, "event feature"], context: Float[Array, "event context"]
+    ) -> Float[Array, "draw event"]:
+        """log p of many events by each draw, one draw after the other: memory does not grow with their number."""
+        found: Float[Array, "draw event"] = jax.lax.map(
+            lambda weights: jax.vmap(with_weights(self.density, weights).log_prob)(features, context), self.weights
+        )
+        return found
+
+    def sample(
+        self, context: Float[Array, "draw event context"], *, key: PRNGKeyArray
+    ) -> Float[Array, "event feature"]:
+        """Events of the posterior predictive, as many from each draw: one at each of its contexts."""
+        keys = jax.random.split(key, context.shape[:2])
+
+        def each(drawn: tuple[Weights, Array, Array]) -> Float[Array, "event feature"]:
+            weights, contexts, its_keys = drawn
+            density = with_weights(self.density, weights)
+
+            def one(at: Context, k: PRNGKeyArray) -> Features:
+                return density.sample(at, key=k)
+
+            return jax.vmap(one)(contexts, its_keys)
+
+        found = jax.lax.map(each, (self.weights, context, keys))
+        return found.reshape(-1, found.shape[-1])
+
+
+def density_draws(density: AbstractDensity, draws: Table) -> DensityDraws:
+    """The densities of a table [draws].
+
+    Raises:
+        ModelError: if the draws are of another model.
+    """
+    return DensityDraws(density, jnp.asarray(drawn_weights(draws, flatten(density).size)))
+
+
+def rebuild(header: Mapping) -> Callable[[PRNGKeyArray], AbstractDensity]:
+    """What makes the model of a file's header with other random weights."""
+    spec = load("model", header["kind"]).model_validate(header["spec"])
+    names = [tuple(column["name"] for column in header[field]) for field in ("features", "context")]
+
+    def build(key: PRNGKeyArray) -> AbstractDensity:
+        found: AbstractDensity = spec.build(*names, key=key)
+        return found
+
+    return build
+
+
+def effective(events: Event) -> Event:
+    """The same events, their weights adding up to Kish's effective number of them.
+
+    Raises:
+        StudyError: if a weight is negative.
+    """
+    weight = np.asarray(events.weight)
+    if (weight < 0).any():
+        raise StudyError(
+            f"{int((weight < 0).sum())} events have negative weights, a posterior needs weights that are none: give "
+            "draws other events."
+        )
+    return events._replace(weight=jnp.asarray(weight * (weight.sum() / (weight**2).sum())))
+
+
+def prior_width(density: AbstractDensity, scale: float) -> Weights:
+    """Standard deviation of each weight's prior: `scale` over the root of its fan-in, one for biases and norms."""
+    leaves = eqx.filter(density, trainable(density))
+
+    def width(path: tuple, leaf: Array) -> Array:
+        is_matrix = leaf.ndim > 1 and "bias" not in jax.tree_util.keystr(path[-1:])
+        return jnp.full(leaf.shape, leaf.shape[-1] ** -0.5 if is_matrix else 1.0)
+
+    return scale * ravel_pytree(jax.tree_util.tree_map_with_path(width, leaves))[0]
+
+
+def log_likelihood_per_loss(learned: LearnedDensity, *, key: PRNGKeyArray) -> Scalar:
+    """By what minus the loss of an event is multiplied to be its log-likelihood, up to a constant."""
+    density, events = learned.density, learned.events
+    if density.loss_is_log_prob:
+        return jnp.ones(())
+    keys = jax.random.split(key, len(events.weight))
+    loss = eqx.filter_jit(jax.vmap(lambda x, c, k: density.loss(x, c, key=k)))
+    left = jnp.average(loss(events.features, events.context, keys), weights=events.weight)
+    return 0.5 * density.frame.dim / left
+
+
+def _monitor(learned: LearnedDensity, weights: Float[np.ndarray, "chain draw weight"]) -> dict[str, Parameter]:
+    rows = np.linspace(0, len(learned.events.weight) - 1, _N_REFERENCE).astype(int)
+    flat = jnp.asarray(weights.reshape(-1, weights.shape[-1]))
+    log_prob = eqx.filter_jit(DensityDraws(learned.density, flat).log_prob)
+    found = np.asarray(log_prob(learned.events.features[rows], learned.events.context[rows]))
+    chains = found.reshape(*weights.shape[:2], _N_REFERENCE)
+    return {
+        f"log_prob_{i}": stated(chains[..., i], f"log density at event {row}") for i, row in enumerate(rows.tolist())
+    }
