@@ -70,12 +70,18 @@ def _diagnostics(label: str, table: Table, artefact: str) -> Named:
         yield f"{name}.{label}", Number(float(value), None, "1", artefact, meaning)
 
 
+def kept_row(history: Table) -> int:
+    """Row of the epoch whose weights a training kept: the best, unless its spec asked for the last."""
+    training = history.provenance["spec"]["section"].get("training", {})
+    if training.get("keep") == "last":
+        return len(history.data) - 1
+    return int(history.data["validation_loss"].to_numpy().argmin())
+
+
 def _history(label: str, table: Table, artefact: str) -> Named:
-    row = table.data.iloc[int(table.data["validation_loss"].to_numpy().argmin())]
-    yield (
-        f"validation_loss.{label}",
-        _entry(table, row, "validation_loss", artefact, "smallest loss on validation events"),
-    )
+    row = table.data.iloc[kept_row(table)]
+    meaning = "loss on validation events of the weights that are used"
+    yield f"validation_loss.{label}", _entry(table, row, "validation_loss", artefact, meaning)
     yield f"best_epoch.{label}", _entry(table, row, "epoch", artefact, "epoch whose weights are used")
 
 

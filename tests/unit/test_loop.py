@@ -85,9 +85,24 @@ def test_the_best_epoch_is_restored_and_training_stops_early():
     losses = history["validation_loss"]
     best = int(np.argmin(losses))
     assert len(losses) == best + 1 + spec.patience < spec.n_epochs
+    assert _validation_loss(model, data, spec) == pytest.approx(losses[best], rel=1e-12)
+
+
+def test_the_last_epoch_is_kept_where_the_spec_says_so():
+    """Without patience, though most epochs are worse than one before them."""
+    data = events(120)
+    changes = {"n_epochs": 20, "learning_rate": 0.1, "patience": 3, "validation_fraction": 0.3, "keep": "last"}
+    spec = SPEC.model_copy(update=changes)
+    model, history = train(network(data), TASK, data, spec, seed=1)
+    losses = history["validation_loss"]
+    assert len(losses) == 20
+    assert min(losses) < losses[-1]
+    assert _validation_loss(model, data, spec) == pytest.approx(losses[-1], rel=1e-12)
+
+
+def _validation_loss(model, data, spec):
     validation = loop.split(data, spec, 1)[1]
-    loss = jnp.mean(jax.vmap(lambda e: TASK.loss(model, e, key=jax.random.key(0)))(validation))
-    assert float(loss) == pytest.approx(losses[best], rel=1e-12)
+    return float(jnp.mean(jax.vmap(lambda e: TASK.loss(model, e, key=jax.random.key(0)))(validation)))
 
 
 def test_standardisation_is_not_trained():

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from saggiatore.figures.base import AbstractFigure, Inputs
 from saggiatore.figures.style import FORMULA, NETWORK, TRUTH, new_figure
 from saggiatore.spec import HistoryLabel, Spec
+from saggiatore.table_numbers import kept_row
 from saggiatore.tables import Table
 
 
@@ -24,7 +25,7 @@ class HistoryFigureSpec(Spec):
 
 @dataclass(frozen=True)
 class HistoryFigure(AbstractFigure):
-    """Both losses against the epoch; the epoch whose weights were kept is marked."""
+    """Both losses against the epoch; the epoch whose weights are kept is marked."""
 
     history: str
 
@@ -35,9 +36,9 @@ class HistoryFigure(AbstractFigure):
         epoch = table.data["epoch"]
         axes.plot(epoch, table.data["train_loss"], color=NETWORK, label="training")
         axes.plot(epoch, table.data["validation_loss"], color=FORMULA, label="validation")
-        best = int(table.data["validation_loss"].to_numpy().argmin())
-        axes.axvline(epoch[best], color=TRUTH, lw=0.8, ls=":", label=f"best epoch: {epoch[best]}")
-        axes.plot(epoch[best], table.data["validation_loss"][best], "o", color=TRUTH, ms=5)
+        kept = kept_row(table)
+        axes.axvline(epoch[kept], color=TRUTH, lw=0.8, ls=":", label=f"kept: epoch {epoch[kept]}")
+        axes.plot(epoch[kept], table.data["validation_loss"][kept], "o", color=TRUTH, ms=5)
         _scale(axes, table)
         axes.set_xlabel("epoch")
         axes.set_ylabel("loss")
@@ -48,7 +49,7 @@ class HistoryFigure(AbstractFigure):
     def caption(self) -> str:
         return (
             f"Training history of the model {self.history}: loss on the training and on the validation split. The "
-            "marked epoch has the smallest validation loss, and its weights are the ones that are used."
+            "weights of the marked epoch are used: of the smallest validation loss, unless the study keeps the last."
         )
 
 
