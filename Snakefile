@@ -33,7 +33,7 @@ for rules in (
     *("start", "spec", "sampler", "events", "events_ratio"),
     *("models", "draws", "formulas"),
     *("structures", "information", "limits", "ratios", "control"),
-    *("densities", "figures", "hepdata", "bundle"),
+    *("densities", "amplification", "figures", "hepdata", "bundle"),
 ):
 
     include: f"rules/{rules}.smk"

@@ -8,6 +8,9 @@ rule numbers:
         diagnostics=lambda wc: plan.all_of(wc.study, "draws", "diagnostics"),
         densities=lambda wc: plan.all_of(wc.study, "densities", "diagnostics"),
         predictives=lambda wc: plan.all_of(wc.study, "predictive", "predictive"),
+        amplifications=lambda wc: plan.all_of(
+            wc.study, "amplification", "amplification"
+        ),
         histories=lambda wc: plan.all_of(wc.study, "models", "history"),
         structures=lambda wc: plan.all_of(wc.study, "structures", "structures"),
         constants=lambda wc: plan.all_of(wc.study, "structures", "constants"),
@@ -36,7 +39,7 @@ rule numbers:
         "python -m saggiatore numbers --study {wildcards.study} --code {params.code} "
         "--integrals {input.integrals:q} --samples {input.samples:q} --informations {input.informations:q} --formulas {input.formulas:q} "
         "--calibrations {input.calibrations:q} --diagnostics {input.diagnostics:q} {input.densities:q} "
-        "--predictives {input.predictives:q} --histories {input.histories:q} --structures {input.structures:q} --constants {input.constants:q} "
+        "--predictives {input.predictives:q} --amplifications {input.amplifications:q} --histories {input.histories:q} --structures {input.structures:q} --constants {input.constants:q} "
         "--bands {input.bands:q} --limits {input.limits:q} --coverages {input.coverages:q} "
         "--sensitivities {input.sensitivities:q} --ratios {input.ratios:q} "
         "--figures {input.pdfs:q} {input.pngs:q} --out {output:q} > {log:q} 2>&1"

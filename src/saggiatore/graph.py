@@ -11,9 +11,10 @@ from saggiatore.schema import Reference, child, closest, complete, marked, refer
 
 STAGES = (
     *("sampler", "events", "models", "draws", "teachers", "formulas", "structures", "information", "limits"),
-    *("ratios", "control", "densities", "predictive", "figures"),
+    *("ratios", "control", "densities", "predictive", "amplification", "figures"),
 )
-SIMULATING = ("sampler", "events", "limits", "ratios", "predictive")  # the stages whose jobs see the study's process
+# the stages whose jobs see the study's process
+SIMULATING = ("sampler", "events", "limits", "ratios", "predictive", "amplification")
 
 ARTEFACTS = {
     ("sampler", "grid"): "sampler/{label}.grid.parquet",
@@ -56,6 +57,7 @@ ARTEFACTS = {
     ("densities", "draws"): "densities/{label}.parquet",
     ("densities", "diagnostics"): "densities/{label}.diagnostics.parquet",
     ("predictive", "predictive"): "tables/{label}.predictive.parquet",
+    ("amplification", "amplification"): "tables/{label}.amplification.parquet",
     ("figures", "pdf"): "figures/{label}.pdf",
     ("figures", "png"): "figures/{label}.png",
 }
@@ -71,6 +73,7 @@ PUBLISHED = (
     ("limits", "bins"),
     ("ratios", "ratios"),
     ("predictive", "predictive"),
+    ("amplification", "amplification"),
 )
 
 

@@ -61,6 +61,7 @@ REGISTRY: dict[str, dict[str, str]] = {
         "pysr": "saggiatore.distill.pysr_engine:PySRSpec",
     },
     "figure": {
+        "amplification": "saggiatore.figures.amplification:AmplificationFigureSpec",
         "contours": "saggiatore.figures.contours:ContoursFigureSpec",
         "control": "saggiatore.figures.control:ControlFigureSpec",
         "data_score": "saggiatore.figures.data_score:DataScoreFigureSpec",

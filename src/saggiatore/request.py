@@ -41,6 +41,7 @@ DEFAULTS = {
     "control": Default("control", "8 GB", "1 h", cores=2),
     "densities": Default("densities", "16 GB", "4 h", cores=2, gpu=1),
     "predictive": Default("predictive", "8 GB", "1 h", cores=2),
+    "amplification": Default("amplification", "8 GB", "2 h", cores=2, gpu=1),
     "figures": Default("figures", "1 GB", "10 min"),
     "hepdata": Default("", "2 GB", "10 min"),
     "numbers": Default("", "1 GB", "10 min"),

@@ -8,6 +8,7 @@ from pydantic import Field
 from saggiatore.files import atomic
 from saggiatore.registry import REGISTRY, ProcessSpec, load
 from saggiatore.spec import Label, Spec
+from saggiatore.steps.amplification import AmplificationSection
 from saggiatore.steps.control import ControlSection
 from saggiatore.steps.densities import DensitiesSection
 from saggiatore.steps.distill import FormulasSection
@@ -58,6 +59,7 @@ class Study(Spec):
     control: dict[Label, ControlSection] = Field({}, description="generated events against true ones")
     densities: dict[Label, DensitiesSection] = Field({}, description="posteriors over densities")
     predictive: dict[Label, PredictiveSection] = Field({}, description="what they say in bins, against the truth")
+    amplification: dict[Label, AmplificationSection] = Field({}, description="what generated events are worth")
     figures: dict[Label, FiguresSection] = Field({}, description="figures")
 
 

@@ -179,6 +179,11 @@ def _predictive(label: str, table: Table, artefact: str) -> Named:
     yield f"relative_std.{label}", Number(middle, None, "1", artefact, f"median of std over probability of {kept}")
 
 
+def _amplification(label: str, table: Table, artefact: str) -> Named:
+    for _, row in table.data[table.data["kind"] == "density"].iterrows():
+        yield f"worth.{label}.density", _entry(table, row, "worth", artefact)
+
+
 _TABLES: dict[str, Callable[[str, Table, str], Named]] = {
     "integral": _integral,
     "sample": _sample,
@@ -194,4 +199,5 @@ _TABLES: dict[str, Callable[[str, Table, str], Named]] = {
     "sensitivity": _sensitivity,
     "ratios": _ratios,
     "predictive": _predictive,
+    "amplification": _amplification,
 }

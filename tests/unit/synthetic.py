@@ -259,6 +259,7 @@ def write_study(root: Path) -> dict[str, Path]:
         "scan": "tables/one.scan.parquet",
         "ratios": "tables/main.ratios.parquet",
         "log_ratios": "tables/main.log_ratios.parquet",
+        "amplification": "tables/generated.amplification.parquet",
         "predictive": "tables/density.predictive.parquet",
     }
     paths = {name: root / path for name, path in names.items()}
@@ -374,6 +375,32 @@ def _predictive() -> tuple[TableSchema, dict]:
     return PREDICTIVE, columns
 
 
+AMPLIFICATION = TableSchema(
+    "amplification",
+    1,
+    (
+        Column("kind", "1", "kind", kind="str"),
+        Column("n_events", "1", "events", "events", "int"),
+        Column("error", "1", "error", "MSE of quantiles"),
+        *(Column(name, "1", name) for name in ("error_error", "expected", "worth", "worth_error")),
+    ),
+)
+
+
+def _amplification() -> tuple[TableSchema, dict]:
+    """A density that is worth five times its 500 events."""
+    n_events = np.array([500, 100, 1000, 10_000, 0])
+    expected = np.divide(0.09, n_events, out=np.zeros(5), where=n_events > 0)
+    error = expected + np.where(np.arange(5) > 0, 0.09 / 2500, 0)
+    columns = {"kind": ["training", *["generated"] * 3, "density"], "n_events": n_events, "error": error}
+    return AMPLIFICATION, columns | {
+        "error_error": 0.1 * error,
+        "expected": expected,
+        "worth": 0.09 / error / 500,
+        "worth_error": 0.009 / error / 500,
+    }
+
+
 def _pulls() -> dict[str, np.ndarray]:
     random, n_events = np.random.default_rng(2), 500
     exact = random.normal(size=n_events)
@@ -405,6 +432,7 @@ def _columns() -> list[tuple[TableSchema, dict]]:
     return [
         *_control(),
         _predictive(),
+        _amplification(),
         (TEACHER, taught),
         (
             HISTORY,

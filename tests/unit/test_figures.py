@@ -18,6 +18,7 @@ from saggiatore.steps.figures import FiguresSection, open_inputs, run, upstream
 from saggiatore.tables import Column
 
 FIGURES = {
+    "amplification": {"amplification": "generated"},
     "contours": {"scan": "one"},
     "control": {"control": "main", "weights": "main", "reliability": "main"},
     "data_score": {"teacher": "network", "formula": "formula"},

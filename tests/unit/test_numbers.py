@@ -39,6 +39,7 @@ def collect(paths, folder, figures=(), informations=None, samples=()):
         sensitivities=[paths["sensitivity"]],
         ratios=[paths["ratios"]],
         predictives=[paths["predictive"]],
+        amplifications=[paths["amplification"]],
         figures=list(figures),
         out=out,
     )
@@ -130,17 +131,8 @@ def test_captions_quote_the_numbers(paths, tmp_path):
 
 def test_nothing_is_needed(tmp_path):
     names = ("integrals", "samples", "informations", "formulas", "calibrations", "diagnostics", "histories")
-    names += (
-        "structures",
-        "constants",
-        "bands",
-        "limits",
-        "coverages",
-        "sensitivities",
-        "ratios",
-        "predictives",
-        "figures",
-    )
+    names += ("structures", "constants", "bands", "limits", "coverages", "sensitivities", "ratios", "predictives")
+    names += ("amplifications", "figures")
     run(study="toy", code="0", **{name: [] for name in names}, out=tmp_path / "numbers.json")
     assert json.loads((tmp_path / "numbers.json").read_text())["numbers"] == {}
     assert main(["summary", "--numbers", str(tmp_path / "numbers.json")]) == 0

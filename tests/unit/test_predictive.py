@@ -204,7 +204,7 @@ def test_draws_of_a_density_and_their_bins(tmp_path):
     assert (counted["sampling_error"] > 0).all()
     with pytest.raises(StudyError, match="z not among the density's features x, y"):
         predicted(tmp_path, outputs["draws"], bins={"z": {"low": 0, "high": 1}})
-    with pytest.raises(StudyError, match="not known in closed form; name true events"):
+    with pytest.raises(StudyError, match="of Asymmetry is not known in closed form"):
         predicted(tmp_path, outputs["draws"], process="asymmetry")
 
 

@@ -40,6 +40,7 @@ def run(
     sensitivities: list[Path],
     ratios: list[Path],
     predictives: list[Path],
+    amplifications: list[Path],
     figures: list[Path],
     out: Path,
 ) -> None:
@@ -48,6 +49,7 @@ def run(
     tables = {"integral": integrals, "sample": samples, "calibration": calibrations, "diagnostics": diagnostics}
     tables |= {"history": histories, "structures": structures, "constants": constants, "band": bands, "limits": limits}
     tables |= {"coverage": coverages, "sensitivity": sensitivities, "ratios": ratios, "predictive": predictives}
+    tables |= {"amplification": amplifications}
     scored = dict(_each(informations, root, "information"))
     numbers = {**(_without_label(scored) if len(informations) == 1 else scored), **dict(_formulas(formulas, root))}
     for name, paths in tables.items():

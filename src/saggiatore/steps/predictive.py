@@ -4,17 +4,16 @@ from pathlib import Path
 from typing import Annotated, NamedTuple, Self
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from pydantic import Field, model_validator
 
 from saggiatore.errors import StudyError
 from saggiatore.infer.batches import model_features
 from saggiatore.infer.density import DensityDraws, density_draws
-from saggiatore.infer.predictive import Bins, Edges, by_quadrature, by_sampling, in_bins, nodes, polynomial_std
+from saggiatore.infer.predictive import Bins, Edges, by_quadrature, by_sampling, in_bins, polynomial_std
+from saggiatore.infer.truth import exact_bins, toy
 from saggiatore.job import Job
 from saggiatore.models.store import load_model
-from saggiatore.physics.plane import OBSERVABLES, AbstractPlane
 from saggiatore.provenance import provenance
 from saggiatore.spec import DensityLabel, EventsLabel, ObservableName, Section, Spec
 from saggiatore.tables import Column, Table, TableSchema, read_table, write_table
@@ -140,21 +139,8 @@ def _contexts(header: dict, truth: list[Path]) -> Float[np.ndarray, "event conte
 
 
 def _exact(job: Job[PredictiveSection], edges: dict[str, Edges]) -> Truth:
-    """By quadrature, over the whole of what is not binned."""
-    process = job.process_spec().build()
-    if not isinstance(process, AbstractPlane):
-        raise StudyError(
-            f"predictive.{job.label}: the density of {job.process_spec().kind} is not known in closed form; name true "
-            "events in truth."
-        )
-    spans = dict(zip(OBSERVABLES, np.stack([process.low, process.high], axis=1), strict=True))
-    along = {name: edges.get(name, span) for name, span in spans.items()}
-    points, volume = nodes(list(along.values()))
-    theta = jnp.zeros(len(process.parameters))
-    density = np.asarray(jax.jit(jax.vmap(lambda x: process.density(x[0], x[1], theta)))(jnp.asarray(points)))
-    columns = points[:, [list(OBSERVABLES).index(name) for name in edges]]
-    found, _ = np.histogramdd(columns, list(edges.values()), weights=volume * density)
-    return Truth(found.reshape(-1), np.zeros(found.size))
+    found = exact_bins(toy(job.process_spec().build()), edges)
+    return Truth(found, np.zeros_like(found))
 
 
 def _counted(path: Path, edges: dict[str, Edges]) -> Truth:
