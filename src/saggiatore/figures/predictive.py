@@ -64,7 +64,7 @@ class PredictiveFigure(AbstractFigure):
         headroom(panels[0, 0], 0.25)
         headroom(panels[2, 0], 0.2)
         panels[0, 0].legend(loc="upper left")
-        panels[2, 0].legend(loc="upper right", ncols=2)
+        panels[2, 0].legend(loc="upper right", ncols=2, frameon=True, framealpha=1, edgecolor="none")
         figure.align_ylabels()
         return figure
 
