@@ -60,6 +60,10 @@ def run(
         **_for_readers(formulas, structures, limits, root),
         "figures": _figures(figures, root, {**scored, **numbers}),
     }
+    _write(out, document)
+
+
+def _write(out: Path, document: dict) -> None:
     with atomic(out) as temporary:
         text = json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
         temporary.write_text(text + "\n", encoding="utf-8")
