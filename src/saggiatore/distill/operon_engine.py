@@ -48,8 +48,8 @@ class OperonSpec(Spec):
     n_generations: int = Field(25, ge=1, description="generations of a population")
     max_length: int = Field(20, ge=5, le=100, description="nodes of Operon's own trees")
     rows: int = Field(2000, ge=50, description="teacher rows that a population sees")
-    fit_rows: int = Field(4000, ge=50, description="teacher rows of the local search")
-    max_fits: int = Field(1200, ge=0, description="forms that the local search may fit")
+    fit_rows: int = Field(8000, ge=50, description="teacher rows of the local search")
+    max_fits: int = Field(1600, ge=0, description="forms that the local search may fit")
     max_seconds: float = Field(
         300, gt=0, description="guard in seconds: beyond it the search ends early, says so, and is not reproducible"
     )
@@ -102,7 +102,7 @@ class OperonEngine:
             search.run(self.spec.max_fits, lambda: _is_over(search, clock, bar, checkpoint))
         if clock.rang:
             log.warning("max_seconds ended the local search after %d fits: not reproducible elsewhere.", search.n_fits)
-        return search.front()
+        return search.members()
 
     def _populations(self, problem: Problem, streams: list, clock: "_Clock", checkpoint: Checkpoint) -> list[str]:
         total = self.spec.n_generations * self.spec.n_populations
