@@ -1,7 +1,33 @@
+rule distill_island:
+    input:
+        spec="results/{study}/spec/distill.{label}.json",
+        teacher=lambda wc: plan.inputs(wc.study, "formulas", wc.label, "teacher"),
+    output:
+        "results/{study}/formulas/{label}/island-{shard}.parquet",
+    log:
+        "results/{study}/logs/distill.{label}.island-{shard}.log",
+    benchmark:
+        "results/{study}/benchmarks/distill.{label}.island-{shard}.tsv"
+    priority: lambda wc: plan.priority(wc.study, "formulas", wc.label)
+    conda:
+        "../envs/distill.yaml"
+    resources:
+        mem_mb=plan.request("distill_island").mem_mb,
+        runtime=plan.request("distill_island").runtime,
+        cpus_per_task=plan.request("distill_island").cpus_per_task,
+        gpu=plan.request("distill_island").gpu,
+    params:
+        code=lambda wc: plan.code_of("distill_island", wc.study, "formulas", wc.label),
+    shell:
+        "python -m saggiatore distill-island --gpu {resources.gpu} --spec {input.spec:q} --code {params.code} "
+        "--teacher {input.teacher:q} --shard {wildcards.shard} --out {output:q} > {log:q} 2>&1"
+
+
 rule distill:
     input:
-        spec="results/{study}/spec/formulas.{label}.json",
+        spec="results/{study}/spec/distill.{label}.json",
         teacher=lambda wc: plan.inputs(wc.study, "formulas", wc.label, "teacher"),
+        islands=lambda wc: plan.islands(wc.study, wc.label),
     output:
         "results/{study}/formulas/{label}.hall_of_fame.parquet",
     log:
@@ -20,7 +46,7 @@ rule distill:
         code=lambda wc: plan.code_of("distill", wc.study, "formulas", wc.label),
     shell:
         "python -m saggiatore distill --gpu {resources.gpu} --spec {input.spec:q} --code {params.code} --teacher {input.teacher:q} "
-        "--hall-of-fame {output:q} > {log:q} 2>&1"
+        "--islands {input.islands:q} --hall-of-fame {output:q} > {log:q} 2>&1"
 
 
 rule formulas:

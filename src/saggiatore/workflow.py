@@ -19,6 +19,7 @@ from saggiatore.plan_checks import content_key
 from saggiatore.request import Request
 from saggiatore.schema import closest
 
+PARTS = {"distill": ("formulas", ("teacher", "engine"))}  # jobs that see some keys of a section only
 HOUSE = (  # the source tree of the workflow, without tests and documentation
     "Snakefile",
     "Makefile",
@@ -69,11 +70,15 @@ class Plan:
         return [f"results/bundles/{name}.zip" for name in self.names]
 
     def job(self, study: str, stage: str, label: str) -> str:
-        """What a job sees, as JSON: written to its spec file, and rewritten only when it changes."""
+        """What a job sees, as JSON: written to its spec file, and rewritten only when it changes.
+
+        `stage` may be the name of one of PARTS.
+        """
         content = self.study(study).content
+        stage, keys = PARTS.get(stage, (stage, ()))
         job = {"study": study, "stage": stage, "label": label, "seed": content["seed"]}
         section = self.study(study).section(stage, label)
-        job["section"] = {key: value for key, value in section.items() if key != "resources"}
+        job["section"] = {key: section[key] for key in keys or section if key != "resources"}
         if stage in SIMULATING:
             job["process"] = content["process"]
         return json.dumps(job, sort_keys=True)
@@ -141,9 +146,11 @@ class Plan:
         return [artefact(study, stage, name, label) for label, each in sections if name != "sample" or "path" in each]
 
     def specs(self, study: str, *stages: str) -> list[str]:
-        """The frozen spec of every section, of `stages` if any are given."""
-        sections = self.study(study).sections
-        return [f"results/{study}/spec/{each}.{label}.json" for each, label in sections if not stages or each in stages]
+        """The frozen spec of every section and of PARTS, of `stages` if any are given."""
+        found = self.study(study)
+        parts = [(part, label) for part, (stage, _) in PARTS.items() for label in found.content.get(stage, {})]
+        names = [(each, label) for each, label in found.sections + parts if not stages or each in stages]
+        return [f"results/{study}/spec/{each}.{label}.json" for each, label in names]
 
     def bundled(self, study: str) -> list[str]:
         """What the archive holds besides specs, numbers and the house's own files: everything but the events."""
@@ -163,6 +170,11 @@ class Plan:
         found = {path for pattern in HOUSE for path in self._root.glob(pattern) if path.is_file()}
         names = sorted(path.relative_to(self._root).as_posix() for path in found)
         return [f"config/studies/{study}.yaml", *(name for name in names if "__pycache__" not in name)]
+
+    def islands(self, study: str, label: str) -> list[str]:
+        """The searches that are merged into one hall of fame."""
+        n_islands = self.study(study).section("formulas", label)["n_islands"]
+        return [f"results/{study}/formulas/{label}/island-{shard}.parquet" for shard in range(n_islands)]
 
     def distilled(self, study: str, label: str) -> list[str]:
         """The draws of a section `structures`, each distilled by itself."""

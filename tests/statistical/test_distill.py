@@ -14,6 +14,7 @@ from saggiatore.distill.form import fit_form
 from saggiatore.distill.formula import Formula
 from saggiatore.distill.hall_of_fame import write_hall_of_fame
 from saggiatore.distill.parametric import read_parametric
+from saggiatore.distill.teacher import Teacher
 from saggiatore.tables import Column, TableSchema, read_table, write_table
 
 EVENTS = Path(__file__).parents[1] / "golden" / "wbf_score" / "events.parquet"
@@ -75,19 +76,24 @@ def write_inputs(folder: Path) -> None:
 
 
 def job(folder: Path, seed: int) -> Path:
+    """The spec of a formula; that of its searches lies beside it."""
     engine = {"kind": "operon", "population_size": 200, "n_generations": 10, "rows": 1000, "fit_rows": 1000}
     engine |= {"max_fits": 600, "max_complexity": 16}
     section = {"teacher": "network", "train": "train", "select": "select", "engine": engine}
     path = folder / "formulas.formula.json"
     content = {"study": "test", "stage": "formulas", "label": "formula", "seed": seed, "section": section}
     path.write_text(json.dumps(content))
+    part = {key: section[key] for key in ("teacher", "engine")}
+    (folder / "distill.formula.json").write_text(json.dumps(content | {"section": part}))
     return path
 
 
 def distil(folder: Path, seed: int) -> Formula:
     spec, found = str(job(folder, seed)), str(folder / "hall_of_fame.parquet")
-    teacher = str(folder / "teacher.parquet")
-    assert main(["distill", "--spec", spec, "--code", "x", "--teacher", teacher, "--hall-of-fame", found]) == 0
+    teacher, island = str(folder / "teacher.parquet"), str(folder / "island-0.parquet")
+    search = ["--spec", str(folder / "distill.formula.json"), "--code", "x", "--teacher", teacher]
+    assert main(["distill-island", *search, "--shard", "0", "--out", island]) == 0
+    assert main(["distill", *search, "--islands", island, "--hall-of-fame", found]) == 0
     inputs = ["--hall-of-fame", found, "--teacher", teacher, "--train", str(folder / "train.parquet")]
     inputs += ["--select", str(folder / "select.parquet")]
     outputs = ["--refits", str(folder / "refits.parquet"), "--formula", str(folder / "c.formula.json")]
@@ -127,8 +133,9 @@ def test_the_steps_refuse_what_does_not_fit(tmp_path, capsys):
     """A formula of another parameter than the teacher's, and a teacher without its score."""
     write_inputs(tmp_path)
     spec = str(job(tmp_path, 1))
-    wrong = ["distill", "--spec", spec, "--code", "x", "--teacher", str(tmp_path / "train.parquet")]
-    assert main([*wrong, "--hall-of-fame", str(tmp_path / "out.parquet")]) == 1
+    wrong = ["distill-island", "--spec", str(tmp_path / "distill.formula.json"), "--code", "x", "--shard", "0"]
+    wrong += ["--teacher", str(tmp_path / "train.parquet")]
+    assert main([*wrong, "--out", str(tmp_path / "out.parquet")]) == 1
     assert "expected 'teacher'" in capsys.readouterr().err
     assert not (tmp_path / "out.parquet").exists()
     inputs = ["--train", str(tmp_path / "train.parquet"), "--select", str(tmp_path / "select.parquet")]
@@ -138,10 +145,10 @@ def test_the_steps_refuse_what_does_not_fit(tmp_path, capsys):
     content = json.loads(Path(spec).read_text())
     content["section"]["parameter"] = "c_ww"
     Path(spec).write_text(json.dumps(content))
-    front, labels = tmp_path / "front.parquet", {name: name for name in FEATURES}
-    made = PARAMETER | {"features": [{"name": c.name, "unit": c.unit, "label": c.label} for c in COLUMNS]}
+    front = tmp_path / "front.parquet"
     form = read_parametric("x_p1*sin(delta_phi)", FEATURES)
-    write_hall_of_fame(front, [Candidate(4, 1.0, form)], ("operon", "1"), labels, made)
+    taught = Teacher.read(tmp_path / "teacher.parquet")
+    write_hall_of_fame(front, [Candidate(4, 1.0, form)], ("operon", "1"), taught, {})
     assert main(["formulas", "--spec", spec, "--code", "x", "--hall-of-fame", str(front), *inputs, *outputs]) == 1
     assert "formulas.parameter is 'c_ww', the teacher has the score of 'c_wwt'" in capsys.readouterr().err
     assert not (tmp_path / "refits.parquet").exists()

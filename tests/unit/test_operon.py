@@ -102,6 +102,32 @@ def test_local_search_prunes_what_genetic_programming_leaves():
     assert best.values["a"] == pytest.approx(-0.7, rel=1e-6)
 
 
+def test_local_search_adds_what_is_missing():
+    """From a x (phi + b) to a x (phi + x + b): one feature more, and no constant."""
+    this = problem()
+    x, phi = this.x.T
+    search = LocalSearch(this.features, this.columns, 0.5 * x * (phi + x + 1.5), this.share, 12)
+    search.offer(Parametric(parse("a*x*(phi + b)"), {"a": 1.0, "b": 0.0}))
+    search.run(300)
+    best = search.front()[-1]
+    assert best.expression == parse("a*x*(b + phi + x)")
+    assert best.values == pytest.approx({"a": 0.5, "b": 1.5})
+    assert search.front()[0] in search.members()
+
+
+def test_few_rows_do_not_decide_between_the_best():
+    """The last row alone tells x from x + phi/100; it is none of the few that sort out what is far behind."""
+    n_rows = 2000
+    random = np.random.default_rng(3)
+    columns = {"x": random.uniform(1, 2, n_rows), "phi": np.where(np.arange(n_rows) < n_rows - 1, 0.0, 1.0)}
+    y = columns["x"] + 0.01 * columns["phi"]
+    search = LocalSearch(("x", "phi"), columns, y, np.full(n_rows, 1 / n_rows), 9, width=1)
+    for text in ("a*phi", "a*x", "a*x + b*phi"):
+        search.offer(Parametric(parse(text), {"a": 0.5, "b": 0.5}))
+    assert [str(form.expression) for form in search.front()] == ["a*x", "a*x + b*phi"]
+    assert search.front()[-1].values == pytest.approx({"a": 1.0, "b": 0.01})
+
+
 def test_no_function_stands_inside_of_another():
     this = problem()
     search = LocalSearch(this.features, this.columns, this.y, this.share, 20)
@@ -121,7 +147,8 @@ def test_a_teacher_that_is_none_is_refused():
 def test_no_engine_imports_jax():
     """PySR's Julia must not share a process with jax: neither the step nor an engine may import it."""
     code = (
-        "import sys, saggiatore.steps.distill, saggiatore.distill.operon_engine, saggiatore.distill.pysr_engine\n"
+        "import sys, saggiatore.steps.distill, saggiatore.steps.distill_island\n"
+        "import saggiatore.distill.operon_engine, saggiatore.distill.pysr_engine\n"
         "import pyoperon.sklearn\nprint(sorted(name for name in sys.modules if name.split('.')[0] == 'jax'))"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)

@@ -17,7 +17,8 @@ FIGURES = frozenset(
 EVENTS = frozenset(f"events.{name}" for name in ("train", "select", "test", "theta"))
 PAGE = frozenset({"report", "bundle"})
 SEAL = PAGE | {"numbers"}
-BELOW_DRAWS = SEAL | {"draws.network", "teachers.network", "distill.formula", "formulas.formula", "information.main"}
+SEARCH = frozenset({"distill_island.formula", "distill.formula", "formulas.formula"})
+BELOW_DRAWS = SEAL | {"draws.network", "teachers.network", "information.main"} | SEARCH
 BELOW_NETWORK = BELOW_DRAWS | {"models.network"}
 OF_DENSITY = frozenset({"figures.observables", "figures.score"})
 BELOW_FLOW = SEAL | OF_DENSITY | {"models.flow", "information.density"}
@@ -100,8 +101,20 @@ CHANGES = [
     Change(
         "the code of an engine",
         code("distill/operon_engine.py"),
-        SEAL | {"distill.formula", "formulas.formula", "information.main"} | WITHOUT_HISTORY - {"figures.pulls"},
+        SEAL | SEARCH | {"information.main"} | WITHOUT_HISTORY - {"figures.pulls"},
         "the distillation and all below it",
+    ),
+    Change(
+        "how a formula is chosen (`selection:`)",
+        study("    select: select\n", "    select: select\n    selection: {n_bootstrap: 50}\n"),
+        SEAL | {"formulas.formula", "information.main"} | WITHOUT_HISTORY - {"figures.pulls"},
+        "refit and choice, and all below them; no search",
+    ),
+    Change(
+        "a further search of an engine (`n_islands:`)",
+        study("    select: select\n", "    select: select\n    n_islands: 2\n"),
+        SEAL | SEARCH | {"information.main"} | WITHOUT_HISTORY - {"figures.pulls"},
+        "that search, the merging and all below it; not the searches that are there",
     ),
     Change(
         "a figure's code", code("figures/pulls.py"), SEAL | {"figures.pulls"}, "that figure, numbers, page and bundle"

@@ -24,7 +24,7 @@ STAGES = {  # step -> an artefact that it makes, below results/smoke, in the ord
     "models": "models/network.eqx",
     "draws": "draws/network.parquet",
     "teachers": "tables/network.teacher.parquet",
-    "distill": "formulas/formula.hall_of_fame.parquet",
+    "distill-island": "formulas/formula/island-0.parquet",
     "formulas": "formulas/formula.formula.json",
     "information": "tables/main.information.parquet",
     "figures": "figures/pulls.png",

@@ -188,6 +188,19 @@ def test_a_posterior_over_formulas_follows_its_formula(plan):
     assert "saggiatore.distill.operon_engine" in found.modules("structures_draw", "other", "structures", "formula")
 
 
+def test_searches_see_neither_their_number_nor_what_becomes_of_them(plan):
+    several = plan(3, "formulas", "formula", "n_islands")
+    islands = [f"results/other/formulas/formula/island-{shard}.parquet" for shard in range(3)]
+    assert several.islands("other", "formula") == islands
+    search, whole = (several.job("other", stage, "formula") for stage in ("distill", "formulas"))
+    elsewhere = plan("train", "formulas", "formula", "select")
+    assert elsewhere.job("other", "distill", "formula") == search
+    assert elsewhere.job("other", "formulas", "formula") != whole
+    assert "results/other/spec/distill.formula.json" in several.specs("other")
+    assert several.specs("other", "sampler") == ["results/other/spec/sampler.map.json"]
+    assert (json.loads(search)["stage"], set(json.loads(search)["section"])) == ("formulas", {"teacher", "engine"})
+
+
 def test_a_posterior_over_formulas_needs_a_posterior(plan):
     teacher = {"model": "network", "events": "train"}
     found = plan(teacher, "teachers", "network")

@@ -37,6 +37,15 @@ ALL = [
 ]
 
 
+def test_a_further_island_is_the_only_one_that_runs(built):
+    with made(built, study("    select: select\n", "    select: select\n    n_islands: 3\n")):
+        text = snakemake(built, "-n", "--config", "studies=[smoke]")
+    assert sorted(re.findall(r"^rule distill_island:\n(?:    .*\n)*?    output: \S+/island-(\d+)", text, re.M)) == [
+        "1",
+        "2",
+    ]
+
+
 @pytest.mark.parametrize("change", ALL)
 def test_a_change_reruns_what_it_touches(built, change):
     with made(built, change.edits):

@@ -9,6 +9,7 @@ from saggiatore.distill.engine import Candidate
 from saggiatore.distill.expression import complexity, parse
 from saggiatore.distill.latex import latex
 from saggiatore.distill.parametric import read_parametric
+from saggiatore.distill.teacher import Teacher
 from saggiatore.errors import FormulaError
 from saggiatore.tables import Column, Table, TableSchema, read_table, write_table
 
@@ -22,6 +23,7 @@ HALL_OF_FAME = TableSchema(
         Column("latex", "1", "the expression in LaTeX", kind="str"),
         Column("engine", "1", "engine that found it", kind="str"),
         Column("engine_version", "1", "version of the engine", kind="str"),
+        Column("n_islands", "1", "number of searches on whose front the form stands", kind="int"),
     ),
 )
 CHI2 = Column("chi2", "1", "mean of (formula - teacher)^2 / (var_stat + var_floor)", r"$\chi^2$ per event")
@@ -31,14 +33,16 @@ def write_hall_of_fame(
     path: Path,
     candidates: Sequence[Candidate],
     engine: tuple[str, str],
-    labels: Mapping[str, str],
+    taught: Teacher,
     provenance: Mapping,
-    chi2: Sequence[float | None] = (),
+    n_islands: Sequence[int] = (),
 ) -> None:
-    """Write the candidates, simplest first; `engine` is its name and version, `labels` are the features' in LaTeX.
+    """Write the candidates, simplest first, with chi2 where the teacher has a posterior.
 
-    `chi2` of each is left out where the teacher has no posterior.
+    `engine` is its name and version, `n_islands` the number of searches that found each, one if it is not given.
     """
+    labels = {feature.name: feature.label or rf"\mathrm{{{feature.name}}}" for feature in taught.features}
+    chi2 = [taught.chi2_of_loss(candidate.loss) for candidate in candidates]
     columns: dict[str, object] = {
         "complexity": [candidate.complexity for candidate in candidates],
         "loss": [candidate.loss for candidate in candidates],
@@ -46,12 +50,14 @@ def write_hall_of_fame(
         "latex": [latex(candidate.form.expression, candidate.form.values, labels) for candidate in candidates],
         "engine": [engine[0]] * len(candidates),
         "engine_version": [engine[1]] * len(candidates),
+        "n_islands": list(n_islands) or [1] * len(candidates),
     }
     schema = HALL_OF_FAME
-    if chi2 and None not in chi2:
-        columns |= {CHI2.name: list(chi2)}
+    if None not in chi2:
+        columns |= {CHI2.name: chi2}
         schema = TableSchema(schema.name, schema.version, (*schema.columns, CHI2))
-    write_table(path, schema, columns, provenance)
+    origin = {"features": [vars(feature) for feature in taught.features], "parameter": taught.parameter}
+    write_table(path, schema, columns, {**provenance, **origin})
 
 
 def read_hall_of_fame(path: Path, features: Iterable[str]) -> tuple[Table, list[Candidate]]:

@@ -1,12 +1,14 @@
 """Local search around a set of candidates: prune, vary, damp, refit; keep the best of each complexity.
 
 Genetic programming finds the structure and leaves it overgrown: spurious terms, scaled leaves, sin(0.99 x). Here every
-candidate is taken apart node by node (backward elimination), its powers and features are varied and its constants are
-replaced by a feature's power, each time with all constants refitted. Deterministic: no random number is drawn.
+candidate is taken apart node by node (backward elimination), its powers and features are varied, features are added and
+constants replaced by a feature's power, each time with all constants refitted: to a few rows first, since most forms
+are far behind the best of their complexity, and few rows show it. Deterministic: no random number is drawn.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,8 @@ from saggiatore.distill.parametric import Parametric, simplest
 from saggiatore.errors import FormulaError
 
 _POWERS = (-2, -1, 1, 2)  # by which a constant becomes a feature's power, and a power is varied
+_ROUGH_ROWS, _ROUGH_STEPS = 1000, 8  # of the first fit of a form
+_SLACK = 1.05  # how much worse than the last of the best it may then be
 _NEW, _SCALE = sympy.symbols("new_constant new_scale")
 
 
@@ -28,6 +32,7 @@ class _Member:
     form: Parametric
     loss: float
     complexity: int
+    rough: float  # loss on a few rows, after a few steps
     is_pruned: bool = False
     is_varied: bool = False
 
@@ -60,12 +65,27 @@ class LocalSearch:
             return
         self._seen.add(form.expression)
         self.n_fits += 1
-        fit = fit_constants(form, self.columns, self.y, self.weight)
+        self._rank(form, nodes)
+
+    def _rank(self, form: Parametric, nodes: int) -> None:
+        """Fit to a few rows first, and to all only what is not far behind the best there: most forms are."""
+        beam = self._beams.get(nodes, [])
+        rough = fit_constants(form, *self._few, max_steps=_ROUGH_STEPS)
+        if not rough.loss < (_SLACK * beam[-1].rough if len(beam) == self.width else np.inf):
+            return
+        fit = fit_constants(Parametric(form.expression, rough.values), self.columns, self.y, self.weight)
         if np.isfinite(fit.loss):
-            beam = self._beams.setdefault(nodes, [])
-            beam.append(_Member(Parametric(form.expression, fit.values), fit.loss, nodes))
-            beam.sort(key=lambda member: (member.loss, str(member.form.expression)))
-            del beam[self.width :]
+            beam.append(_Member(Parametric(form.expression, fit.values), fit.loss, nodes, rough.loss))
+            beam.sort(key=lambda member: member.loss)
+            self._beams[nodes] = beam[: self.width]
+
+    @cached_property
+    def _few(self) -> tuple[Columns, np.ndarray, np.ndarray]:
+        """Every so many-th of the rows."""
+        rows = slice(None, None, max(1, len(self.y) // _ROUGH_ROWS))
+        weight = self.weight[rows]
+        columns = {name: np.ascontiguousarray(column[rows]) for name, column in self.columns.items()}
+        return columns, self.y[rows], weight / weight.sum()
 
     def run(self, max_fits: int, is_over: Callable[[], bool] = lambda: False) -> None:
         """Prune and vary until nothing is left or `max_fits` were fitted; once `is_over`, only prune the front."""
@@ -88,6 +108,10 @@ class LocalSearch:
         self.n_fits, self._seen = state["n_fits"], {parse(text) for text in state["seen"]}
         beams = [[_Member(**(row | {"form": _form(*row["form"])})) for row in beam] for beam in state["beams"]]
         self._beams = {beam[0].complexity: beam for beam in beams}
+
+    def members(self) -> list[Parametric]:
+        """The best few of each complexity, simplest first; other rows may rank them otherwise."""
+        return [member.form for nodes in sorted(self._beams) for member in self._beams[nodes]]
 
     def front(self) -> list[Parametric]:
         """Forms that are better than every simpler one, simplest first."""
@@ -137,12 +161,25 @@ class LocalSearch:
             yield Parametric(new, {**form.values, **values})
 
     def _replacements(self, node: sympy.Expr, form: Parametric) -> Iterator[tuple[sympy.Expr, dict[str, float]]]:
-        if node.is_Symbol and node.name in form.values:
+        is_constant = node.is_Symbol and node.name in form.values
+        if is_constant:
             yield from self._promoted(node, form.values[node.name])
         elif node.is_Symbol:
             yield from self._varied(node)
         elif node.is_Pow and node.base.is_Symbol:
             yield from ((node.base ** (node.exp + shift), {}) for shift in (-1, 1))
+        yield from self._extended(node, is_constant)
+
+    def _extended(self, node: sympy.Expr, is_constant: bool) -> Iterator[tuple[sympy.Expr, dict[str, float]]]:
+        """Another feature is added, with a factor that starts at zero; to a constant also as it is.
+
+        Not the feature itself: sin(1.01 phi) is often a little closer to a teacher than sin(phi), and not periodic.
+        """
+        for feature in map(sympy.Symbol, self.features):
+            if feature != node:
+                yield node + _NEW * feature, {_NEW.name: 0.0}
+            if is_constant:
+                yield node + feature, {}
 
     def _promoted(self, constant: sympy.Expr, value: float) -> Iterator[tuple[sympy.Expr, dict[str, float]]]:
         """A constant becomes a constant times a feature's power, of the same median size."""

@@ -1,6 +1,6 @@
 """Operon, genetic programming in C++ (Burlacu, Kronberger, Kommenda, GECCO 2020), then a local search on its fronts.
 
-NSGA-II minimises error and length on islands that do not talk to each other, each with its own rows, drawn in
+NSGA-II minimises error and length in populations that do not talk to each other, each with its own rows, drawn in
 proportion to the teacher's weights (pyoperon's own row weights are ignored by its coefficient fit). The budget is
 counted in generations and fits, so that a seed gives the same formulas on a slow machine; `max_seconds` is a guard.
 A search that a scheduler ends goes on from the generation, or the form of the local search, that it was at.
@@ -43,13 +43,13 @@ class OperonSpec(Spec):
     functions: tuple[Literal["sin", "cos", "exp", "log", "sqrt"], ...] = Field(
         ("sin",), description="functions beside + - * / and powers; none stands inside of another"
     )
-    n_islands: int = Field(2, ge=1, description="independent populations, one thread each")
-    population_size: int = Field(500, ge=20, description="individuals of an island")
-    n_generations: int = Field(25, ge=1, description="generations of an island")
+    n_populations: int = Field(2, ge=1, description="independent populations, one thread each")
+    population_size: int = Field(500, ge=20, description="individuals of a population")
+    n_generations: int = Field(25, ge=1, description="generations of a population")
     max_length: int = Field(20, ge=5, le=100, description="nodes of Operon's own trees")
-    rows: int = Field(2000, ge=50, description="teacher rows that an island sees")
-    fit_rows: int = Field(4000, ge=50, description="teacher rows of the local search")
-    max_fits: int = Field(1200, ge=0, description="forms that the local search may fit")
+    rows: int = Field(2000, ge=50, description="teacher rows that a population sees")
+    fit_rows: int = Field(8000, ge=50, description="teacher rows of the local search")
+    max_fits: int = Field(1600, ge=0, description="forms that the local search may fit")
     max_seconds: float = Field(
         300, gt=0, description="guard in seconds: beyond it the search ends early, says so, and is not reproducible"
     )
@@ -60,7 +60,7 @@ class OperonSpec(Spec):
 
 @dataclass(frozen=True)
 class OperonEngine:
-    """Islands of genetic programming, merged by a local search."""
+    """Populations of genetic programming, merged by a local search."""
 
     spec: OperonSpec
     name: str = "operon"
@@ -76,7 +76,7 @@ class OperonEngine:
             raise EngineError("pyoperon is not installed. Install it: python -m pip install pyoperon") from None
 
     def search(self, problem: Problem, seed: int, folder: Path, code: str = "") -> list[Parametric]:
-        """Fronts of all islands, pruned, varied and refitted. Nothing is left in `folder`."""
+        """Fronts of all populations, pruned, varied and refitted. Nothing is left in `folder`."""
         text = f"{code}/{self.version()}/{seed}/{self.spec.model_dump_json(exclude={'max_seconds'})}"
         checkpoint = Checkpoint(folder if code else None, problem.digest(text))
         with checkpoint.deferring():
@@ -86,9 +86,9 @@ class OperonEngine:
 
     def _search(self, problem: Problem, seed: int, checkpoint: Checkpoint) -> list[Parametric]:
         start = time.monotonic()
-        streams = np.random.SeedSequence(seed).spawn(self.spec.n_islands + 1)
+        streams = np.random.SeedSequence(seed).spawn(self.spec.n_populations + 1)
         clock = _Clock(start + 0.6 * self.spec.max_seconds)
-        found = self._islands(problem, streams[:-1], clock, checkpoint)
+        found = self._populations(problem, streams[:-1], clock, checkpoint)
         chosen = _rows(problem, self.spec.fit_rows, np.random.default_rng(streams[-1]), weighted=False)
         small = problem.rows(chosen)
         search = LocalSearch(problem.features, small.columns, small.y, small.share, self.spec.max_complexity)
@@ -102,27 +102,27 @@ class OperonEngine:
             search.run(self.spec.max_fits, lambda: _is_over(search, clock, bar, checkpoint))
         if clock.rang:
             log.warning("max_seconds ended the local search after %d fits: not reproducible elsewhere.", search.n_fits)
-        return search.front()
+        return search.members()
 
-    def _islands(self, problem: Problem, streams: list, clock: "_Clock", checkpoint: Checkpoint) -> list[str]:
-        total = self.spec.n_generations * self.spec.n_islands
+    def _populations(self, problem: Problem, streams: list, clock: "_Clock", checkpoint: Checkpoint) -> list[str]:
+        total = self.spec.n_generations * self.spec.n_populations
         with (
             tqdm(total=total, desc="operon", unit="generation", mininterval=1) as bar,
-            ThreadPoolExecutor(self.spec.n_islands) as pool,
+            ThreadPoolExecutor(self.spec.n_populations) as pool,
         ):
             jobs = [
-                pool.submit(self._island, problem, stream, clock, bar.update, checkpoint, f"island-{place}")
+                pool.submit(self._population, problem, stream, clock, bar.update, checkpoint, f"population-{place}")
                 for place, stream in enumerate(streams)
             ]
-            islands = [job.result() for job in jobs]
-        least = min(island["done"] for island in islands)
+            found = [job.result() for job in jobs]
+        least = min(each["done"] for each in found)
         if checkpoint.is_told and least < self.spec.n_generations:
             raise checkpoint.interrupted(f"after generation {least} of {self.spec.n_generations}")
         if clock.rang:
             log.warning("max_seconds ended the generations early: the formulas depend on the speed of this machine.")
-        return [text for island in islands for text in island["front"]]
+        return [text for each in found for text in each["front"]]
 
-    def _island(
+    def _population(
         self,
         problem: Problem,
         stream: np.random.SeedSequence,
@@ -139,22 +139,22 @@ class OperonEngine:
         random = np.random.default_rng(stream)
         chosen = _rows(problem, self.spec.rows, random, weighted=True)
         regressor = self._regressor()
-        island: dict[str, Any] = checkpoint.load(name) or {"done": 0, "front": []}
-        if "individuals" in island:
-            random.bit_generator.state = island["random"]
-            regressor.individuals_, regressor.is_fitted_ = restore(island.pop("individuals")), True
-        tick(island["done"])
-        while island["done"] < self.spec.n_generations and not clock.is_late(island["done"]) and not checkpoint.is_told:
-            epoch = min(_EPOCH, self.spec.n_generations - island["done"])
+        state: dict[str, Any] = checkpoint.load(name) or {"done": 0, "front": []}
+        if "individuals" in state:
+            random.bit_generator.state = state["random"]
+            regressor.individuals_, regressor.is_fitted_ = restore(state.pop("individuals")), True
+        tick(state["done"])
+        while state["done"] < self.spec.n_generations and not clock.is_late(state["done"]) and not checkpoint.is_told:
+            epoch = min(_EPOCH, self.spec.n_generations - state["done"])
             regressor.set_params(generations=epoch, random_state=int(random.integers(2**31)))
             regressor.fit(problem.x[chosen], problem.y[chosen])
-            island = {"done": island["done"] + epoch, "front": _front(regressor), "random": random.bit_generator.state}
+            state = {"done": state["done"] + epoch, "front": _front(regressor), "random": random.bit_generator.state}
             tick(epoch)
-            if island["done"] == self.spec.n_generations:
-                checkpoint.save(name, island)
+            if state["done"] == self.spec.n_generations:
+                checkpoint.save(name, state)
             elif checkpoint.is_due(name):
-                checkpoint.save(name, island | {"individuals": dump(regressor.individuals_)})
-        return island
+                checkpoint.save(name, state | {"individuals": dump(regressor.individuals_)})
+        return state
 
     def _regressor(self) -> Any:
         from pyoperon.sklearn import SymbolicRegressor

@@ -7,7 +7,7 @@ from html import escape
 
 from saggiatore.record import Record
 
-_SHARD = re.compile(r"\.(shard-\d+|file|model|ratio)$")
+_SHARD = re.compile(r"\.(shard-\d+|island-\d+|file|model|ratio)$")
 _BOX = (168, 40)  # px
 _GAP = (14, 30)
 
