@@ -11,20 +11,16 @@ from typing import NamedTuple
 
 STUDY = "config/studies/smoke.yaml"
 PACKAGE = "src/saggiatore"
-FIGURES = frozenset(
-    f"figures.{name}" for name in ("observables", "history", "score", "pulls", "hall_of_fame", "formula", "information")
-)
+FIGURES = frozenset(f"figures.{name}" for name in ("history", "pulls", "hall_of_fame", "formula", "information"))
 EVENTS = frozenset(f"events.{name}" for name in ("train", "select", "test", "theta"))
 PAGE = frozenset({"report", "bundle"})
 SEAL = PAGE | {"numbers"}
 SEARCH = frozenset({"distill_island.formula", "distill.formula", "formulas.formula"})
 BELOW_DRAWS = SEAL | {"draws.network", "teachers.network", "information.main"} | SEARCH
 BELOW_NETWORK = BELOW_DRAWS | {"models.network"}
-OF_DENSITY = frozenset({"figures.observables", "figures.score"})
-BELOW_FLOW = SEAL | OF_DENSITY | {"models.flow", "information.density"}
+BELOW_FLOW = SEAL | {"models.flow", "information.density"}
 EVERYTHING = FIGURES | EVENTS | BELOW_NETWORK | BELOW_FLOW | {"sampler.map"}
-OF_NETWORK = FIGURES - OF_DENSITY
-WITHOUT_HISTORY = OF_NETWORK - {"figures.history"}
+WITHOUT_HISTORY = FIGURES - {"figures.history"}
 
 
 class Edit(NamedTuple):
@@ -89,7 +85,7 @@ CHANGES = [
     Change(
         "the code of the network `mlp`",
         code("models/mlp.py"),
-        BELOW_NETWORK | OF_NETWORK,
+        BELOW_NETWORK | FIGURES,
         "its training and all below it; neither events nor the flow",
     ),
     Change(
@@ -121,8 +117,8 @@ CHANGES = [
     ),
     Change(
         "`figures:` in the study",
-        study("of: flow", "of: flow, n_bins: 60"),
-        SEAL | {"figures.score"},
+        study("kind: formula, ", "kind: formula, n_bins: 20, "),
+        SEAL | {"figures.formula"},
         "that figure, numbers, page and bundle",
     ),
     Change(
@@ -135,7 +131,7 @@ CHANGES = [
     Change(
         "the number of epochs of a training",
         study("n_epochs: 30", "n_epochs: 31"),
-        BELOW_NETWORK | OF_NETWORK,
+        BELOW_NETWORK | FIGURES,
         "that training and all below it",
     ),
     Change(

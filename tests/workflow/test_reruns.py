@@ -71,5 +71,5 @@ def test_why_names_the_key_the_code_and_the_library_that_changed(built):
     assert re.search(r"the code of models.network: fingerprint [0-9a-f]{16} became", said)
     assert "Jobs: sampler.map, " in said
     with made(built, (release("matplotlib", "99.0.0"),)):
-        said = why(built, "results/smoke/figures/score.pdf")
-    assert re.search(r"matplotlib: version \S+ became 99.0.0\n    seen by figures.score\n", said)
+        said = why(built, "results/smoke/figures/formula.pdf")
+    assert re.search(r"matplotlib: version \S+ became 99.0.0\n    seen by figures.formula\n", said)
