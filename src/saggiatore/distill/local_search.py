@@ -88,10 +88,10 @@ class LocalSearch:
         return columns, self.y[rows], weight / weight.sum()
 
     def run(self, max_fits: int, is_over: Callable[[], bool] = lambda: False) -> None:
-        """Prune and vary until nothing is left or `max_fits` were fitted; once `is_over`, only prune the front."""
-        while self.n_fits < max_fits:
+        """Prune and vary until nothing is left; after `max_fits` forms, or once `is_over`, only prune the front."""
+        while True:
             moves = self._next_prunings(self._front())
-            if moves is None and not is_over():
+            if moves is None and self.n_fits < max_fits and not is_over():
                 moves = self._next_variations()
             if moves is None:
                 return

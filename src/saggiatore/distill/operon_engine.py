@@ -49,7 +49,7 @@ class OperonSpec(Spec):
     max_length: int = Field(20, ge=5, le=100, description="nodes of Operon's own trees")
     rows: int = Field(2000, ge=50, description="teacher rows that a population sees")
     fit_rows: int = Field(8000, ge=50, description="teacher rows of the local search")
-    max_fits: int = Field(1600, ge=0, description="forms that the local search may fit")
+    max_fits: int = Field(1600, ge=0, description="forms that the local search fits before it only prunes the best")
     max_seconds: float = Field(
         300, gt=0, description="guard in seconds: beyond it the search ends early, says so, and is not reproducible"
     )
