@@ -39,7 +39,7 @@ def saggiatore(folder, *arguments):
 
 def test_every_artefact_is_there(built):
     results = built / "results" / "smoke"
-    for name in ("information", "score", "pulls", "formula", "hall_of_fame", "history", "observables"):
+    for name in ("information", "pulls", "formula", "hall_of_fame", "history"):
         assert (results / "figures" / f"{name}.pdf").read_bytes().startswith(b"%PDF")
         assert (results / "figures" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     assert not list(results.rglob("*.tmp"))
