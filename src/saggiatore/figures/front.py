@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.mathtext import MathTextParser
 from matplotlib.ticker import MaxNLocator
 
 from saggiatore.errors import SchemaError
@@ -14,7 +17,8 @@ from saggiatore.figures.style import FORMULA, NETWORK, TRUTH, Style, new_figure,
 from saggiatore.number import quote
 from saggiatore.spec import InformationLabel, Label, RefitsLabel, Spec
 
-_LINE = 0.34  # inches of a row of the table
+_LINE, _GAP = 0.34, 0.11  # inches: the least height of a row of the table, what is left free between two formulas
+_SIZE = 9.5  # of the table's font, points
 _PLACES = {"nodes": 0.03, "formula": 0.07, "information kept": 0.80, "chosen": 0.97}  # of the table's columns
 
 
@@ -43,11 +47,12 @@ class FrontFigure(AbstractFigure):
         scores = inputs.tables["information"].data
         if self.network not in set(scores["name"]):
             raise SchemaError(f"no score is called '{self.network}'; the table has {', '.join(scores['name'])}.")
-        height = _LINE * (len(rows) + 1.5)
+        heights = [_height(latex) for latex in rows["latex"]]
+        height = sum(heights) + 1.5 * _LINE
         figure = new_figure(8.6, 3.8 + height)
         above, below = figure.subplots(2, 1, height_ratios=(3.8, height))
         self._front(above, rows, scores[scores["name"] == self.network].iloc[0])
-        self._table(figure, below, rows)
+        self._table(figure, below, rows, heights)
         return figure
 
     def _front(self, axes: Axes, rows: pd.DataFrame, network: pd.Series) -> None:
@@ -66,22 +71,23 @@ class FrontFigure(AbstractFigure):
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend(loc="lower right")
 
-    def _table(self, figure: Figure, axes: Axes, rows: pd.DataFrame) -> None:
+    def _table(self, figure: Figure, axes: Axes, rows: pd.DataFrame, heights: list[float]) -> None:
+        """Heights are in inches, from the line under the head of the table downwards."""
         axes.set_axis_off()
         axes.set_xlim(0, 1)
-        axes.set_ylim(len(rows) + 0.5, -1)
-        cell: Style = {"va": "center", "fontsize": 9.5}
-        for text, place in _PLACES.items():
-            axes.text(place, -0.4, text, ha="left" if text == "formula" else "center", **cell)
-        axes.plot([0, 1], [0.1, 0.1], color=TRUTH, lw=0.8)
-        formulas = []
-        for place, (_, row) in enumerate(rows.iterrows(), 1):
+        axes.set_ylim(sum(heights) + 0.4 * _LINE, -1.1 * _LINE)
+        cell: Style = {"va": "center", "fontsize": _SIZE}
+        for text, column in _PLACES.items():
+            axes.text(column, -0.5 * _LINE, text, ha="left" if text == "formula" else "center", **cell)
+        axes.plot([0, 1], [0, 0], color=TRUTH, lw=0.8)
+        formulas, places = [], np.cumsum(heights) - np.array(heights) / 2 + 0.2 * _LINE
+        for place, (_, row) in zip(places.tolist(), rows.iterrows(), strict=True):
             style: Style = cell | ({"color": FORMULA} if row["is_chosen"] else {})
             kept = quote(row["information_select"], row["information_select_error"])
-            axes.text(_PLACES["nodes"], place - 0.3, f"{row['complexity']}", ha="center", **style)
-            axes.text(_PLACES["information kept"], place - 0.3, kept, ha="center", **style)
-            axes.text(_PLACES["chosen"], place - 0.3, f"{100 * row['frequency']:.0f} %", ha="center", **style)
-            formulas.append(axes.text(_PLACES["formula"], place - 0.3, f"${row['latex']}$", **style))
+            axes.text(_PLACES["nodes"], place, f"{row['complexity']}", ha="center", **style)
+            axes.text(_PLACES["information kept"], place, kept, ha="center", **style)
+            axes.text(_PLACES["chosen"], place, f"{100 * row['frequency']:.0f} %", ha="center", **style)
+            formulas.append(axes.text(_PLACES["formula"], place, f"${row['latex']}$", **style))
         shrink(figure, axes, formulas, 0.61)
 
     def caption(self) -> str:
@@ -92,3 +98,9 @@ class FrontFigure(AbstractFigure):
             "errors of their last digits in brackets. The last column says how often the rule chooses a member when "
             "the held-out events are resampled."
         )
+
+
+def _height(latex: str) -> float:
+    """Inches that a row needs for its formula: nested fractions are tall."""
+    drawn = MathTextParser("path").parse(f"${latex}$", dpi=72, prop=FontProperties(size=_SIZE))
+    return max(_LINE, drawn.height / 72 + _GAP)
