@@ -11,6 +11,7 @@ import os
 
 _FUSION = "--xla_cpu_experimental_ynn_fusion_type="
 if _FUSION not in os.environ.get("XLA_FLAGS", ""):
-    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_FUSION}".strip()
+    # in front: XLA reads no further than the first word that is no flag
+    os.environ["XLA_FLAGS"] = f"{_FUSION} {os.environ.get('XLA_FLAGS', '')}".strip()
 
 __version__ = "0.1.0"
