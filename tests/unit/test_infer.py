@@ -215,6 +215,27 @@ def test_unit_of_the_weights_and_padding_do_not_matter():
         assert float(other.n_events) == pytest.approx(500)
 
 
+def test_features_that_explain_nothing_have_a_posterior():
+    """The evidence alone is largest at a prior of no width."""
+    model = eqx.tree_at(lambda m: m.last_layer, make_waves(3), jnp.zeros(3))
+    for seed in range(10):
+        basis = whiten(sum_events(moments, model, iter([simulate(model, 60, seed)])), 1.0)
+        assert -4 < basis.hyper[1] < 0.5
+        assert abs(basis.hyper[0]) < 1
+
+
+def test_directions_below_the_rounding_of_others_tell_nothing():
+    """Little noise, and waves of which several are nearly the same in a narrow range."""
+    model = eqx.tree_at(lambda m: (m.noise_scale, m.unit), make_waves(12), (1e-12, jnp.asarray(1.0)))
+    events = simulate(model, 500)
+    x = events.features / 10
+    noise = np.sqrt(jax.vmap(model.noise)(x)) * np.random.default_rng(1).standard_normal(500)
+    narrow = Batch(x, np.asarray(jax.vmap(model.score)(x)) + noise, events.weight)
+    basis = whiten(sum_events(moments, model, iter([narrow])), 1.0)
+    assert (basis.eigenvalue == 0).sum() > 3
+    assert abs(basis.hyper[1]) < 5
+
+
 def test_unequal_weights_count_as_fewer_events():
     model = make_waves(3)
     events = simulate(model, 400)

@@ -19,6 +19,7 @@ from saggiatore.models.base import AbstractRegression
 from saggiatore.types import Array, Features, Float, Scalar
 
 Sums = TypeVar("Sums", bound=tuple)
+_WIDEST = 30.0  # standard deviations of the prior on log tau, in which its maximum is looked for
 
 
 class Moments(NamedTuple):
@@ -34,7 +35,7 @@ class Moments(NamedTuple):
 
 
 class Basis(NamedTuple):
-    """The quadratic form of the likelihood in the eigenbasis of A, and the maximum of the evidence in s and tau."""
+    """The quadratic form of the likelihood in the eigenbasis of A, and where evidence times prior is largest."""
 
     rotation: Float[Array, "weight weight"]  # w = rotation @ (weights in the eigenbasis)
     eigenvalue: Float[Array, " weight"]  # of A
@@ -101,7 +102,7 @@ def sum_events(
 
 
 def whiten(total: Moments, prior_scale: float) -> Basis:
-    """Laplace approximation at the maximum of the evidence in s and tau (MacKay's fixed point, Neural Comp. 4, 415).
+    """Laplace approximation at the maximum of evidence times prior in s and tau (after MacKay, Neural Comp. 4, 415).
 
     Raises:
         ConvergenceError: if there is no maximum.
@@ -117,29 +118,61 @@ def whiten(total: Moments, prior_scale: float) -> Basis:
 
 @partial(jax.jit, compiler_options=RUN_ONCE)
 def _laplace(total: Moments, prior_scale: Scalar) -> Basis:
-    scale = total.weight / total.weight_squared
-    n_events, unit = total.weight * scale, jnp.sqrt(total.score / total.hidden)
-    eigenvalue, rotation = jnp.linalg.eigh(total.precision * scale)
-    eigenvalue = jnp.maximum(eigenvalue, 0.0)  # A is positive semi-definite; eigh leaves rounding errors below zero
-    zero, start = jnp.zeros_like(eigenvalue), jnp.stack([jnp.zeros(()), jnp.log(prior_scale)])
-    at_zero = Basis(
-        rotation, eigenvalue, rotation.T @ total.projection * scale, zero, total.energy * scale,
-        start, start, n_events, unit,
-    )  # fmt: skip
+    basis = _likelihood(total, prior_scale)
+    hyper = _most_probable(basis)
+    centre = basis.conditional(hyper)[0]
+    width = jnp.stack([2 / basis.n_events, 1 / (1 + 2 * _n_determined(basis, hyper))]) ** 0.5
+    return basis._replace(centre=centre, energy=basis.residual(centre), hyper=hyper, hyper_width=width)
 
-    def n_determined(hyper: Float[Array, " 2"]) -> Scalar:
-        """Number of weights that the events determine rather than the prior."""
-        return jnp.sum(eigenvalue * jnp.exp(-hyper[0]) / at_zero.conditional(hyper)[1])
+
+def _likelihood(total: Moments, prior_scale: Scalar) -> Basis:
+    """The quadratic form about zero, and the middle of the prior in s and tau."""
+    scale = total.weight / total.weight_squared
+    eigenvalue, rotation = jnp.linalg.eigh(total.precision * scale)
+    # what lies below the rounding of the largest one tells nothing of the weights, nor does the projection there
+    is_seen = eigenvalue > eigenvalue.size * jnp.finfo(eigenvalue.dtype).eps * eigenvalue[-1]
+    middle = jnp.stack([jnp.zeros(()), jnp.log(prior_scale)])
+    return Basis(
+        rotation=rotation,
+        eigenvalue=jnp.where(is_seen, eigenvalue, 0.0),
+        projection=jnp.where(is_seen, rotation.T @ total.projection * scale, 0.0),
+        centre=jnp.zeros_like(eigenvalue),
+        energy=total.energy * scale,
+        hyper=middle,
+        hyper_width=jnp.ones(2),
+        n_events=total.weight * scale,
+        unit=jnp.sqrt(total.score / total.hidden),
+    )
+
+
+def _n_determined(basis: Basis, hyper: Float[Array, " 2"]) -> Scalar:
+    """Number of weights that the events determine rather than the prior."""
+    return jnp.sum(basis.eigenvalue * jnp.exp(-hyper[0]) / basis.conditional(hyper)[1])
+
+
+def _most_probable(basis: Basis) -> Float[Array, " 2"]:
+    """log s and log tau where evidence times prior is largest: each in turn, from the middle of the prior."""
+    middle = basis.hyper
+
+    def rises(hyper: Float[Array, " 2"]) -> Array:
+        """Whether evidence times prior is larger at a larger tau."""
+        spread = jnp.sum(basis.conditional(hyper)[0] ** 2) * basis.prior_precision(hyper)
+        return spread > _n_determined(basis, hyper) + hyper[1] - middle[1]
+
+    def halve(_: int, bracket: Float[Array, " 3"]) -> Float[Array, " 3"]:
+        log_s, low, high = bracket
+        half = (low + high) / 2
+        is_above = rises(jnp.stack([log_s, half]))
+        return jnp.stack([log_s, jnp.where(is_above, half, low), jnp.where(is_above, high, half)])
 
     def step(_: int, hyper: Float[Array, " 2"]) -> Float[Array, " 2"]:
-        centre, n = at_zero.conditional(hyper)[0], n_determined(hyper)
-        noise, prior = at_zero.residual(centre) / (n_events - n), jnp.sum(centre**2) / n
-        return jnp.stack([jnp.log(noise), 0.5 * jnp.log(prior) - jnp.log(unit)])
+        # the prior keeps tau from zero, where the evidence alone is largest if the features explain nothing
+        bracket = jnp.stack([hyper[0], middle[1] - _WIDEST, middle[1] + _WIDEST])
+        hyper = hyper.at[1].set(jax.lax.fori_loop(0, 40, halve, bracket)[1])
+        noise = basis.residual(basis.conditional(hyper)[0]) / (basis.n_events - _n_determined(basis, hyper))
+        return hyper.at[0].set(jnp.log(noise))
 
-    hyper = jax.lax.fori_loop(0, 50, step, start)
-    centre = at_zero.conditional(hyper)[0]
-    width = jnp.stack([2 / n_events, 1 / (1 + 2 * n_determined(hyper))]) ** 0.5
-    return at_zero._replace(centre=centre, energy=at_zero.residual(centre), hyper=hyper, hyper_width=width)
+    return jax.lax.fori_loop(0, 30, step, middle)
 
 
 def robust_std(

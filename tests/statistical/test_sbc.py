@@ -1,0 +1,82 @@
+"""Simulation-based calibration of the last layer's posterior on the oracle (Talts et al., arXiv:1804.06788).
+
+Constants that are drawn from the prior, and data that are drawn with them, rank uniformly among the draws of the
+posterior given these data: of the weights, of the noise scale and of the prior scale alike.
+"""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.stats import chisquare
+from test_information import draw
+
+from saggiatore.infer.batches import Batch
+from saggiatore.infer.laplace import last_features, moments, sum_events, whiten
+from saggiatore.infer.last_layer import LastLayerSpec, run_nuts
+from saggiatore.models.mlp import MLPSpec
+
+pytestmark = pytest.mark.thorough
+N_EVENTS = 60
+N_SIMULATIONS = 200
+N_BINS = 10
+RANKS = 20  # of 19 draws; a multiple of the bins
+FAILURES = 1e-5  # of each chi2 in a right posterior; nine of them
+
+
+class Oracle:
+    """The features of an untrained network, odd in the cosine, at the oracle's events; the prior's unit is one."""
+
+    def __init__(self, spec: LastLayerSpec):
+        network = MLPSpec(width=3, depth=2, odd_in=("cos_theta_mu",))
+        self.spec = spec
+        self.model = network.build(("cos_theta_mu",), key=jax.random.key(2))
+        self.cosines = draw(N_EVENTS, 7)[:, None]
+        self.hidden = np.asarray(jax.vmap(partial(last_features, self.model))(self.cosines))
+        self.noise = np.asarray(jax.vmap(self.model.noise)(self.cosines))
+        self.rotation = np.asarray(self._basis(np.ones(N_EVENTS)).rotation)  # that of every target
+
+    def _basis(self, targets: np.ndarray):
+        batch = Batch(self.cosines, targets, np.ones(N_EVENTS))
+        return whiten(sum_events(moments, self.model, iter([batch])), self.spec.prior_scale)._replace(unit=jnp.ones(()))
+
+    def constants(self, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Weights and the logarithms of s and tau, from the prior."""
+        log_s, log_tau = random.standard_normal(), random.normal(np.log(self.spec.prior_scale))
+        width = np.exp(log_tau) * np.ones(3)
+        if self.spec.prior == "horseshoe":
+            local = np.abs(random.standard_cauchy(3)) * width
+            width = (local**-2 + self.spec.slab_scale**-2) ** -0.5
+        return self.rotation @ (width * random.standard_normal(3)), np.array([log_s, log_tau])
+
+    def ranks(self, simulation: int, spread: float = 1.0) -> np.ndarray:
+        """Ranks of the three weights, log s and log tau, with `spread` times the noise that the posterior knows of."""
+        random = np.random.default_rng([5, simulation])
+        weights, hyper = self.constants(random)
+        noise = np.sqrt(np.exp(hyper[0]) * self.noise) * random.standard_normal(N_EVENTS)
+        basis = self._basis(self.hidden @ weights + spread * noise)
+        drawn, scales, _ = run_nuts(self.spec, basis, jax.random.key(simulation))
+        draws = np.concatenate([drawn.reshape(-1, 3), scales[..., :2].reshape(-1, 2)], axis=1)
+        few = draws[np.linspace(0, len(draws) - 1, RANKS - 1).astype(int)]
+        return np.sum(few < np.concatenate([weights, hyper]), axis=0)
+
+
+def p_values(ranks: np.ndarray) -> np.ndarray:
+    """Of a uniform distribution, for each column of ranks."""
+    counted = [np.bincount(column * N_BINS // RANKS, minlength=N_BINS) for column in ranks.T]
+    return np.array([chisquare(column).pvalue for column in counted])
+
+
+@pytest.mark.parametrize("prior", ["gaussian", "horseshoe"])
+def test_constants_rank_uniformly_among_the_draws(prior):
+    oracle = Oracle(LastLayerSpec(prior=prior, n_chains=2, n_warmup=250, n_draws=500, target_accept=0.9))
+    found = np.array([oracle.ranks(simulation) for simulation in range(N_SIMULATIONS)])
+    assert (p_values(found) > FAILURES).all(), p_values(found)
+
+
+def test_ranks_tell_of_noise_that_the_posterior_does_not_know():
+    oracle = Oracle(LastLayerSpec(n_chains=2, n_warmup=250, n_draws=500))
+    found = np.array([oracle.ranks(simulation, spread=2.0) for simulation in range(N_SIMULATIONS)])
+    assert p_values(found)[3] < FAILURES
