@@ -50,7 +50,7 @@ def measure_all(process: AbstractProcess, n_test: int, quality: Quality) -> None
         measure_vegas(channels, 1, n_test, quality)
         measure_vegas(channels, channels.n_mappings, n_test, quality)
     if importlib.util.find_spec("madnis"):
-        measure_madnis(channels, (700, 3000), n_test, quality)
+        measure_madnis(channels, (300, 400), n_test, quality)
 
 
 def measure_vegas(channels: Channels, n_channels: int, n_test: int, quality: Quality) -> None:

@@ -16,6 +16,7 @@ from typing import Literal
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from pydantic import Field
 
 from saggiatore.integrate.base import AbstractSampler, AbstractSamplerSpec, sample_weights
@@ -39,14 +40,18 @@ class MadnisSpec(AbstractSamplerSpec):
     kind: Literal["madnis"] = "madnis"
     start: MultichannelSpec = Field(
         # few bins: the noise of narrow ones would stay in the trained map as wiggles
-        MultichannelSpec(grid=VegasSpec(n_bins=32, alpha=0.5, n_iterations=8, n_cube_points=131_072)),
+        MultichannelSpec(
+            grid=VegasSpec(n_bins=32, alpha=0.5, n_iterations=6, n_points=32_768, n_cube_points=65_536),
+            n_iterations=3,
+            n_points=32_768,
+        ),
         description="what training starts from, and falls back to",
     )
-    n_bins: int = Field(10, ge=2, le=100, description="bins of each spline")
-    width: int = Field(24, ge=1, description="hidden units per layer, for each coordinate")
+    n_bins: int = Field(32, ge=2, le=100, description="bins of each coordinate's density")
+    width: int = Field(16, ge=1, description="hidden units per layer, for each coordinate")
     depth: int = Field(2, ge=1, description="hidden layers")
     training: MadnisTraining = MadnisTraining()
-    n_test: int = Field(131_072, ge=1000, description="fresh points on which the trained sampler must beat its start")
+    n_test: int = Field(65_536, ge=1000, description="fresh points on which the trained sampler must beat its start")
 
     def adapt(self, process: AbstractProcess, theta: Theta, *, key: PRNGKeyArray) -> AbstractSampler:
         """Train on the fiducial rate of `process` at `theta`; the start itself if that did not help.
@@ -56,8 +61,9 @@ class MadnisSpec(AbstractSamplerSpec):
         """
         keys = [jax.random.fold_in(key, i) for i in range(4)]
         start = self.start.adapt(process, theta, key=keys[0])
-        trained = train(process, theta, start, self.build(start, key=keys[1]), self.training, key=keys[2])
-        found, before = (relative_std(process, theta, s, self.n_test, key=keys[3]) for s in (trained, start))
+        untrained = self.build(start, key=keys[1])
+        trained, before = train(process, theta, start, untrained, self.training, key=keys[2])
+        found = relative_std(process, theta, trained, self.n_test, key=keys[3])
         if found < before:  # false for a NaN
             _log.info("madnis: relative standard deviation %.4g after training, %.4g before.", found, before)
             return trained
@@ -84,8 +90,8 @@ class MadnisSpec(AbstractSamplerSpec):
     ) -> SplineMixture:
         keys = jax.random.split(key, len(shares))
         maps = [Triangular.build(edges.shape[1], self.width, self.depth, self.n_bins, key=each) for each in keys]
-        flows = Flow(edges, jax.tree.map(lambda *parts: jnp.stack(parts), *maps))
-        return SplineMixture(mappings, classes, shares, flows)
+        stacked = jax.tree.map(lambda *parts: jnp.asarray(np.stack(parts)), *maps)
+        return SplineMixture(mappings, classes, shares, Flow(edges, stacked))
 
     def restore(self, table: Table, process: AbstractProcess) -> AbstractSampler:
         """The sampler that `SplineMixture.table` wrote, or `Multichannel.table` where training did not help.

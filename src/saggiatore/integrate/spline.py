@@ -24,11 +24,11 @@ Values = Float[Array, "*event"]
 
 
 class Spline(NamedTuple):
-    """A spline for each event."""
+    """A spline for each event, in unbounded numbers: what a bin is made of is worked out for the bin that is needed."""
 
-    widths: Float[Array, "bin *event"]  # positive, sum to one
+    widths: Float[Array, "bin *event"]  # logarithms, up to a constant
     heights: Float[Array, "bin *event"]
-    slopes: Float[Array, "knot *event"]
+    slopes: Float[Array, "knot *event"]  # zero is a slope of one
 
 
 class Bin(NamedTuple):
@@ -51,17 +51,17 @@ def from_numbers(numbers: Float[Array, "number *event"]) -> Spline:
     """The spline of 3 K + 1 unbounded numbers: widths, heights and slopes; zeros give the identity."""
     n_bins = (len(numbers) - 1) // 3
     widths, heights, slopes = jnp.split(numbers, [n_bins, 2 * n_bins])
-    return Spline(_shares(widths), _shares(heights), _LEAST_SLOPE + jax.nn.softplus(slopes + _UNIT_SLOPE))
+    return Spline(widths, heights, slopes)
 
 
 def forward(spline: Spline, x: Values) -> tuple[Values, Values]:
     """Value at `x`, with log|dy/dx|."""
-    return value_in(_find(spline, spline.widths, x), x)
+    return value_in(_find(spline, x, is_inverse=False), x)
 
 
 def inverse(spline: Spline, y: Values) -> tuple[Values, Values]:
     """The argument whose value is `y`, with log|dx/dy|."""
-    return argument_in(_find(spline, spline.heights, y), y)
+    return argument_in(_find(spline, y, is_inverse=True), y)
 
 
 def smooth_forward(edges: Float[Array, " knot"], x: Values) -> tuple[Values, Values]:
@@ -87,11 +87,18 @@ def value_in(found: Bin, x: Values) -> tuple[Values, Values]:
 
 
 def argument_in(found: Bin, y: Values) -> tuple[Values, Values]:
-    """The argument of a `y` in the bin (eqs. 6 to 8), with log|dx/dy|."""
-    mean, share = found.height / found.width, (y - found.y) / found.height
-    curve = found.left + found.right - 2 * mean
-    a, b, c = mean - found.left + share * curve, found.left - share * curve, -mean * share
-    place = 2 * c / (-b - jnp.sqrt(b**2 - 4 * a * c))  # the root that does not cancel
+    """The argument of a `y` in the bin (eqs. 6 to 8), with log|dx/dy|.
+
+    The discriminant is written as a sum of two terms that are not negative, and no difference of near numbers is taken:
+    in bins much steeper than their ends rounding carries the textbook root out of the bin, in single precision so far
+    that its slope is not positive.
+    """
+    # rounding may carry the ends of the bin out of it
+    share, mean = jnp.clip((y - found.y) / found.height, 0.0, 1.0), found.height / found.width
+    tilt, cross = found.left * (1 - share) - found.right * share, 4 * mean**2 * share * (1 - share)
+    size = jnp.abs(tilt) + jnp.sqrt(tilt**2 + cross)
+    below, above = 2 * mean * share, jnp.where(tilt > 0, size, cross / size)
+    place = below / (below + above)
     return found.x + found.width * place, -_log_slope(found, place)
 
 
@@ -102,27 +109,29 @@ def _log_slope(found: Bin, place: Values) -> Values:
     return 2 * jnp.log(mean) + jnp.log(above) - 2 * jnp.log(mean + (found.left + found.right - 2 * mean) * both)
 
 
-def _find(spline: Spline, sizes: Float[Array, "bin *event"], value: Values) -> Bin:
-    """The bin, of those with the `sizes`, that holds `value`; sums over masks have the cheapest derivatives."""
-    fixed = jax.lax.stop_gradient(sizes)
+def _find(spline: Spline, value: Values, *, is_inverse: bool) -> Bin:
+    """The bin that holds `value`; sums over masks have the cheapest derivatives.
+
+    Only the sums that are needed are divided by their total, and only two slopes are made positive.
+    """
+    widths, heights = _sizes(spline.widths), _sizes(spline.heights)
+    fixed, whole = jax.lax.stop_gradient(heights if is_inverse else widths)
+    n_bins, share = len(fixed), value * whole
     edge, number = fixed[0], jnp.zeros(value.shape, jnp.int32)
     for size in fixed[1:]:
-        number += value >= edge
+        number += share >= edge
         edge += size
-    places = jnp.arange(len(sizes), dtype=number.dtype).reshape(-1, *[1] * value.ndim)
+    places = jnp.arange(n_bins, dtype=number.dtype).reshape(-1, *[1] * value.ndim)
     here, below = places == number, places < number
 
     def total(mask: Array, values: Float[Array, "bin *event"]) -> Values:
         return jnp.sum(jnp.where(mask, values, 0.0), axis=0)
 
-    return Bin(
-        total(below, spline.widths),
-        total(here, spline.widths),
-        total(below, spline.heights),
-        total(here, spline.heights),
-        total(here, spline.slopes[:-1]),
-        total(here, spline.slopes[1:]),
-    )
+    def slope(numbers: Float[Array, "bin *event"]) -> Values:
+        return _LEAST_SLOPE + jax.nn.softplus(total(here, numbers) + _UNIT_SLOPE)
+
+    x, width, y, height = (total(mask, sizes) / whole for sizes, whole in (widths, heights) for mask in (below, here))
+    return Bin(x, width, y, height, slope(spline.slopes[:-1]), slope(spline.slopes[1:]))
 
 
 def _smooth_bin(edges: Float[Array, " knot"], number: Int[Array, "*event"]) -> Bin:
@@ -141,6 +150,8 @@ def _smooth_bin(edges: Float[Array, " knot"], number: Int[Array, "*event"]) -> B
     return Bin(number / n_bins, width, edges[number], height, slopes[number], slopes[number + 1])
 
 
-def _shares(numbers: Float[Array, "bin *event"]) -> Float[Array, "bin *event"]:
-    """Positive numbers that sum to one."""
-    return _LEAST_BIN + (1 - len(numbers) * _LEAST_BIN) * jax.nn.softmax(numbers, axis=0)
+def _sizes(logs: Float[Array, "bin *event"]) -> tuple[Float[Array, "bin *event"], Values]:
+    """Positive numbers and their sum: their shares of it are a softmax's, with the least share mixed in."""
+    exponentials = jnp.exp(logs - jax.lax.stop_gradient(jnp.max(logs, axis=0)))
+    total, free = jnp.sum(exponentials, axis=0), 1 - len(logs) * _LEAST_BIN
+    return exponentials + _LEAST_BIN / free * total, total / free

@@ -30,7 +30,7 @@ class Flow(eqx.Module):
     def log_density(self, u: UnitPoint) -> Scalar:
         """Logarithm of the density at a y."""
         v, log_grid = self.to_grid(u)
-        return self.map.inverse(v)[1] + log_grid
+        return self.map.log_density(v) + log_grid
 
     def to_grid(self, y: UnitPoint) -> tuple[UnitPoint, Scalar]:
         """The v that the grid maps to `y`, with log|dv/dy|."""

@@ -1,9 +1,9 @@
-r"""A triangular map of the unit hypercube: each coordinate through a spline that depends on those before it.
+r"""A triangular map of the unit hypercube: each coordinate by a density that depends on those before it.
 
-$v_k = S_k(z_k; v_1 \dots v_{k-1})$: the Knothe-Rosenblatt map, which exists for every density. A small network for each
-coordinate gives the numbers of its spline. Both directions cost the same: all networks once, side by side where v is
-known, one after the other where it is not. Before any training the map is the identity. A point may have an axis of
-events behind its coordinates, as in `spline`.
+$v_k = Q_k(z_k; v_1 \dots v_{k-1})$ with a quantile function Q: the Knothe-Rosenblatt map, which exists for every
+density. A small network for each coordinate gives the logarithms of a frequency polygon (`polygon`). Both directions
+evaluate every network once, side by side where v is known, one after the other where it is not. Before any training the
+map is the identity. A point may have an axis of events behind its coordinates, as in `polygon`.
 """
 
 from itertools import pairwise
@@ -11,8 +11,9 @@ from itertools import pairwise
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from saggiatore.integrate import spline
+from saggiatore.integrate import polygon
 from saggiatore.types import Array, Float, PRNGKeyArray
 
 Points = Float[Array, "dim *event"]
@@ -27,22 +28,23 @@ class Layer(eqx.Module):
 
 
 class Triangular(eqx.Module):
-    """A spline for each coordinate, given the coordinates before it."""
+    """A density for each coordinate, given the coordinates before it."""
 
     layers: tuple[Layer, ...]
 
     @staticmethod
     def build(dim: int, width: int, depth: int, n_bins: int, *, key: PRNGKeyArray) -> "Triangular":
         """The identity, with `depth` hidden layers of `width` for each of `dim` coordinates."""
-        sizes = [dim, *[width] * depth, spline.n_numbers(n_bins)]
+        sizes = [dim, *[width] * depth, n_bins + 1]
+        rng = np.random.default_rng(np.asarray(jax.random.key_data(key)))  # numpy has nothing to compile
         layers = []
         for i, (n_in, n_out) in enumerate(pairwise(sizes)):
             is_last = i == depth
             # the first coordinates have fewer inputs, hence their own variance
-            n_used = jnp.maximum(jnp.arange(dim), 1)[:, None, None] if i == 0 else n_in
-            normal = jax.random.normal(jax.random.fold_in(key, i), (dim, n_out, n_in)) * (2 / n_used) ** 0.5
-            weight = jnp.zeros((dim, n_out, n_in)) if is_last else normal
-            layers.append(Layer(weight, jnp.zeros((dim, n_out))))
+            n_used = np.maximum(np.arange(dim), 1)[:, None, None] if i == 0 else n_in
+            normal = rng.normal(size=(dim, n_out, n_in)) * (2 / n_used) ** 0.5
+            weight = np.zeros((dim, n_out, n_in)) if is_last else normal
+            layers.append(Layer(jnp.asarray(weight), jnp.zeros((dim, n_out))))
         return Triangular(tuple(layers))
 
     @property
@@ -55,24 +57,23 @@ class Triangular(eqx.Module):
 
         def step(v: Points, k: Array) -> tuple[Points, Values]:
             numbers = _network(jax.tree.map(lambda a: a[k], self.layers), v, k)
-            value, log_slope = spline.forward(spline.from_numbers(numbers), z[k])
-            return v.at[k].set(jnp.minimum(value, 1.0)), log_slope  # rounding at the end of the interval
+            value, log_slope = polygon.quantile(polygon.from_numbers(numbers), z[k])
+            return v.at[k].set(value), log_slope
 
         v, logs = jax.lax.scan(step, jnp.zeros_like(z), jnp.arange(self.dim))
         return v, logs.sum(axis=0)
 
-    def inverse(self, v: Points) -> tuple[Points, Values]:
-        """The z that is mapped to `v`, with log|dz/dv|."""
+    def log_density(self, v: Points) -> Values:
+        """Logarithm of the density at `v`: log|dz/dv| of the z that is mapped there."""
 
-        def coordinate(layers: tuple[Layer, ...], k: Array, value: Values) -> tuple[Values, Values]:
-            return spline.inverse(spline.from_numbers(_network(layers, v, k)), value)
+        def coordinate(layers: tuple[Layer, ...], k: Array, value: Values) -> Values:
+            return polygon.log_density(polygon.from_numbers(_network(layers, v, k)), value)
 
-        z, logs = jax.vmap(coordinate)(self.layers, jnp.arange(self.dim), v)
-        return z, logs.sum(axis=0)
+        return jax.vmap(coordinate)(self.layers, jnp.arange(self.dim), v).sum(axis=0)
 
 
-def _network(layers: tuple[Layer, ...], v: Points, k: Array) -> Float[Array, "number *event"]:
-    """The numbers of spline `k`; the coordinates from `k` on are hidden from it."""
+def _network(layers: tuple[Layer, ...], v: Points, k: Array) -> Float[Array, "knot *event"]:
+    """The numbers of density `k`; the coordinates from `k` on are hidden from it."""
     ones = (1,) * (v.ndim - 1)
     hidden = jnp.where(jnp.arange(len(v)).reshape(-1, *ones) < k, 2 * v - 1, 0.0)
     for layer in layers[:-1]:
