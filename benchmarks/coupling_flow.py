@@ -1,14 +1,20 @@
-"""Training steps, densities and samples a second of `spline_flow`, on one core.
+"""Training steps, densities and samples a second of `spline_flow` next to zuko and nflows, on one core, in one run.
 
-``taskset -c 0 python benchmarks/coupling_flow.py``: 8 blocks, 16 bins, two layers of 64 units, 4 dimensions, batches of
-1024 with the data on the device, single precision; processor seconds.
+``python -m venv PEERS && PEERS/bin/pip install -r benchmarks/flow_peers.txt`` makes an environment of the peers' own;
+``taskset -c 0 python benchmarks/coupling_flow.py PEERS/bin/python``, or without the last word ours alone. 8 blocks, 16
+bins, two layers of 64 units, 4 dimensions, batches of 1024 with the data on the device, single precision; processor
+seconds, the best of three. The peers run before and after ours: the machine may be busier at one end.
 """
 
+import json
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
-os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
 
 import equinox as eqx
 import jax
@@ -31,8 +37,19 @@ def seconds(function: Callable, *arguments: object) -> tuple[float, float]:
     return found[0], min(found[1:])
 
 
-def main() -> None:
-    """All three."""
+def peers(python: str) -> None:
+    """What the peers reach in their environment."""
+    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "XLA_FLAGS")}
+    script = str(Path(__file__).with_name("flow_peers.py"))
+    told = subprocess.run([python, script], check=True, capture_output=True, text=True, env=environment).stdout
+    for row in map(json.loads, told.splitlines()):
+        name = row.pop("name")
+        for what, rate in row.items():
+            print(f"{name:15s} {what:15s} {rate:8.0f} a second", flush=True)
+
+
+def ours() -> None:
+    """All three rates, and what compiling took."""
     flow = SplineFlowSpec(n_blocks=8, n_bins=16).build(tuple("abcd"), (), key=jax.random.key(0))
     leaves, rest = eqx.partition(flow, eqx.is_inexact_array)
     optimiser = optax.flatten(optax.adam(1e-3))
@@ -58,7 +75,17 @@ def main() -> None:
     }
     for name, (n, function, *arguments) in cases.items():
         first, best = seconds(function, *arguments)
-        print(f"{name:15s} compilation {first - best:5.1f} s   {n / best:8.0f} a second", flush=True)
+        print(f"{'saggiatore':15s} {name:15s} {n / best:8.0f} a second   compilation {first - best:5.1f} s", flush=True)
+
+
+def main() -> None:
+    """Peers, ours, peers."""
+    environments = sys.argv[1:]
+    for python in environments:
+        peers(python)
+    ours()
+    for python in environments:
+        peers(python)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ rule information:
     output:
         scores="results/{study}/tables/{label}.scores.parquet",
         information="results/{study}/tables/{label}.information.parquet",
+        agreement="results/{study}/tables/{label}.agreement.parquet",
     log:
         "results/{study}/logs/information.{label}.log",
     benchmark:
@@ -25,4 +26,5 @@ rule information:
     shell:
         "python -m saggiatore information --gpu {resources.gpu} --spec {input.spec:q} --code {params.code} --test {input.test:q} "
         "--train {input.train:q} --models {input.models:q} --formulas {input.formulas:q} "
-        "--scores {output.scores:q} --information {output.information:q} > {log:q} 2>&1"
+        "--scores {output.scores:q} --information {output.information:q} "
+        "--agreement {output.agreement:q} > {log:q} 2>&1"

@@ -48,6 +48,7 @@ REGISTRY: dict[str, dict[str, str]] = {
         "joint_score": "saggiatore.tasks.joint_score:JointScoreSpec",
         "rascal": "saggiatore.tasks.rascal:RascalSpec",
         "rolr": "saggiatore.tasks.rolr:RolrSpec",
+        "scandal": "saggiatore.tasks.scandal:ScandalSpec",
     },
     "method": {
         "last_layer": "saggiatore.infer.last_layer:LastLayerSpec",

@@ -45,6 +45,14 @@ def _information(label: str, table: Table, artefact: str) -> Named:
     yield f"e_t2.{label}", _entry(table, table.data.iloc[0], "e_t2", artefact)
 
 
+def _agreement(label: str, table: Table, artefact: str) -> Named:
+    """Of references that are scores; the correlation with the joint score is the root of the information."""
+    for _, row in table.data[table.data["reference"] != "joint_score"].iterrows():
+        for name in ("correlation", "slope"):
+            meaning = f"{row['name']} against {row['reference']}: {table.column(name).meaning}"
+            yield f"{name}.{label}.{row['name']}.{row['reference']}", _entry(table, row, name, artefact, meaning)
+
+
 def _calibration(label: str, table: Table, artefact: str) -> Named:
     for _, row in table.data.iterrows():
         for name in ("coverage", "coverage_normal"):
@@ -188,6 +196,7 @@ _TABLES: dict[str, Callable[[str, Table, str], Named]] = {
     "integral": _integral,
     "sample": _sample,
     "information": _information,
+    "agreement": _agreement,
     "calibration": _calibration,
     "diagnostics": _diagnostics,
     "history": _history,

@@ -136,6 +136,18 @@ INFORMATION = TableSchema(
         Column("information_error", "1", "its error"),
     ),
 )
+AGREEMENT = TableSchema(
+    "agreement",
+    1,
+    (
+        Column("name", "1", "name", kind="str"),
+        Column("reference", "1", "reference", kind="str"),
+        Column("correlation", "1", "correlation"),
+        Column("correlation_error", "1", "its error"),
+        Column("slope", "1", "slope"),
+        Column("slope_error", "1", "its error"),
+    ),
+)
 BAND_TABLE = TableSchema("band", 1, BAND)
 FORMS = [
     r"- 0.1\,\Delta\phi_{jj}",
@@ -238,6 +250,7 @@ def write_study(root: Path) -> dict[str, Path]:
     names = {
         "scores": "tables/main.scores.parquet",
         "information": "tables/main.information.parquet",
+        "agreement": "tables/main.agreement.parquet",
         "integral": "tables/map.integral.parquet",
         "history": "models/network.history.parquet",
         "pulls": "tables/network.pulls.parquet",
@@ -498,6 +511,17 @@ def _columns() -> list[tuple[TableSchema, dict]]:
                 "e_t2": [0.4] * 3,
                 "information": [0.9543, 0.9512, 0.331],
                 "information_error": [0.0034, 0.0036, 0.012],
+            },
+        ),
+        (
+            AGREEMENT,
+            {
+                "name": ["network", "formula", "network", "formula"],
+                "reference": ["joint_score", "joint_score", "network", "network"],
+                "correlation": [0.977, 0.975, 1.0, 0.996],
+                "correlation_error": [0.002, 0.002, 0.0, 0.001],
+                "slope": [0.95, 0.94, 1.0, 0.99],
+                "slope_error": [0.003, 0.003, 0.0, 0.002],
             },
         ),
     ]

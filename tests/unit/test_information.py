@@ -162,9 +162,10 @@ def test_the_step_weighs_scores_on_the_same_events(tmp_path):
         "forms": {"truth": "a*cos_theta_mu/(1+cos_theta_mu**2)", "linear": "a*cos_theta_mu"},
         "histograms": ["cos_theta_mu"],
         "signs": ["cos_theta_mu"],
+        "references": ["truth"],
         "n_rows": 1000,
     }
-    outputs = {name: tmp_path / f"{name}.parquet" for name in ("scores", "information")}
+    outputs = {name: tmp_path / f"{name}.parquet" for name in ("scores", "information", "agreement")}
 
     def step(**changes) -> None:
         spec = Job[InformationSection].model_validate(job("information", section | changes))
@@ -180,6 +181,12 @@ def test_the_step_weighs_scores_on_the_same_events(tmp_path):
     assert abs(rows.e_t2["truth"] - INFORMATION) < 5 * rows.e_t2_error["truth"]
     assert "2.66666666666" in rows.expression["truth"]
     assert rows.complexity["sign_cos_theta_mu"] == -1
+    agreement = read_table(outputs["agreement"], "agreement").data.set_index(["reference", "name"])
+    assert len(agreement) == 8
+    np.testing.assert_allclose(agreement.correlation["joint_score"] ** 2, rows.information, rtol=1e-12)
+    against = agreement.loc[("truth", "linear")]
+    assert abs(against.correlation - KEPT["c"] ** 0.5) < 5 * against.correlation_error
+    assert against.slope == pytest.approx(KEPT["c"], abs=0.01)  # a regression: n = 20,000, five errors of its constant
     scores = read_table(outputs["scores"], "scores")
     assert scores.schema.names[:3] == ("cos_theta_mu", "weight", "joint_score")
     assert scores.column("cos_theta_mu").label == r"$\cos\theta_\mu$"
@@ -191,6 +198,8 @@ def test_the_step_weighs_scores_on_the_same_events(tmp_path):
     assert first == [path.read_bytes() for path in outputs.values()]
     with pytest.raises(StudyError, match="delta_phi are no observables; there are cos_theta_mu"):
         step(signs=["delta_phi"])
+    with pytest.raises(StudyError, match="references: network are no scores of this section; there are truth, linear"):
+        step(references=["network"])
 
 
 def test_draws_and_teachers_of_a_network(tmp_path):

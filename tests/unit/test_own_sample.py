@@ -77,10 +77,10 @@ def test_the_steps_build_a_study_from_a_file(tmp_path):
         checkpoint=tmp_path / "c",
         **network,
     )
-    found = tmp_path / "information.parquet"
+    outputs = {name: tmp_path / f"{name}.parquet" for name in ("scores", "information", "agreement")}
     mine, made = job(InformationSection, "information", "main"), {"models": [network["model"]], "formulas": []}
-    information.run(mine, code="c", **tables, **made, scores=tmp_path / "scores.parquet", information=found)
-    rows = pd.read_parquet(found).set_index("name")
+    information.run(mine, code="c", **tables, **made, **outputs)
+    rows = pd.read_parquet(outputs["information"]).set_index("name")
     exact = 16 / 3 * (1 - np.pi / 4)
     assert abs(rows["e_t2"].iloc[0] - exact) < 5 * rows["e_t2_error"].iloc[0]
     assert rows["information"]["network"] > 0.98

@@ -161,6 +161,7 @@ def write_model(path, kind="spline_flow"):
     spec = spec_of(kind)
     columns = [{"name": n, "unit": "1", "label": n} for n in FEATURES]
     header = {"kind": kind, "spec": spec.model_dump(mode="json"), "features": columns, "context": [], "parameters": []}
+    header["task"] = {"kind": "density"}
     save(path, spec.build(FEATURES, (), key=jax.random.key(1)), header)
     return path
 

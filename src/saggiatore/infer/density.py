@@ -29,17 +29,20 @@ from saggiatore.models.base import Event, trainable
 from saggiatore.models.density import AbstractDensity
 from saggiatore.registry import load
 from saggiatore.tables import Table
+from saggiatore.tasks.base import AbstractTask
+from saggiatore.tasks.density import Density
 from saggiatore.types import Array, Context, Features, Float, PRNGKeyArray, Scalar
 
 _N_REFERENCE = 16  # events whose log density is monitored
 
 
 class LearnedDensity(NamedTuple):
-    """A trained density, the same with new random weights, and the events of the likelihood."""
+    """A trained density, the same with new random weights, the events of the likelihood, and what it was trained on."""
 
     density: AbstractDensity
     build: Callable[[PRNGKeyArray], AbstractDensity]
     events: Event  # weights add up to the effective number of events
+    task: AbstractTask = Density(())
 
 
 class AbstractDensityMethod(eqx.Module):

@@ -25,7 +25,6 @@ from saggiatore.learn.replicas import train_replicas
 from saggiatore.models.base import AbstractModel, AbstractRegression, Event, trainable
 from saggiatore.spec import Spec
 from saggiatore.tasks.base import AbstractTask
-from saggiatore.tasks.density import Density
 from saggiatore.tasks.joint_score import JointScore
 from saggiatore.types import PRNGKeyArray
 
@@ -75,7 +74,7 @@ class Replicas(AbstractNetworkMethod, AbstractDensityMethod):
             return leaves
 
         leaves = eqx.filter_jit(eqx.filter_vmap(start))(jax.random.split(at, self.spec.n_replicas))
-        return self._train(learned.density, leaves, Density(()), learned.events, key=order)
+        return self._train(learned.density, leaves, learned.task, learned.events, key=order)
 
     def _train(
         self, model: AbstractModel, starts: AbstractModel, task: AbstractTask, events: Event, *, key: PRNGKeyArray

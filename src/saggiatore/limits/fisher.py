@@ -12,6 +12,8 @@ it is, not centred: a good score has E[s] = 0 like t. Only shapes count; t has n
 Sources: Brehmer et al., arXiv:1805.00013 (sec. IV); Butter et al., arXiv:2109.10414 (sec. 3).
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from saggiatore.types import Float
@@ -39,6 +41,16 @@ def score_terms(
     return np.concatenate([w, w * (t**2 + variance), w * statistics * t, w * statistics**2], axis=1)
 
 
+def agreement_terms(
+    statistics: Float[np.ndarray, "event statistic"],
+    references: Sequence[int],
+    weights: Float[np.ndarray, " event"],
+) -> Float[np.ndarray, "event term"]:
+    """What each event adds to the sums behind `score_terms`: w s r of every statistic, for each reference r in turn."""
+    products = statistics[:, list(references), None] * statistics[:, None, :]
+    return weights[:, None] * products.reshape(len(statistics), -1)
+
+
 def mean_squared_score(sums: Float[np.ndarray, "replica term"]) -> Float[np.ndarray, " replica"]:
     """E[t^2]."""
     return sums[:, 1] / sums[:, 0]
@@ -60,3 +72,18 @@ def information_behind(sums: Float[np.ndarray, "replica term"]) -> Float[np.ndar
     """Information of the best statistic (best on the events as they are) minus that of each."""
     kept = information_kept(sums)
     return kept[:, [int(np.argmax(kept[0]))]] - kept
+
+
+def agreement(
+    sums: Float[np.ndarray, "replica term"], n_statistics: int, references: Sequence[int]
+) -> Float[np.ndarray, "replica quantity reference statistic"]:
+    r"""Correlation and slope of every statistic with the joint score and, behind it, each reference.
+
+    Correlations are not centred, $E[s r] / \sqrt{E[s^2] E[r^2]}$: with the joint score it is the root of the
+    information kept. The slope of s along r is $E[s r] / E[r^2]$: below one, s is too flat; along the joint score that
+    of a perfect score is the information kept.
+    """
+    cross, square, products = np.split(sums[:, 2:], [n_statistics, 2 * n_statistics], axis=1)
+    sizes = np.concatenate([sums[:, 1:2], square[:, list(references)]], axis=1)[:, :, None]
+    shared = np.concatenate([cross, products], axis=1).reshape(len(sums), -1, n_statistics)
+    return np.stack([shared / np.sqrt(sizes * square[:, None]), shared / sizes], axis=1)

@@ -91,6 +91,8 @@ class SplineFlow(AbstractDensity):
         read = self.frame.context(context)
         arrays, static = eqx.partition(self.blocks, eqx.is_array)
 
+        # a gradient works each block out again: that takes no longer than storing all of it, with a score half as long
+        @partial(jax.checkpoint, prevent_cse=False)
         def step(z: Position, block: tuple) -> tuple[Position, Scalar]:
             return self._move(eqx.combine(block[0], static), block[1], z, read, is_inverse=False)
 
@@ -134,7 +136,7 @@ def _splines(
 ) -> tuple[spline.Spline, Position, Position]:
     """Splines whose ends fit what is outside of them, half their spans, and the rotations."""
     found = spline.from_numbers(numbers[:-1])
-    ends = jnp.where(on_circle, found.slopes[0], 1.0)[None]
+    ends = jnp.where(on_circle, found.slopes[0], 0.0)[None]
     slopes = jnp.concatenate([ends, found.slopes[1:-1], ends])
     return found._replace(slopes=slopes), jnp.where(on_circle, jnp.pi, bound), jnp.where(on_circle, numbers[-1], 0.0)
 
@@ -162,19 +164,47 @@ def _inverse(
 
 
 def _events_behind(function: Callable, numbers: Array, z: Array, on_circle: Array) -> tuple[Array, Array]:
-    """`function` of one event; where `jax.vmap` makes it many, they lie along the last axis, not the first."""
+    """`function` of one event; where `jax.vmap` makes it many, they lie along the last axis, not the first.
+
+    So do they in its derivative in forward mode, with which a score begins.
+    """
+
+    @jax.custom_jvp
+    def call(numbers: Array, z: Array, on_circle: Array) -> tuple[Array, Array]:
+        return _with_events_last(function)(numbers, z, on_circle)
+
+    @call.defjvp
+    def pushed_call(primals: tuple, tangents: tuple) -> tuple:
+        def pushed(numbers: Array, z: Array, on_circle: Array, *steps: Array) -> tuple:
+            values, changes = jax.jvp(lambda n, v: function(n, v, on_circle), (numbers, z), steps)
+            return *values, *changes
+
+        found = _with_events_last(pushed, n_steps=2)(*primals, *tangents[:2])
+        return found[:2], found[2:]
+
+    return call(numbers, z, on_circle)
+
+
+def _with_events_last(function: Callable, n_steps: int = 0) -> Callable:
+    """`function` with a rule for `jax.vmap`; the last `n_steps` of its columns are the steps of a derivative."""
     call = jax.custom_batching.custom_vmap(function)
 
     @call.def_vmap
     def many(size: int, is_batched: list[bool], *columns: Array) -> tuple:
-        if not any(is_batched):  # only tangents are many
-            return function(*columns), (False, False)
+        n_values = len(columns) - n_steps
+        if not any(is_batched[:n_values]):  # several steps of one event
+            found = [
+                call(*(x[i] if batched else x for x, batched in zip(columns, is_batched, strict=True)))
+                for i in range(size)
+            ]
+            values, changes = found[0][:-n_steps], zip(*(each[-n_steps:] for each in found), strict=True)
+            return (*values, *map(jnp.stack, changes)), (False,) * len(values) + (True,) * n_steps
         pairs = zip(columns, is_batched, strict=True)
         spread = (x if batched else jnp.broadcast_to(x, (size, *x.shape)) for x, batched in pairs)
-        found = function(*(jnp.moveaxis(x, 0, -1) for x in spread))
-        return tuple(jnp.moveaxis(x, -1, 0) for x in found), (True, True)
+        behind = function(*(jnp.moveaxis(x, 0, -1) for x in spread))
+        return tuple(jnp.moveaxis(x, -1, 0) for x in behind), (True,) * len(behind)
 
-    return call(numbers, z, on_circle)
+    return call
 
 
 def _turned(z: Position, on_circle: Array) -> Position:

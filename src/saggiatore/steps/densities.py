@@ -14,11 +14,11 @@ from saggiatore.job import Job
 from saggiatore.models.density import AbstractDensity
 from saggiatore.models.store import load_model
 from saggiatore.provenance import provenance
-from saggiatore.registry import MethodSpec
+from saggiatore.registry import MethodSpec, load
 from saggiatore.spec import EventsLabel, ModelLabel, Section
 from saggiatore.steps.models import gather
 from saggiatore.tables import read_table, write_table
-from saggiatore.tasks.density import Density
+from saggiatore.tasks.columns import theta_column
 
 
 class DensitiesSection(Section):
@@ -47,10 +47,11 @@ def run(job: Job[DensitiesSection], *, code: str, model: Path, train: Path, draw
             f"densities.{job.label}: {section.method.kind} knows no posterior of a density; choose replicas or svi."
         )
     features, context = (tuple(column["name"] for column in header[field]) for field in ("features", "context"))
-    events = effective(gather(read_table(train, "events"), features, context, Density(context)))
-    learned = LearnedDensity(density, rebuild(header), events)
+    task = load("task", header["task"]["kind"]).model_validate(header["task"]).build(context)
+    table = read_table(train, "events", (*task.targets(), *map(theta_column, context)))
+    learned = LearnedDensity(density, rebuild(header), effective(gather(table, features, context, task)), task)
     chains = method.draw_density(learned, key=jax.random.key(job.stream("draws")))
     made = provenance(job.model_dump(mode="json"), code)
-    drawn = made | {"method": section.method.model_dump(mode="json"), "n_events": float(events.weight.sum())}
+    drawn = made | {"method": section.method.model_dump(mode="json"), "n_events": float(learned.events.weight.sum())}
     write_table(draws, draws_schema(chains), draws_columns(chains), drawn)
     write_table(diagnostics, DIAGNOSTICS, diagnostics_columns(chains), made)

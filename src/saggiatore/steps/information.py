@@ -40,6 +40,19 @@ INFORMATION = TableSchema(
         Column("behind_error", "1", "bootstrap error of the difference, on the same events"),
     ),
 )
+AGREEMENT = TableSchema(
+    "agreement",
+    1,
+    (
+        Column("name", "1", "name of the score", kind="str"),
+        Column("reference", "1", "joint_score, or the name of the score that it is held against", kind="str"),
+        Column("correlation", "1", "E[s r] / sqrt(E[s^2] E[r^2]), r the reference", "correlation"),
+        Column("correlation_error", "1", "bootstrap error of correlation"),
+        Column("slope", "1", "E[s r] / E[r^2]: below one, the score is flatter than the reference", "slope"),
+        Column("slope_error", "1", "bootstrap error of slope"),
+    ),
+)
+JOINT = "joint_score"
 
 
 class InformationSection(Section):
@@ -53,6 +66,9 @@ class InformationSection(Section):
     histograms: tuple[ObservableName, ...] = Field((), description="observables whose binned mean score is a statistic")
     signs: tuple[ObservableName, ...] = Field((), description="observables whose sign is a statistic")
     forms: dict[Label, str] = Field({}, description="expressions of observables and free constants, to be refitted")
+    references: tuple[Label, ...] = Field(
+        (), description="names of scores that all others are held against, beside the joint score"
+    )
     n_bootstrap: int = Field(200, ge=20, description="resamplings of the test events")
     n_bins: int = Field(20, ge=2, description="bins of the histograms, equally filled")
     n_fit: int = Field(100_000, ge=100, description="training events that fit forms, histograms and signs, at most")
@@ -69,8 +85,13 @@ def run(
     formulas: list[Path],
     scores: Path,
     information: Path,
+    agreement: Path,
 ) -> None:
-    """Write every score of the test events, and what each is worth."""
+    """Write every score of the test events, what each is worth, and how they agree.
+
+    Raises:
+        StudyError: if two scores have one name, or a reference is none of them.
+    """
     section = job.section
     labelled = zip(section.formulas, formulas, strict=True)
     statistics = [
@@ -80,10 +101,14 @@ def run(
     ]
     require_distinct(statistics)
     made = provenance(job.model_dump(mode="json"), code)
-    bootstrap = Bootstrap(section.n_bootstrap, 2 + 2 * len(statistics), job.stream("bootstrap"))
+    references = _positions(section.references, statistics)
+    n_terms = 2 + (2 + len(references)) * len(statistics)
+    bootstrap = Bootstrap(section.n_bootstrap, n_terms, job.stream("bootstrap"))
     schema = scores_schema(test, section.parameter, statistics)
-    write_batches(scores, schema, _evaluated(section, test, schema, statistics, bootstrap), made)
-    write_table(information, INFORMATION, information_columns(statistics, bootstrap.sums), made)
+    write_batches(scores, schema, _evaluated(section, test, schema, statistics, references, bootstrap), made)
+    n_information = 2 + 2 * len(statistics)
+    write_table(information, INFORMATION, information_columns(statistics, bootstrap.sums[:, :n_information]), made)
+    write_table(agreement, AGREEMENT, agreement_columns(statistics, references, bootstrap.sums), made)
 
 
 def observable_columns(events: Path) -> list[Column]:
@@ -122,8 +147,40 @@ def information_columns(statistics: Sequence[Statistic], sums: np.ndarray) -> di
     }
 
 
+def agreement_columns(
+    statistics: Sequence[Statistic], references: Sequence[int], sums: np.ndarray
+) -> dict[str, object]:
+    """Columns of the table [agreement]: all scores against the joint score, then against each reference."""
+    found, error = estimate(lambda each: fisher.agreement(each, len(statistics), references), sums)
+    names = [statistic.name for statistic in statistics]
+    against = [JOINT, *(names[position] for position in references)]
+    return {
+        "name": names * len(against),
+        "reference": np.repeat(against, len(names)).tolist(),
+        "correlation": found[0].reshape(-1),
+        "correlation_error": error[0].reshape(-1),
+        "slope": found[1].reshape(-1),
+        "slope_error": error[1].reshape(-1),
+    }
+
+
+def _positions(references: Sequence[str], statistics: Sequence[Statistic]) -> list[int]:
+    names = [statistic.name for statistic in statistics]
+    unknown = [name for name in references if name not in names]
+    if unknown:
+        raise StudyError(
+            f"references: {', '.join(unknown)} are no scores of this section; there are {', '.join(names)}."
+        )
+    return [names.index(name) for name in references]
+
+
 def _evaluated(
-    section: InformationSection, test: Path, schema: TableSchema, statistics: list[Statistic], bootstrap: Bootstrap
+    section: InformationSection,
+    test: Path,
+    schema: TableSchema,
+    statistics: list[Statistic],
+    references: list[int],
+    bootstrap: Bootstrap,
 ) -> Iterator[dict[str, np.ndarray]]:
     """Rows of the scores table, batch by batch; all events go into the sums, the first n_rows into the table."""
     joint, *moments = (
@@ -134,7 +191,8 @@ def _evaluated(
     for batch in tqdm(batches, f"scores of {test}", unit="batch", mininterval=1):
         events = {str(name): batch[name].to_numpy() for name in batch.columns}
         values = np.stack([statistic.values(events) for statistic in statistics], axis=1)
-        bootstrap.add(fisher.score_terms(values, *(events[column.name] for column in (*moments, WEIGHT))))
+        terms = fisher.score_terms(values, *(events[column.name] for column in (*moments, WEIGHT)))
+        bootstrap.add(np.concatenate([terms, fisher.agreement_terms(values, references, events[WEIGHT.name])], axis=1))
         table = {name: events[name] for name in schema.names if name in events}
         table |= {"joint_score": events[joint.name]} | {
             f"score_{s.name}": values[:, i] for i, s in enumerate(statistics)

@@ -28,6 +28,7 @@ def run(
     integrals: list[Path],
     samples: list[Path],
     informations: list[Path],
+    agreements: list[Path],
     formulas: list[Path],
     calibrations: list[Path],
     diagnostics: list[Path],
@@ -49,11 +50,10 @@ def run(
     tables = {"integral": integrals, "sample": samples, "calibration": calibrations, "diagnostics": diagnostics}
     tables |= {"history": histories, "structures": structures, "constants": constants, "band": bands, "limits": limits}
     tables |= {"coverage": coverages, "sensitivity": sensitivities, "ratios": ratios, "predictive": predictives}
-    tables |= {"amplification": amplifications}
+    tables |= {"amplification": amplifications, "agreement": agreements}
     scored = dict(_each(informations, root, "information"))
     numbers = {**(_without_label(scored) if len(informations) == 1 else scored), **dict(_formulas(formulas, root))}
-    for name, paths in tables.items():
-        numbers |= dict(_each(paths, root, name))
+    numbers |= {name: number for table, paths in tables.items() for name, number in _each(paths, root, table)}
     document = {
         "header": {"format": FORMAT_VERSION, "study": study, **provenance({"study": study}, code)},
         "numbers": {name: asdict(number) for name, number in numbers.items()},
