@@ -1,8 +1,10 @@
 """Saggiatore: from simulated LHC events to a formula with its error bar. Studies: config/studies/*.yaml."""
 
+import gc
 import sys
 from shlex import quote
 
+gc.disable()  # until the graph stands nothing is garbage, and looking for some takes long
 sys.path.insert(0, f"{workflow.basedir}/src")
 
 from saggiatore.workflow import Plan
@@ -30,10 +32,9 @@ wildcard_constraints:
 
 # how jobs start, the spec of each section, the stages in the order of the graph, and what closes a study
 for rules in (
-    *("start", "spec", "sampler", "events", "events_ratio"),
-    *("models", "draws", "formulas"),
-    *("structures", "information", "limits", "ratios", "control"),
-    *("densities", "amplification", "figures", "hepdata", "bundle"),
+    *("start", "spec", "sampler", "events", "events_ratio", "models"),
+    *("draws", "formulas", "structures", "information", "limits", "ratios"),
+    *("control", "densities", "amplification", "figures", "hepdata", "bundle"),
 ):
 
     include: f"rules/{rules}.smk"

@@ -51,7 +51,8 @@ def dry_run(root: Path, study: str, target: str) -> list[Planned]:
     found = subprocess.run(command, cwd=root, capture_output=True, text=True)
     text = found.stdout + found.stderr
     if found.returncode != 0:
-        raise StudyError(f"Snakemake cannot plan {target}:\n{text.strip()}")
+        said = text.rpartition("Building DAG of jobs...")[-1].strip()  # without its greeting
+        raise StudyError(f"Snakemake cannot plan {target}:\n{said}")
     return [_planned(rule, body) for rule, body in _JOB.findall(text) if rule != "all"]
 
 
@@ -129,7 +130,7 @@ def _changed_code(plan: Plan, job: Planned) -> Iterator[str]:
 
 def _changed_modules(commit: str, modules: set[str]) -> Iterator[str]:
     for path in sorted(set().union(*(closure(module) for module in modules))):
-        if commit and _at(commit, path) != normalised(path):
+        if commit and _at(commit, path) != normalised(path.read_text(encoding="utf-8")):
             yield f"src/saggiatore/{path.relative_to(PACKAGE).as_posix()}: differs from commit {commit[:10]}"
 
 
@@ -166,4 +167,4 @@ def _at(commit: str, path: Path) -> str:
     """A module as it was at a commit, normalised; empty if it was not there."""
     command = ["git", "-C", str(path.parent), "show", f"{commit}:./{path.name}"]
     found = subprocess.run(command, capture_output=True, text=True)
-    return normalised(path, found.stdout) if found.returncode == 0 else ""
+    return normalised(found.stdout) if found.returncode == 0 else ""

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import saggiatore
+from saggiatore.programs import user_cache
+from saggiatore.sources import Source, described
 
 PACKAGE = Path(saggiatore.__file__).resolve().parent
 # The registry's table names modules without importing them: a new line in it changes no result. Nor does a release.
@@ -25,10 +27,9 @@ def fingerprint(modules: Iterable[str], versions: Mapping[str, str]) -> str:
     Returns:
         16 hexadecimal digits.
     """
-    files = sorted(set().union(*(closure(module) for module in modules)))
     digest = hashlib.sha256()
-    for path in files:
-        digest.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0" + normalised(path).encode() + b"\0")
+    for path in _files_of(frozenset(modules)):
+        digest.update(_sources()[path].code.encode())
     for name, version in sorted(versions.items()):
         digest.update(f"{name}=={version}\0".encode())
     return digest.hexdigest()[:16]
@@ -36,9 +37,7 @@ def fingerprint(modules: Iterable[str], versions: Mapping[str, str]) -> str:
 
 def foreign(modules: Iterable[str]) -> set[str]:
     """Top-level names, such as ``jax``, that the import closures of `modules` import from elsewhere."""
-    files: set[Path] = set().union(*(closure(module) for module in modules))
-    found = {name.split(".")[0] for path in files for name in _imported(path)}
-    return found - sys.stdlib_module_names - {"saggiatore"}
+    return set().union(*map(_foreign, _files_of(frozenset(modules))))
 
 
 @functools.cache
@@ -54,34 +53,60 @@ def closure(module: str) -> frozenset[Path]:
     return frozenset(seen)
 
 
+@functools.cache
+def _files_of(modules: frozenset[str]) -> tuple[Path, ...]:
+    return tuple(sorted(set().union(*map(closure, modules))))
+
+
+@functools.cache
+def _foreign(path: Path) -> frozenset[str]:
+    return frozenset(name.split(".")[0] for name in _sources()[path].imports) - sys.stdlib_module_names - {"saggiatore"}
+
+
+@functools.cache
+def _sources() -> dict[Path, Source]:
+    """All files of this package, described."""
+    with open(__file__, "rb") as file:  # another way to describe files, or another Python, keeps another store
+        way = hashlib.sha256(f"{sys.version_info[:2]}\0".encode() + file.read()).hexdigest()[:12]
+    return described(_modules().values(), PACKAGE, _describe, user_cache() / "saggiatore" / f"sources-{way}.json")
+
+
+def _describe(path: Path) -> Source:
+    tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    imports = tuple(sorted(_imported(path, tree)))
+    text = f"{path.relative_to(PACKAGE).as_posix()}\0{_normalised(tree)}"
+    return Source(imports, hashlib.sha256(text.encode()).hexdigest())
+
+
+@functools.cache
+def _modules() -> dict[str, Path]:
+    """The files of this package, by the names under which they are imported."""
+    names = {path: path.relative_to(PACKAGE.parent).with_suffix("").parts for path in PACKAGE.rglob("*.py")}
+    return {".".join(parts).removesuffix(".__init__"): path for path, parts in names.items()}
+
+
 def _files(module: str) -> Iterator[Path]:
     """Files that `import module` runs: the packages on the way, and the module; nothing if it is not ours."""
     parts = module.split(".")
-    if parts[0] != "saggiatore":
-        return
-    for depth in range(1, len(parts) + 1):
-        base = PACKAGE.joinpath(*parts[1:depth])
-        for path in (base / "__init__.py", base.with_suffix(".py")):
-            if path.is_file():
-                yield path
+    found = (_modules().get(".".join(parts[:depth])) for depth in range(1, len(parts) + 1))
+    return (path for path in found if path is not None)
 
 
 @functools.cache
 def _imports(path: Path) -> frozenset[Path]:
-    return frozenset(file for name in _imported(path) for file in _files(name))
+    return frozenset(file for name in _sources()[path].imports for file in _files(name))
 
 
-@functools.cache
-def _imported(path: Path) -> frozenset[str]:
+def _imported(path: Path, tree: ast.Module) -> set[str]:
     """Absolute names of what a file imports."""
     found: set[str] = set()
-    for node in _statements(_tree(path)):
+    for node in _statements(tree):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = _absolute(path, node)
             found.update(f"{base}.{alias.name}" for alias in node.names)
-    return frozenset(found)
+    return found
 
 
 def _absolute(path: Path, node: ast.ImportFrom) -> str:
@@ -92,16 +117,12 @@ def _absolute(path: Path, node: ast.ImportFrom) -> str:
     return ".".join([*base, *([node.module] if node.module else [])])
 
 
-@functools.cache
-def _tree(path: Path) -> ast.Module:
-    """The syntax tree of a file, parsed once; `normalised` takes docstrings out of it, which import nothing."""
-    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+def normalised(text: str) -> str:
+    """What counts of a module with this content: its code without docstrings and comments."""
+    return _normalised(ast.parse(text))
 
 
-@functools.cache
-def normalised(path: Path, text: str | None = None) -> str:
-    """What counts of a module: its code without docstrings and comments; `text` stands in for the file's content."""
-    tree = _tree(path) if text is None else ast.parse(text, filename=str(path))
+def _normalised(tree: ast.Module) -> str:
     for node in [tree, *_statements(tree)]:
         if hasattr(node, "body"):
             node.body = [item for item in node.body if not _is_docstring(item) and not _is_not_code(item)]

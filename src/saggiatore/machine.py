@@ -124,6 +124,14 @@ def conda() -> Finding:
     return Finding(part, True, _last(said))
 
 
+def operon() -> Finding:
+    """The embedded engine of symbolic regression."""
+    version = _version("pyoperon")
+    if version is None:
+        return Finding("Operon", False, "pyoperon is not installed", "make venv")
+    return Finding("Operon", True, f"pyoperon {version}")
+
+
 def julia() -> Finding:
     """PySR and the Julia that it starts."""
     part, version = "Julia and PySR", _version("pysr")

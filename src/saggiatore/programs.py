@@ -14,12 +14,13 @@ from pathlib import Path
 
 def keep_programs() -> None:
     """Tell JAX, before it is imported, where programs are kept, unless JAX_COMPILATION_CACHE_DIR already does."""
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_cache() / "saggiatore" / f"programs-{_processor()}"))
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(user_cache() / "saggiatore" / f"programs-{_processor()}"))
     for limit in ("MIN_COMPILE_TIME_SECS", "MIN_ENTRY_SIZE_BYTES"):  # small ones too: they are many
         os.environ.setdefault(f"JAX_PERSISTENT_CACHE_{limit}", "0")
 
 
-def _cache() -> Path:
+def user_cache() -> Path:
+    """Where programs keep what they can make again."""
     return Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
 
 

@@ -167,9 +167,7 @@ class Plan:
 
     def house(self, study: str) -> list[str]:
         """The repository's own files that the archive holds: the study, and all that it takes to make it again."""
-        found = {path for pattern in HOUSE for path in self._root.glob(pattern) if path.is_file()}
-        names = sorted(path.relative_to(self._root).as_posix() for path in found)
-        return [f"config/studies/{study}.yaml", *(name for name in names if "__pycache__" not in name)]
+        return [f"config/studies/{study}.yaml", *self._house]
 
     def islands(self, study: str, label: str) -> list[str]:
         """The searches that are merged into one hall of fame."""
@@ -205,10 +203,16 @@ class Plan:
             names = sorted(each.stem for each in folder.glob("*.yaml"))
             raise StudyError(f"no study is called '{name}' ({path} does not exist); {closest(name, names)}")
         try:
-            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+            content = yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader)  # libyaml: ten times as fast
         except yaml.YAMLError as error:
             raise StudyError(f"{path}: not valid YAML: {error}") from None
         return Study(name, content, self._schema)
+
+    @cached_property
+    def _house(self) -> list[str]:
+        found = {path for pattern in HOUSE for path in self._root.glob(pattern) if path.is_file()}
+        names = sorted(path.relative_to(self._root).as_posix() for path in found)
+        return [name for name in names if "__pycache__" not in name]
 
     @cached_property
     def _schema(self) -> dict:

@@ -1,6 +1,9 @@
 """Laws of posterior methods: two parts of the error that are kept apart, draws that mean what the moments say."""
 
 import json
+import re
+import signal
+from pathlib import Path
 
 import equinox as eqx
 import jax
@@ -8,8 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from saggiatore.errors import ModelError
-from saggiatore.infer.base import draw_scores, draws_columns, draws_schema, posterior_score
+from saggiatore.errors import InterruptionError, ModelError
+from saggiatore.infer import blocks as posterior_blocks
+from saggiatore.infer.base import AbstractMethod, draw_scores, draws_columns, draws_schema, posterior_score
 from saggiatore.infer.batches import Batch
 from saggiatore.models.base import Event
 from saggiatore.models.mlp import MLPSpec
@@ -88,3 +92,39 @@ def test_what_is_no_regression_is_refused(kind):
     spec = load("method", kind).model_validate({"kind": kind} | OPTIONS[kind])
     with pytest.raises(ModelError, match="needs a regression"):
         spec.build().draw(eqx.nn.Identity(), lambda: iter([simulate(50)]), key=jax.random.key(0))
+
+
+@pytest.mark.thorough
+def test_chains_over_all_weights_that_are_ended_go_on_to_the_same_draws(tmp_path, monkeypatch):
+    """SIGTERM in the second of eight blocks, in warm-up, and in the sixth: the very numbers of uninterrupted chains."""
+    options = OPTIONS["nuts"] | {"n_climb": 50, "max_tree_depth": 4}
+    batch, method = simulate(50), load("method", "nuts").model_validate(options).build()
+    network, blocks, keep = make_network(batch), [], posterior_blocks._keep
+
+    def draw(chosen):
+        return draws_columns(chosen.draw(network, lambda: iter([batch]), key=jax.random.key(4)))
+
+    def signalled(draws, found, block):
+        blocks.append(block)
+        if len(blocks) in (2, 6):
+            signal.raise_signal(signal.SIGTERM)
+        keep(draws, found, block)
+
+    whole = draw(method)
+    monkeypatch.setattr(posterior_blocks, "_keep", signalled)
+    resuming = method.resuming(tmp_path / "checkpoint", "code")
+    for n_blocks in (2, 6):
+        with pytest.raises(InterruptionError, match=f"received SIGTERM and stopped after block {n_blocks} of 8"):
+            draw(resuming)
+    resumed = draw(resuming)
+    assert blocks == list(range(8))
+    for name, column in whole.items():
+        np.testing.assert_array_equal(resumed[name], column)
+
+
+def test_the_docs_say_which_methods_start_anew():
+    text = (Path(__file__).parents[2] / "docs" / "cluster.md").read_text()
+    rows = re.findall(r"^\| `draws` with (.*?) \| (.*?) \|$", text, re.MULTILINE)
+    said = {name: "start anew" not in what for names, what in rows for name in re.findall(r"`(\w+)`", names)}
+    built = {kind: load("method", kind).model_validate(OPTIONS[kind]).build() for kind in OPTIONS}
+    assert said == {kind: type(each).resuming is not AbstractMethod.resuming for kind, each in built.items()}

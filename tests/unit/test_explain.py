@@ -36,13 +36,27 @@ def test_reasons_of_snakemake():
     assert list(causes(plan, Planned("events_shard", (shard,), reason, {"study": "smoke", "label": "train"}))) == []
 
 
+def test_specs_are_no_jobs_of_their_own(monkeypatch, capsys):
+    wildcards = {"study": "smoke", "label": "network"}
+    spec = Planned("spec", ("results/smoke/spec/models.network.json",), "", {**wildcards, "stage": "models"})
+    model = Planned("models", ("results/smoke/models/network.eqx",), "Missing output files: a", wildcards)
+    monkeypatch.setattr(explain, "dry_run", lambda root, study, target: [spec, model])
+    monkeypatch.chdir(ROOT)
+    run(Path("results/smoke/models/network.eqx"))
+    said = capsys.readouterr().out
+    assert "would be made again, by 1 job, because of\n  missing: a\n    seen by models.network\n" in said
+    assert said.endswith("Jobs: models.network\n")
+
+
 def test_a_module_that_differs_from_the_artefacts_commit_is_named(tmp_path, monkeypatch):
     commit = "0123456789" * 4
     artefact = tmp_path / "score.png"
     artefact.write_text(f'{{"code": "0123456789abcdef", "commit": "{commit}"}}')
     job = Planned("figures", (str(artefact),), "", {"study": "smoke", "label": "score"})
     style = ROOT / "src" / "saggiatore" / "figures" / "style.py"
-    monkeypatch.setattr(explain, "_at", lambda commit, path: "other code" if path == style else normalised(path))
+    monkeypatch.setattr(
+        explain, "_at", lambda commit, path: "other code" if path == style else normalised(path.read_text())
+    )
     (said,) = causes(Plan(ROOT, {"studies": ["smoke"]}), job)
     assert said == f"src/saggiatore/figures/style.py: differs from commit {commit[:10]}"
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from saggiatore.files import atomic
+from saggiatore.files import atomic, workplace
 
 
 def test_a_failure_keeps_the_old_file_and_leaves_nothing_else(tmp_path):
@@ -35,7 +35,7 @@ def test_the_file_is_readable_by_others(tmp_path):
     assert (tmp_path / "file").stat().st_mode & 0o777 == 0o666 & ~mask
 
 
-def test_a_killed_writer_leaves_no_artefact(tmp_path):
+def test_a_killed_writer_leaves_no_artefact_and_the_next_one_tidies_up(tmp_path):
     code = (
         "import sys, time, pathlib; from saggiatore.files import atomic\n"
         "with atomic(pathlib.Path(sys.argv[1])) as t:\n"
@@ -46,6 +46,22 @@ def test_a_killed_writer_leaves_no_artefact(tmp_path):
     writer.send_signal(signal.SIGKILL)
     writer.wait()
     assert not (tmp_path / "file").exists()
+    assert len(list(tmp_path.iterdir())) == 1
+    (tmp_path / ".file.json.abcdefgh.tmp").touch()  # of another file
+    with atomic(tmp_path / "file") as temporary:
+        temporary.write_text("whole")
+    assert {path.name for path in tmp_path.iterdir()} == {"file", ".file.json.abcdefgh.tmp"}
+
+
+def test_a_workplace_is_gone_with_all_that_killed_jobs_left_in_theirs(tmp_path):
+    left = tmp_path / ".file.abcdefgh.parts"
+    left.mkdir()
+    (left / "half").touch()
+    with workplace(tmp_path / "file") as folder:
+        with atomic(tmp_path / "file") as temporary:
+            temporary.write_text("whole")
+        assert {path.name for path in tmp_path.iterdir()} == {"file", folder.name}
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_a_full_disk_is_a_clear_error_and_leaves_nothing(tmp_path):

@@ -1,6 +1,7 @@
 """Fingerprints: the syntax tree counts, words about it do not."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -24,14 +25,16 @@ def package(tmp_path, monkeypatch):
     for name, text in files.items():
         (root / name).write_text(text)
     monkeypatch.setattr(subject, "PACKAGE", root)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     yield root
     shutil.rmtree(root)
     forget()
 
 
 def forget():
-    for cached in (subject.closure, subject._imported, subject._tree, subject.normalised):
-        cached.cache_clear()
+    for cached in vars(subject).values():
+        if hasattr(cached, "cache_clear"):
+            cached.cache_clear()
 
 
 def value(module):
@@ -76,3 +79,41 @@ def test_a_new_line_in_the_registry_and_a_release_do_not_count(package):
     assert value("saggiatore.other") == before
     change(package / "registry.py", "return REGISTRY", "return dict(REGISTRY)")
     assert value("saggiatore.other") != before
+
+
+def test_a_file_is_parsed_once_for_all_starts(package, monkeypatch):
+    """The second process, and another clone, parse nothing; after an edit, that file alone."""
+    parsed, parse = [], subject.ast.parse
+
+    def counted(text, filename="?"):
+        parsed.append(Path(filename).name)
+        return parse(text, filename)
+
+    monkeypatch.setattr(subject.ast, "parse", counted)
+    before = value("saggiatore.inner.step")
+    assert len(parsed) == len(list(package.rglob("*.py")))
+    assert value("saggiatore.inner.step") == before
+    shutil.copytree(package, package.parent / "clone" / "saggiatore")
+    monkeypatch.setattr(subject, "PACKAGE", package.parent / "clone" / "saggiatore")
+    assert value("saggiatore.inner.step") == before
+    parsed.clear()
+    change(subject.PACKAGE / "inner/kernel.py", "x + 1", "x + 2")
+    assert value("saggiatore.inner.step") != before
+    assert parsed == ["kernel.py"]
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"a": 1}', "not JSON"])
+def test_a_damaged_store_is_made_anew(package, content):
+    before = value("saggiatore.inner.step")
+    (store,) = (package.parent / "cache" / "saggiatore").iterdir()
+    whole = store.read_bytes()
+    store.write_text(content)
+    assert value("saggiatore.inner.step") == before
+    assert store.read_bytes() == whole
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(package, monkeypatch):
+    before = value("saggiatore.inner.step")
+    (package.parent / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(package.parent / "file"))
+    assert value("saggiatore.inner.step") == before

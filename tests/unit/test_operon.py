@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +49,10 @@ def signalled(monkeypatch, owner, name, n_calls):
     def call(*arguments, **options):
         calls.append(name)
         if len(calls) == n_calls:
+            heard = signal.getsignal(signal.SIGTERM).__self__
             os.kill(os.getpid(), signal.SIGTERM)
+            while not heard.name:  # the main thread has to wake up for it
+                time.sleep(0.001)
         return method(*arguments, **options)
 
     monkeypatch.setattr(owner, name, call)

@@ -15,25 +15,20 @@ from typing import NamedTuple
 import psutil
 import pytest
 from house import ROOT, copy_house, snakemake, start_snakemake
+from test_file_events import write_muons
+
+from saggiatore.request import DEFAULTS
 
 pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("house")]
 
-STAGES = {  # step -> an artefact that it makes, below results/smoke, in the order of the graph
-    "sampler": "sampler/map.grid.parquet",
-    "events-shard": "events/select.parquet",
-    "models": "models/network.eqx",
-    "draws": "draws/network.parquet",
-    "teachers": "tables/network.teacher.parquet",
-    "distill-island": "formulas/formula/island-0.parquet",
-    "formulas": "formulas/formula.formula.json",
-    "information": "tables/main.information.parquet",
-    "figures": "figures/pulls.png",
-    "numbers": "numbers.json",
-    "report": "report.html",
-    "bundle": "../bundles/smoke.zip",
-}
-CHECKPOINT = "results/smoke/models/.network.checkpoint"
-NOT_REPEATED = ("report", "bundle")  # they tell when the jobs ran, and so are other bytes after another run
+RULES = ("spec", *DEFAULTS)  # the local rule, and all that a scheduler runs: a rule that is added is killed too
+STUDIES = ("every_rule", "every_toy_rule")  # between them they have a job of each
+TARGETS = (
+    "results/bundles/every_rule.zip",
+    "results/every_rule/tables/integrator_comparison.parquet",
+    "results/every_toy_rule/tables/generated.amplification.parquet",
+)
+NOT_REPEATED = ("report", "bundle", "integrator_comparison")  # they tell how long jobs took
 
 
 @contextlib.contextmanager
@@ -90,50 +85,58 @@ def up_to_date(folder):
 
 
 class Killed(NamedTuple):
-    """How Snakemake ended and what it said when a job was killed, and whether an artefact was left."""
+    """How Snakemake ended and what it said when a job was killed; the artefact that the job had published."""
 
     code: int
     said: str
+    target: Path
     was_left: bool
-
-
-def kill(folder, step, target):
-    """Kill a job of a step; a training right behind its first checkpoint."""
-    name, rule = target.relative_to(folder).as_posix(), step.replace("-", "_")
-    run = start_snakemake(folder, "--cores", "1", name, "--forcerun", rule, "--config", "studies=[smoke]")
-    job = job_of(run, step)
-    while step == "models" and run.poll() is None and not (folder / CHECKPOINT).exists():
-        time.sleep(0.001)
-    job.kill()
-    text, _ = run.communicate()
-    return Killed(run.returncode, text, target.exists())
+    before: bytes
 
 
 @pytest.fixture(scope="module")
-def killed(built, tmp_path_factory):
-    """A job of every step killed in one folder, the last step first, and then one run that makes all of it again.
-
-    The artefacts' bytes before and after, and what became of each job.
-    """
-    folder = copied(built, tmp_path_factory.mktemp("killed").resolve() / "house")
-    targets = {step: Path(os.path.normpath(folder / "results" / "smoke" / name)) for step, name in STAGES.items()}
-    before = {step: target.read_bytes() for step, target in targets.items()}
-    jobs = {step: kill(folder, step, targets[step]) for step in reversed(STAGES)}
-    assert (folder / CHECKPOINT).exists()
-    snakemake(folder, "--cores", "2", "--rerun-incomplete", "--config", "studies=[smoke]")
-    assert not (folder / CHECKPOINT).exists()
-    return before, {step: target.read_bytes() for step, target in targets.items()}, jobs
+def killed(tmp_path_factory):
+    """Run after run until all is made, a job of every rule killed on the way: what became of each job."""
+    folder = tmp_path_factory.mktemp("killed").resolve() / "house"
+    copy_house(folder)
+    for name in STUDIES:
+        shutil.copy(Path(__file__).parent / "studies" / f"{name}.yaml", folder / "config" / "studies")
+    write_muons(folder / "mine.csv", 50, seed=1)
+    (folder / "graves").mkdir()
+    shutil.copy(Path(__file__).with_name("killer.py"), folder / "src" / "sitecustomize.py")  # every Python imports it
+    command = ("--cores", "2", "--keep-going", "--rerun-incomplete", "--notemp", *TARGETS)
+    chosen = ("--config", f"studies=[{','.join(STUDIES)}]")
+    jobs = {}
+    for _ in RULES:
+        run = start_snakemake(folder, *command, *chosen)
+        text, _ = run.communicate()
+        new = {grave for grave in (folder / "graves").iterdir() if grave.name.replace("-", "_") not in jobs}
+        for grave in new:
+            target = folder / (grave / "target").read_text()
+            found = Killed(run.returncode, text, target, target.exists(), (grave / "content").read_bytes())
+            jobs[grave.name.replace("-", "_")] = found
+        if not new:
+            assert run.returncode == 0, text
+            break
+    assert "Nothing to be done" in snakemake(folder, "-n", *command, *chosen)
+    assert not [path for end in ("*.tmp", "*.parts", "*.checkpoint") for path in (folder / "results").rglob(end)]
+    return jobs
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("step", STAGES)
-def test_a_killed_job(killed, step):
-    """kill -9: no artefact that a rerun would take for finished; the next run makes the same bytes."""
-    before, after, jobs = killed
-    assert jobs[step].code != 0
-    assert f"Error in rule {step.replace('-', '_')}" in jobs[step].said
-    assert not jobs[step].was_left or step == "events-shard"  # whose target is made of all shards
-    assert after[step] == before[step] or step in NOT_REPEATED
+@pytest.mark.parametrize("rule", RULES)
+def test_a_killed_job(killed, rule):
+    """kill -9: no artefact that a rerun would take for finished, but checkpoints; the next run makes the same bytes."""
+    assert rule in killed, f"tests/workflow/studies have no job of {rule}; add a section that needs one"
+    job = killed[rule]
+    assert job.code != 0
+    assert f"Error in rule {rule}" in job.said
+    if job.target.suffix == ".checkpoint" or job.target.parent.suffix == ".parts":  # the job's own notes
+        assert job.was_left
+        assert not job.target.exists(), "the job that was run again has ended"
+    else:
+        assert not job.was_left
+        assert job.target.read_bytes() == job.before or rule in NOT_REPEATED
 
 
 @pytest.mark.thorough
@@ -148,6 +151,25 @@ def test_a_terminated_run(house):
     assert run.returncode != 0
     assert "Will exit after finishing currently running jobs" in text
     snakemake(house, "--cores", "2", name, "--rerun-incomplete", "--config", "studies=[smoke]")
+    assert (house / name).exists()
+
+
+@pytest.mark.thorough
+def test_a_power_cut(house):
+    """kill -9 of Snakemake and its job: its lock stays, the next run says how to remove it, and then all goes on."""
+    name = "results/smoke/tables/network.teacher.parquet"
+    command = ("--cores", "1", name, "--rerun-incomplete", "--config", "studies=[smoke]")
+    run = start_snakemake(house, *command, "--forcerun", "teachers")
+    job_of(run, "teachers")
+    for process in (psutil.Process(run.pid), *psutil.Process(run.pid).children(recursive=True)):
+        process.kill()
+    run.communicate()
+    again = start_snakemake(house, *command)
+    text, _ = again.communicate()
+    assert again.returncode != 0
+    assert "It can be removed with the --unlock argument" in text
+    snakemake(house, "--unlock", "--config", "studies=[smoke]")
+    snakemake(house, *command)
     assert (house / name).exists()
 
 

@@ -1,6 +1,7 @@
 """A study that cannot be built is refused before anything runs; one that can has its jobs in a sensible order."""
 
 import copy
+import cProfile
 import json
 import re
 from pathlib import Path
@@ -9,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
+from saggiatore import fingerprint
 from saggiatore.errors import StudyError
 from saggiatore.request import DEFAULTS
 from saggiatore.workflow import Plan
@@ -226,6 +228,33 @@ def test_studies_must_be_a_list():
 def test_every_shipped_study_is_sound():
     names = [path.stem for path in (ROOT / "config" / "studies").glob("*.yaml")]
     assert len(Plan(ROOT, {"studies": names}).targets()) == len(names)
+
+
+def planned():
+    """All that rules ask of every section of every shipped study, as at a start of Snakemake; how many sections."""
+    for cached in vars(fingerprint).values():
+        if hasattr(cached, "cache_clear"):
+            cached.cache_clear()
+    names = [path.stem for path in (ROOT / "config" / "studies").glob("*.yaml")]
+    plan, rules = Plan(ROOT, {"studies": names}), {asks.stage: rule for rule, asks in DEFAULTS.items()}
+    plan.targets()
+    for name in names:
+        plan.house(name)
+        for stage, label in plan.study(name).sections:
+            plan.code_of(rules[stage], name, stage, label)
+            plan.job(name, stage, label)
+            plan.inputs(name, stage, label)
+            plan.priority(name, stage, label)
+    return sum(len(plan.study(name).sections) for name in names)
+
+
+def test_planning_all_shipped_studies_is_little_work(tmp_path, monkeypatch):
+    """Function calls a section, which no load of the machine changes: 3240 when they were counted."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    planned()  # the first start describes the sources
+    with cProfile.Profile() as profile:
+        n_sections = planned()
+    assert sum(entry.callcount for entry in profile.getstats()) < 5000 * n_sections
 
 
 def test_what_the_longest_chain_waits_for_comes_first():

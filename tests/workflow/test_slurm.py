@@ -4,10 +4,12 @@ import contextlib
 import re
 import signal
 import threading
+from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
+import yaml
 from house import copy_house, snakemake, start_snakemake
 from slurm import Slurm, missing
 
@@ -102,21 +104,25 @@ def jobs_since(slurm, before, name=""):
 
 
 def checkpointed(folder, *labels):
-    """The trainings of `labels`, each stopped (SIGSTOP) behind its first checkpoint, to be there when needed."""
-    found, stopped = {}, {}
+    """The trainings of `labels`, each stopped behind its first checkpoint."""
+    return stopped(folder, {f"models.{label}": (folder / MODELS / f".{label}.checkpoint").exists for label in labels})
+
+
+def stopped(folder, ready):
+    """The processes of steps, by `step.label`, each stopped (SIGSTOP) once it is ready, to be there when needed."""
+    found, still = {}, {}
 
     def are_stopped():
-        if not {f"models.{label}" for label in labels} <= found.keys():
+        if not ready.keys() <= found.keys():
             found.update(steps(folder))
-        for label in labels:
-            process, path = found.get(f"models.{label}"), folder / MODELS / f".{label}.checkpoint"
-            if process and label not in stopped and path.exists():
-                process.send_signal(signal.SIGSTOP)
-                stopped[label] = process
-        return len(stopped) == len(labels)
+        for name, is_ready in ready.items():
+            if name in found and name not in still and is_ready():
+                found[name].send_signal(signal.SIGSTOP)
+                still[name] = found[name]
+        return len(still) == len(ready)
 
-    Slurm.wait(are_stopped, f"first checkpoints of {labels}", 180, 0.005)
-    return [stopped[label] for label in labels]
+    Slurm.wait(are_stopped, f"{', '.join(ready)} under way", 180, 0.005)
+    return [still[name] for name in ready]
 
 
 def finish(run):
@@ -204,24 +210,52 @@ def test_a_lost_node_costs_only_its_own_jobs(slurm, small):
     assert {path: (small / path).read_bytes() for path in before} == before
 
 
-def test_a_training_that_meets_its_time_limit_is_resumed_to_the_same_bytes(slurm, small):
-    """Slurm's smallest limit is a minute; the training is stopped until then instead of burning cores."""
-    text = (small / SMOKE).read_text()
-    (small / SMOKE).write_text(text.replace("time: 10 min", "time: 1 min"))
-    before, known = (small / NETWORK).read_bytes(), slurm.jobs()
-    log = small / "results" / "smoke" / "logs" / "models.network.log"
-    run = start_snakemake(small, *PROFILE, NETWORK, "--forcerun", "models", "--set-resources", "models:slurm_extra=''")
+RESUMED = {  # step.label -> its log, what is in it once the step has begun, what it makes
+    "models.again": ("models.again.log", "epoch", "models/again.eqx"),
+    "draws.again": ("draws.again.log", "chains:", "draws/again.parquet"),
+    "distill-island.again": ("distill.again.island-0.log", "operon:", "formulas/again/island-0.parquet"),
+}
+
+
+def test_what_meets_its_time_limit_is_resumed_to_the_same_bytes(slurm, small):
+    """A training, Markov chains and a search; Slurm's smallest limit is a minute, for which they are stopped instead of
+    burning cores."""
+    study = yaml.safe_load((small / SMOKE).read_text())
+    for stage, label in (("models", "network"), ("draws", "network"), ("formulas", "formula")):
+        resources = {"memory": "1 GB", "time": "1 min", "gpu": 0}
+        study[stage]["again"] = {**study[stage][label], "resources": resources}
+    (small / SMOKE).write_text(yaml.safe_dump(study, sort_keys=False))
+    results, known = small / "results" / "smoke", slurm.jobs()
+    logs = {name: results / "logs" / log for name, (log, _, _) in RESUMED.items()}
+    made = [results / path for _, _, path in RESUMED.values()]
+    targets = [str(path.relative_to(small)) for path in made]
+    unwarned = [f"{rule}:slurm_extra=''" for rule in ("models", "draws", "distill_island")]
+
+    def begun(name):
+        return logs[name].exists() and RESUMED[name][1] in logs[name].read_text()
+
+    run = start_snakemake(small, *PROFILE, *targets, "--set-resources", *unwarned)
     try:
-        (process,) = checkpointed(small, "network")
-        checkpoint = (small / MODELS / ".network.checkpoint").read_bytes()
-        Slurm.wait(lambda: not process.is_running(), "Slurm ends the training", 150)
-        said = log.read_text()
-        after = (small / MODELS / ".network.checkpoint").read_bytes()
+        alive = dict(zip(RESUMED, stopped(small, {name: partial(begun, name) for name in RESUMED}), strict=True))
+        said = {}
+
+        def have_ended():
+            said.update({name: logs[name].read_text() for name in alive if not alive[name].is_running()} | said)
+            return len(said) == len(alive)
+
+        Slurm.wait(have_ended, "Slurm ends all three", 150)
         text, code = finish(run)
     finally:
         run.kill()
     assert code == 0, text
-    assert "error: the training received SIGTERM and stopped after epoch" in said
-    assert after != checkpoint
-    assert [job["JobState"] for job in jobs_since(slurm, known)] == ["TIMEOUT", "COMPLETED"]
-    assert (small / NETWORK).read_bytes() == before
+    for name, text in said.items():
+        assert "received SIGTERM and stopped after" in text, f"{name}: {text}"
+    ran = jobs_since(slurm, known, "again")
+    for rule in ("models", "draws", "distill_island"):
+        states = [job["JobState"] for job in ran if job["Comment"].startswith(f"rule_{rule}_")]
+        assert states == ["TIMEOUT", "COMPLETED"], rule
+    resumed = [path.read_bytes() for path in made]
+    for path in made:
+        path.unlink()
+    snakemake(small, "--cores", "2", *targets)
+    assert [path.read_bytes() for path in made] == resumed

@@ -3,28 +3,37 @@ r"""Markov chains over all weights of a small network: the reference that cheape
 NUTS (arXiv:1111.4246) on the exact posterior of `network`, with all events in every step: its cost is events times
 weights times leapfrog steps, so that it is for hundreds of weights and thousands of events. Chains start at maxima of
 the posterior that were found from independent draws of the prior; that the functions they visit agree is R-hat's
-question, asked of scores and noises at reference events, since hidden units can be exchanged.
+question, asked of scores and noises at reference events, since hidden units can be exchanged. Chains that a scheduler
+ends go on from the block of transitions that they were in.
 """
 
+import math
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Literal
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
-from numpyro.infer import MCMC, NUTS
+from numpyro.infer import NUTS
+from numpyro.infer.hmc import HMCState
 from numpyro.infer.util import log_density
 from pydantic import Field
 
 from saggiatore.errors import ModelError
 from saggiatore.infer.base import Chains
+from saggiatore.infer.blocks import collect
 from saggiatore.infer.diagnostics import diagnostics_columns, require_convergence
 from saggiatore.infer.network import AbstractNetworkMethod, Sampled, network_model, prior_width
+from saggiatore.learn.checkpoint import identity_of
 from saggiatore.models.base import AbstractRegression, Event
 from saggiatore.spec import Spec
-from saggiatore.types import Array, Float, Int, PRNGKeyArray, Scalar
+from saggiatore.types import Array, Float, PRNGKeyArray, Scalar, UInt32
+
+_BLOCK = 25  # transitions between two looks for a signal, at most: one may take a second
 
 
 class NutsSpec(Spec):
@@ -53,12 +62,19 @@ class Nuts(AbstractNetworkMethod):
     """Draws of all weights."""
 
     spec: NutsSpec
+    checkpoint: Path | None = None
+    identity: str = ""
+
+    def resuming(self, checkpoint: Path, identity: str) -> "Nuts":
+        """See `AbstractMethod.resuming`: warm-up and draws go on from the block that they were in."""
+        return replace(self, checkpoint=checkpoint, identity=identity)
 
     def sample(self, model: AbstractRegression, events: Event, *, key: PRNGKeyArray) -> Sampled:
         """See `AbstractNetworkMethod.sample`.
 
         Raises:
             ModelError: if the network has more than `max_weights` weights.
+            InterruptionError: if a scheduler ended the chains.
         """
         width = prior_width(model, self.spec.prior_scale)
         if width.size > self.spec.max_weights:
@@ -66,8 +82,8 @@ class Nuts(AbstractNetworkMethod):
                 f"the network has {width.size} weights, nuts was to take at most {self.spec.max_weights}: use "
                 "last_layer, svi or replicas for it, or raise max_weights and wait."
             )
-        z, n_divergent = run_nuts(self.spec, model, events, key)
-        return Sampled(np.asarray(width * z), int(n_divergent), is_markov=True)
+        z, n_divergent = run_nuts(self.spec, model, events, key, checkpoint=self.checkpoint, identity=self.identity)
+        return Sampled(np.asarray(width) * z, n_divergent, is_markov=True)
 
     def check(self, chains: Chains) -> None:
         """See `AbstractNetworkMethod.check`."""
@@ -76,34 +92,67 @@ class Nuts(AbstractNetworkMethod):
         require_convergence(diagnostics_columns(chains), spec.max_rhat, spec.min_ess, most)
 
 
-@eqx.filter_jit
 def run_nuts(
-    spec: NutsSpec, model: AbstractRegression, events: Event, key: PRNGKeyArray
-) -> tuple[Float[Array, "chain draw weight"], Int[Array, ""]]:
-    """Chains of the weights in units of the prior's widths, and the number of divergent transitions."""
+    spec: NutsSpec,
+    model: AbstractRegression,
+    events: Event,
+    key: PRNGKeyArray,
+    *,
+    checkpoint: Path | None = None,
+    identity: str = "",
+) -> tuple[Float[np.ndarray, "chain draw weight"], int]:
+    """Chains of the weights in units of the prior's widths, and the number of divergent transitions.
 
-    def potential(z: Float[Array, " weight"]) -> Scalar:
-        return -log_density(network_model, (model, spec.prior_scale, events), {}, {"z": z})[0]
+    `checkpoint` is that of `collect`.
+    """
+    n_transitions = spec.n_warmup + spec.n_draws
+    n_blocks = math.ceil(n_transitions / _BLOCK)
+    shape = (n_blocks, math.ceil(n_transitions / n_blocks), spec.n_chains)
+    room = (np.zeros((*shape, prior_width(model, 1.0).size)), np.zeros(shape, bool))
+    state = _start(spec, model, events, jax.random.key_data(key))
+    identity = identity_of((model, events, key), f"{identity}/{spec.model_dump_json()}")
+    advance = partial(_advance, spec, shape[1], model, events)
+    filled = collect(advance, state, room, checkpoint=checkpoint, identity=identity)
+    joined = (part.reshape(-1, *part.shape[2:])[spec.n_warmup : n_transitions] for part in filled)
+    z, diverging = (part.swapaxes(0, 1) for part in joined)
+    return z, int(diverging.sum())
 
-    kernel = NUTS(
-        potential_fn=potential,
+
+def _potential(spec: NutsSpec, model: AbstractRegression, events: Event) -> Callable[[Float[Array, " weight"]], Scalar]:
+    return lambda z: -log_density(network_model, (model, spec.prior_scale, events), {}, {"z": z})[0]
+
+
+def _kernel(spec: NutsSpec, model: AbstractRegression, events: Event) -> NUTS:
+    return NUTS(
+        potential_fn=_potential(spec, model, events),
         target_accept_prob=spec.target_accept,
         max_tree_depth=spec.max_tree_depth,
     )
-    mcmc = MCMC(
-        kernel,
-        num_warmup=spec.n_warmup,
-        num_samples=spec.n_draws,
-        num_chains=spec.n_chains,
-        chain_method="vectorized",
-        progress_bar=False,
-    )
+
+
+@eqx.filter_jit
+def _start(spec: NutsSpec, model: AbstractRegression, events: Event, key: UInt32[Array, " 2"]) -> HMCState:
+    """Where all chains begin; `key` is raw, so that the state is made of numbers that a file can hold."""
     at, run = jax.random.split(key)
     prior = jax.random.normal(at, (spec.n_chains, prior_width(model, 1.0).size))
-    start = jax.vmap(lambda z: _climb(potential, z, spec.n_climb))(prior)
-    mcmc.run(run, init_params=start, extra_fields=("diverging",))
-    n_divergent = jnp.sum(mcmc.get_extra_fields(group_by_chain=True)["diverging"])
-    return mcmc.get_samples(group_by_chain=True), n_divergent
+    maxima = jax.vmap(lambda z: _climb(_potential(spec, model, events), z, spec.n_climb))(prior)
+    return _kernel(spec, model, events).init(jax.random.split(run, spec.n_chains), spec.n_warmup, maxima)
+
+
+@eqx.filter_jit
+def _advance(
+    spec: NutsSpec, n_transitions: int, model: AbstractRegression, events: Event, state: HMCState
+) -> tuple[HMCState, tuple]:
+    """Chains after `n_transitions` more, and weights and divergence behind each of them."""
+    kernel = _kernel(spec, model, events)
+    # numpyro tells a kernel how to warm up only where it makes a first state: traced here, and not computed
+    jax.eval_shape(lambda: kernel.init(state.rng_key, spec.n_warmup, state.z))
+
+    def transition(before: HMCState, _nothing: None) -> tuple[HMCState, tuple]:
+        after = kernel.sample(before, (), {})
+        return after, (after.z, after.diverging)
+
+    return jax.lax.scan(transition, state, length=n_transitions)
 
 
 def _climb(

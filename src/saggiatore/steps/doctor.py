@@ -35,7 +35,7 @@ def run(
         "disk": machine.disk(Path(), DISK),
         "pythia": machine.pythia(),
         "density": machine.parton_densities(_values(contents, "parton_density")),
-        "operon": machine.packages(["pyoperon"])._replace(part="Operon"),
+        "operon": machine.operon(),
         "julia": machine.julia(),
         "conda": machine.conda(),
         "slurm": machine.slurm(partitions),

@@ -2,7 +2,6 @@
 
 import hashlib
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from saggiatore.errors import StudyError
+from saggiatore.files import workplace
 from saggiatore.formats.flat_input import read_flat
 from saggiatore.formats.lhe_input import read_lhe
 from saggiatore.formats.source import FlatEvents, LheEvents
@@ -52,9 +52,8 @@ def run(job: Job[LheEvents | FlatEvents], *, code: str, file: Path, out: Path, s
     _check_energy(source, getattr(spec, "sqrt_s", None), file)
     tally = Tally()
     schema = scores.schema(events_schema(process))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as folder:
-        held = Path(folder) / "held.parquet"
+    with workplace(out) as folder:
+        held = folder / "held.parquet"
         write_batches(held, schema, _rows(process, scores, source, tally), {})
         tally.require_sound(job.section.max_residual)
         scores.require_sound(tally)

@@ -29,7 +29,8 @@ def run(target: Path) -> None:
     for job in jobs:
         for cause in causes(plan, job):
             found.setdefault(cause, []).append(job.name)
-    print(f"{target} would be made again, by {len(jobs)} jobs, because of")
+    own = [job.name for job in jobs if job.rule != "spec"]  # that a spec is written again is told by its keys
+    print(f"{target} would be made again, by {len(own)} job{'s' * (len(own) != 1)}, because of")
     for cause, names in found.items():
         print(f"  {cause}\n    seen by {', '.join(sorted(set(names)))}")
-    print("Jobs: " + ", ".join(dict.fromkeys(job.name for job in jobs if job.rule != "spec")))
+    print("Jobs: " + ", ".join(dict.fromkeys(own)))
