@@ -215,10 +215,12 @@ def test_two_runs_at_once(house):
     name = "results/smoke/tables/main.information.parquet"
     (house / name).unlink()
     first = start_snakemake(house, "--cores", "1", name, "--config", "studies=[smoke]")
-    job_of(first, "information")
+    job = job_of(first, "information")
+    job.suspend()  # or the first might end before the second looks
     second = start_snakemake(house, "--cores", "1", name, "--config", "studies=[smoke]")
     text, _ = second.communicate()
-    assert second.returncode != 0
+    job.resume()
+    assert second.returncode != 0, text
     assert "cannot be locked" in text
     text, _ = first.communicate()
     assert first.returncode == 0, text
