@@ -1,3 +1,11 @@
+from pathlib import Path
+
+from saggiatore import runs
+
+# held until Snakemake ends, however it ends: the next run sees by it whether a lock's owner lives
+living = runs.join(Path.cwd()) if workflow.is_main_process else None
+
+
 # From here on there may be garbage (Snakefile).
 # Snakemake's limit on jobs a second starts one more timer with each job, and every timer goes through the queue once a
 # second for the rest of the run: hundreds of jobs would keep a core busy. One machine has no submission to slow down.
