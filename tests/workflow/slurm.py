@@ -21,6 +21,8 @@ import psutil
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scontrol")
 PACKAGES = "slurmctld slurmd slurm-client munge"
 ETC = Path("/etc/slurm")
+FILES = (ETC / "slurm.conf", ETC / "gres.conf")
+FOLDER = "machine"  # the last part of the folder that these files point into
 NODES = {"c1": (16821, ""), "g1": (16822, "Gres=gpu:fake:2")}
 N_GPUS = 2
 
@@ -71,9 +73,15 @@ def missing():
     absent = [name for name in PROGRAMS if shutil.which(name) is None]
     if absent:
         return f"Slurm is not installed ({', '.join(absent)}): apt-get install --no-install-recommends {PACKAGES}"
-    if any((ETC / name).exists() for name in ("slurm.conf", "gres.conf")):
-        return f"{ETC}/slurm.conf is there: this machine belongs to a Slurm that is not the tests'"
+    if any(os.path.lexists(path) and not _was_left(path) for path in FILES):
+        return f"{FILES[0]} is there: this machine belongs to a Slurm that is not the tests'"
     return ""
+
+
+def _was_left(path):
+    """Whether tests that were killed left `path` behind."""
+    runs = any(process.name() == "slurmctld" for process in psutil.process_iter())
+    return path.is_symlink() and path.readlink().parent.name == FOLDER and not runs
 
 
 class Slurm:
@@ -101,7 +109,7 @@ class Slurm:
             self.wait(lambda: not self.call("squeue", "-h"), "no job left", 45)
         for pid in reversed(self._started):
             self._end(pid)
-        for path in (ETC / name for name in ("slurm.conf", "gres.conf")):
+        for path in FILES:
             if path.is_symlink() and path.readlink().parent == self.folder:  # our own, and nobody else's
                 path.unlink()
 
@@ -175,8 +183,9 @@ class Slurm:
         devices = f"{self.folder}/gpu[0-{N_GPUS - 1}]"
         (self.folder / "gres.conf").write_text(f"NodeName=g1 Name=gpu Type=fake File={devices}\n")
         ETC.mkdir(exist_ok=True)
-        for name in ("slurm.conf", "gres.conf"):
-            (ETC / name).symlink_to(self.folder / name)
+        for path in FILES:
+            path.unlink(missing_ok=True)  # what tests that were killed left behind (`missing`)
+            path.symlink_to(self.folder / path.name)
 
     def _munge(self):
         key = self.folder / "munge.key"

@@ -11,7 +11,7 @@ import psutil
 import pytest
 import yaml
 from house import copy_house, snakemake, start_snakemake
-from slurm import Slurm, missing
+from slurm import FOLDER, Slurm, missing
 
 REASON = missing()
 pytestmark = [pytest.mark.cluster, pytest.mark.skipif(bool(REASON), reason=REASON)]
@@ -56,7 +56,7 @@ class Watch(threading.Thread):
 @pytest.fixture(scope="module")
 def slurm(tmp_path_factory):
     signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs of a shell ignore it, their children too
-    machine = Slurm(tmp_path_factory.mktemp("slurm") / "machine")
+    machine = Slurm(tmp_path_factory.mktemp("slurm") / FOLDER)
     try:
         machine.start()
         yield machine
