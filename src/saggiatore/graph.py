@@ -7,7 +7,7 @@ from graphlib import CycleError, TopologicalSorter
 from saggiatore.errors import StudyError
 from saggiatore.plan_checks import require_sound_files
 from saggiatore.registry import registered_modules
-from saggiatore.schema import Reference, child, closest, complete, marked, references, require_valid
+from saggiatore.schema import Reference, child, closest, complete, faults, marked, references, require_valid
 
 STAGES = (
     *("sampler", "events", "models", "draws", "teachers", "formulas", "structures", "information", "limits"),
@@ -15,6 +15,8 @@ STAGES = (
 )
 # the stages whose jobs see the study's process
 SIMULATING = ("sampler", "events", "limits", "ratios", "predictive", "amplification")
+
+_COMPUTING = ("limits", "ratios", "predictive", "amplification")  # those of them that compute with it
 
 ARTEFACTS = {
     ("sampler", "grid"): "sampler/{label}.grid.parquet",
@@ -92,6 +94,7 @@ class Study:
         self._kinds = functools.cache(self._find_kinds)
         self._check_references()
         self._check_names()
+        self._check_processes(content["process"])
         uses = {f"{stage}.{label}": self._events_of(stage, label) for stage, label in self.sections}
         require_sound_files(name, self.content["events"], self._known["parameter"], uses)
 
@@ -126,6 +129,20 @@ class Study:
         raise StudyError(
             f"study '{self.name}', {stage}.{label}: '{field}' is missing, and a section downstream needs it. Name one."
         )
+
+    def generator(self, label: str) -> str:
+        """The model that events were drawn from, or selected events of its; empty where there is none."""
+        sources = {each.field: each.label for each in self.upstream("events", label)}
+        if "of" in sources and len(self.section("events", label)["of"]) == 1:
+            return self.generator(sources["of"])
+        return sources.get("model", "")
+
+    def process_of(self, stage: str, label: str) -> dict:
+        """The process that the jobs of a section see: the study's, with what the section's sampler says otherwise."""
+        section = self.section(stage, label)
+        if stage == "events" and "sampler" in section:
+            return self.process_of("sampler", section["sampler"])
+        return self.content["process"] | (section["process"] if stage == "sampler" else {})
 
     def kinds(self, stage: str, label: str) -> set[str]:
         """Modules that the section names in the registry, and those of everything upstream of it."""
@@ -197,6 +214,25 @@ class Study:
                     raise StudyError(
                         f"study '{self.name}', {stage}.{label}.{place}: the process '{kind}' has no "
                         f"{what} '{name}'; {closest(name, self._known[what])}"
+                    )
+
+    def _check_processes(self, process: dict) -> None:
+        """What a sampler says of the process must fit, and whoever computes with the study's must read its events."""
+        changed = {label: each["process"] for label, each in self.content.get("sampler", {}).items() if each["process"]}
+        for label, changes in changed.items():
+            where = f"study '{self.name}', sampler.{label}.process"
+            if "kind" in changes:
+                raise StudyError(f"{where}: the kind of the process is the study's; change its other keys.")
+            wrong = list(faults(self._schema, self._schema["properties"]["process"], process | changes))
+            if wrong:
+                raise StudyError(f"{where}: {' '.join(wrong)}")
+        for stage, label in self.sections if changed else ():
+            events = self._events_of(stage, label) if stage in _COMPUTING else ()
+            for each in events:
+                if self.content["events"][each].get("sampler") in changed:
+                    raise StudyError(
+                        f"study '{self.name}', {stage}.{label}: events.{each} are of another process than the study's, "
+                        "with which this section computes. Name events of a sampler without `process`."
                     )
 
     def _events_of(self, stage: str, label: str) -> list[str]:

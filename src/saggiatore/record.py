@@ -80,12 +80,19 @@ def read_records(folder: Path) -> dict[str, Record]:
 
     A job that failed, or ran before there were records, has none.
     """
-    records = {}
+    records: dict[str, Record] = {}
     for path in sorted(Path(folder).glob("*.log")):
-        if found := _LINE.search(path.read_text(encoding="utf-8", errors="replace")[-_LONGEST:]):
-            with contextlib.suppress(ValueError, TypeError, KeyError):
-                records[path.stem] = _parsed(json.loads(found[1]))
+        if record := read_record(path):
+            records[path.stem] = record
     return records
+
+
+def read_record(path: Path) -> Record | None:
+    """The record in one log; a job that failed, or was no job of the workflow, has none."""
+    if found := _LINE.search(path.read_text(encoding="utf-8", errors="replace")[-_LONGEST:]):
+        with contextlib.suppress(ValueError, TypeError, KeyError):
+            return _parsed(json.loads(found[1]))
+    return None
 
 
 def lineage(records: Mapping[str, Record], files: Iterable[str]) -> dict[str, Record]:

@@ -34,6 +34,7 @@ REGISTRY: dict[str, dict[str, str]] = {
         "diffusion": "saggiatore.models.diffusion:DiffusionSpec",
         "flow_matching": "saggiatore.models.flow_matching:FlowMatchingSpec",
         "mlp": "saggiatore.models.mlp:MLPSpec",
+        "multiplicity": "saggiatore.models.multiplicity:MultiplicitySpec",
         "ratio_mlp": "saggiatore.models.ratio_mlp:RatioMLPSpec",
         "spline_flow": "saggiatore.models.spline_flow:SplineFlowSpec",
         "transformer": "saggiatore.models.transformer:TransformerSpec",

@@ -29,6 +29,7 @@ UNITS = (
     "GeV^-6",
     "GeV^-8",
     "s",
+    "s^-1",
 )  # what a column may be measured in
 
 _INVERSES = {"1": "1", "GeV": "GeV^-1", "TeV^-2": "TeV^2"}

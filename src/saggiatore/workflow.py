@@ -80,7 +80,7 @@ class Plan:
         section = self.study(study).section(stage, label)
         job["section"] = {key: section[key] for key in keys or section if key != "resources"}
         if stage in SIMULATING:
-            job["process"] = content["process"]
+            job["process"] = self.study(study).process_of(stage, label)
         return json.dumps(job, sort_keys=True)
 
     def code_of(self, step: str, study: str, stage: str = "", label: str = "") -> str:
@@ -165,6 +165,15 @@ class Plan:
         """The submission to HEPData, which the archive of a study with limits holds."""
         return [f"results/{study}/hepdata.zip"] if self.study(study).content.get("limits") else []
 
+    def generators(self, study: str, label: str, what: str) -> list[str]:
+        """The events, the models or the logs of their trainings (`what`) behind a section `control`, where an entry's
+        events come from a model."""
+        found = self.study(study)
+        labels = [each.label for each in found.upstream("control", label) if each.field == "entries.events"]
+        pairs = [(each, model) for each in labels if (model := found.generator(each))]
+        paths = {"events": "events/{0}.parquet", "models": "models/{1}.eqx", "logs": "logs/models.{1}.log"}
+        return [f"results/{study}/" + paths[what].format(*pair) for pair in pairs]
+
     def house(self, study: str) -> list[str]:
         """The repository's own files that the archive holds: the study, and all that it takes to make it again."""
         return [f"config/studies/{study}.yaml", *self._house]
@@ -180,11 +189,11 @@ class Plan:
         return [f"results/{study}/structures/{label}/draw-{shard}.parquet" for shard in range(n_draws)]
 
     def shards(self, study: str, label: str) -> list[str]:
-        """The shards that make up an events table; events of a file, of a model, or of two hypotheses are one."""
+        """The shards that make up an events table; events of a file, a model, two hypotheses or a mixture are one."""
         section = self.study(study).section("events", label)
         names = [f"shard-{shard}" for shard in range(section.get("n_shards", 1))]
-        whole = [name for key, name in (("path", "file"), ("model", "model"), ("numerator", "ratio")) if key in section]
-        names = whole or names
+        whole = {"path": "file", "model": "model", "numerator": "ratio", "of": "merged"}
+        names = [name for key, name in whole.items() if key in section] or names
         return [f"results/{study}/events/{label}/{name}.parquet" for name in names]
 
     def event_files(self, study: str, label: str) -> list[str]:

@@ -26,9 +26,10 @@ STUDIES = ("every_rule", "every_toy_rule")  # between them they have a job of ea
 TARGETS = (
     "results/bundles/every_rule.zip",
     "results/every_rule/tables/integrator_comparison.parquet",
+    "results/every_rule/tables/main.generator_comparison.parquet",
     "results/every_toy_rule/tables/generated.amplification.parquet",
 )
-NOT_REPEATED = ("report", "bundle", "integrator_comparison")  # they tell how long jobs took
+NOT_REPEATED = ("report", "bundle", "integrator_comparison", "generator_comparison")  # they tell how long jobs took
 
 
 @contextlib.contextmanager

@@ -108,7 +108,7 @@ LHE = {
 def test_source_that_nothing_has(refuse):
     message = refuse({**LHE, "source": "lhef"}, "events", "train")
     assert "events.train.source: nothing is called 'lhef'; did you mean 'lhe'?" in message
-    assert "There are: process, lhe, flat, model, smeared, ratio." in message
+    assert "There are: process, lhe, flat, model, smeared, ratio, merged." in message
 
 
 def test_generated_events_still_need_a_sampler(refuse):
@@ -324,3 +324,21 @@ def test_sections_that_wait_for_one_another(refuse):
     like = {"source": "model", "model": "network", "like": "train", "n_events": 10}
     message = refuse(like, "events", "train")
     assert "sections wait for one another: " in message
+
+
+def test_a_sampler_may_change_the_process_of_its_events(tmp_path, plan, refuse):
+    """They alone see the change, which has to fit; what computes with the study's process must not read them."""
+    sampler = QUICK["sampler"]["map"]
+    message = refuse(sampler | {"process": {"kind": "zh"}}, "sampler", "map")
+    assert "the kind of the process is the study's" in message
+    message = refuse(sampler | {"process": {"sqrt_s": "14 pb"}}, "sampler", "map")
+    assert "sampler.map.process: sqrt_s: got '14 pb', expected a quantity in GeV" in message
+    message = refuse(sampler | {"process": {"sqrt_s": "13 TeV"}}, "sampler", "map")
+    assert "limits.expected: events.test are of another process than the study's" in message
+    study = yaml.safe_load((ROOT / "config" / "studies" / "zj_mixing_angle.yaml").read_text())
+    study["sampler"]["two"] = study["sampler"]["map"] | {"process": {"scale": {"choice": "mt"}}}
+    study["events"]["other"] = study["events"]["train"] | {"sampler": "two"}
+    (tmp_path / "config" / "studies" / "jets.yaml").write_text(yaml.safe_dump(study))
+    plan = Plan(tmp_path, {"studies": ["jets"]})
+    for stage, label, scale in (("sampler", "two", "mt"), ("events", "other", "mt"), ("events", "train", "half_ht")):
+        assert json.loads(plan.job("jets", stage, label))["process"]["scale"]["choice"] == scale

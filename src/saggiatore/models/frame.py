@@ -93,8 +93,13 @@ class Frame(eqx.Module):
 
     def forward(self, features: Features) -> tuple[Position, Scalar]:
         """Position of an event, and log|d position/d features|."""
+        z, log_jacobians = self.forward_each(features)
+        return z, jnp.sum(log_jacobians)
+
+    def forward_each(self, features: Features) -> tuple[Position, Float[Array, " feature"]]:
+        """Position of an event, and log|d position/d feature| of every feature."""
         mapped = [c.forward(x) for c, x in zip(self.coordinates, features, strict=True)]
-        return jnp.stack([z for z, _ in mapped]), jnp.sum(jnp.stack([log_jacobian for _, log_jacobian in mapped]))
+        return jnp.stack([z for z, _ in mapped]), jnp.stack([log_jacobian for _, log_jacobian in mapped])
 
     def inverse(self, z: Position) -> Features:
         """The event at a position."""

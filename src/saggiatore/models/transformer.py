@@ -125,14 +125,18 @@ class Transformer(AbstractDensity):
 
     def log_prob(self, features: Features, context: Context) -> Scalar:
         """Logarithm of p(x | context): the sum over the conditionals."""
-        z, log_jacobian = self.frame.forward(features)
+        return jnp.sum(self.log_conditionals(features, context))
+
+    def log_conditionals(self, features: Features, context: Context) -> Float[Array, " feature"]:
+        """Logarithm of the density of every feature, given the context and the features before it."""
+        z, log_jacobians = self.frame.forward_each(features)
         found = self.conditionals(z, context)
         on_circle = jnp.array(self.frame.is_circle)[:, None]
         nearest = jax.vmap(self.frame.displacement, (1, None), 1)(found.place, z)
         away = nearest[:, :, None] + 2 * jnp.pi * jnp.array(WINDINGS) * on_circle[:, :, None]
         copies = jnp.where(on_circle[:, 0], 0.0, jnp.log(float(len(WINDINGS))))  # on a line all terms are the same
         terms = found.log_share[:, :, None] + norm.logpdf(away, scale=found.width[:, :, None])
-        return jnp.sum(logsumexp(terms, axis=(1, 2)) - copies) + log_jacobian
+        return logsumexp(terms, axis=(1, 2)) - copies + log_jacobians
 
     def sample(self, context: Context, *, key: PRNGKeyArray) -> Features:
         """One event, feature after feature."""

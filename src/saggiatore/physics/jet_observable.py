@@ -96,6 +96,7 @@ def w_observables(n_jets: int) -> dict[str, Observable]:
 def boson_observables(n_jets: int, symbol: str) -> dict[str, Observable]:
     """Observables of the jets, and of the boson V that recoils against them."""
     found = {
+        "n_jets": Observable(lambda p: jnp.asarray(float(n_jets)), "1", r"$n_{\rm jets}$", "number of jets"),
         "pt_v": Observable(
             lambda p: transverse_momentum(boson(p, n_jets)), "GeV", rf"$p_{{T,{symbol}}}$", "pT of the boson"
         ),

@@ -103,14 +103,39 @@ class RatioEvents(Section):
     denominator: EventsLabel = Field(description="events at theta = 0; they get values of theta from the same prior")
 
 
+class MergedEvents(Section):
+    """Events of several sections in one table, in proportion to their cross sections: a mixture of final states.
+
+    An observable that an event's section does not have is zero there. With one section and `where` it is a selection.
+    """
+
+    n_shards: ClassVar[int] = 1
+
+    source: Literal["merged"]
+    of: tuple[EventsLabel, ...] = Field(min_length=1, description="unweighted events, of disjoint final states")
+    where: dict[ObservableName, tuple[float, float]] = Field(
+        {}, description="[low, high] of observables; events outside are left out before cross sections are compared"
+    )
+    n_events: int = Field(ge=1)
+    n_parts: int = Field(1, ge=1, description="parts that the events of each section are dealt into")
+    part: int = Field(0, ge=0, description="the part that is used, from 0 on: mixtures of other parts are independent")
+
+    @model_validator(mode="after")
+    def _is_a_part(self) -> "MergedEvents":
+        if self.part >= self.n_parts:
+            raise ValueError(f"part is {self.part}, expected one from 0 to n_parts - 1 = {self.n_parts - 1}.")
+        return self
+
+
 EventsSection = Annotated[
     Annotated[GeneratedEvents, Tag("process")]
     | Annotated[LheEvents, Tag("lhe")]
     | Annotated[FlatEvents, Tag("flat")]
     | Annotated[ModelEvents, Tag("model")]
     | Annotated[SmearedEvents, Tag("smeared")]
-    | Annotated[RatioEvents, Tag("ratio")],
-    *chosen_by("source", ("process", "lhe", "flat", "model", "smeared", "ratio"), default="process"),
+    | Annotated[RatioEvents, Tag("ratio")]
+    | Annotated[MergedEvents, Tag("merged")],
+    *chosen_by("source", ("process", "lhe", "flat", "model", "smeared", "ratio", "merged"), default="process"),
 ]
 
 

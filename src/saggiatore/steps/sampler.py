@@ -1,6 +1,7 @@
 """Adapt a sampler to the process, once, and measure the fiducial cross section."""
 
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +21,9 @@ class SamplerSection(Section):
     """How the unit hypercube is sampled."""
 
     sampler: SamplerSpec
+    process: dict[str, Any] = Field(
+        {}, description="keys of the study's process that are other here, and in all events of this sampler"
+    )
     n_integral: int = Field(1_000_000, ge=1000, description="points that measure the cross section after adaptation")
     overweight: float = Field(0.001, ge=0, lt=0.5, description="fraction of the rate allowed above the maximum weight")
 

@@ -1,0 +1,70 @@
+"""Generators side by side: how close to the truth they come, and what they cost."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+from saggiatore.figures.base import AbstractFigure, Inputs
+from saggiatore.figures.style import NETWORK, TRUTH, axis_label, new_figure, readable
+from saggiatore.tables import Table
+
+_COSTS = ("training_time", "event_rate", "n_parameters")
+
+
+@dataclass(frozen=True)
+class GeneratorsFigure(AbstractFigure):
+    """A row a generator. Panels: chi2 a bin, AUC, time of training, events a second, parameters."""
+
+    def draw(self, inputs: Inputs) -> Figure:
+        table = inputs.tables["generators"]
+        places = np.arange(len(table.data))[::-1]
+        figure = new_figure(10.5, 1.3 + 0.33 * len(places))
+        panels = figure.subplots(1, 2 + len(_COSTS), sharey=True)
+        self._distances(panels[0], table, places)
+        self._areas(panels[1], table, places)
+        for axes, name in zip(panels[2:], _COSTS, strict=True):
+            self._cost(axes, table, name, places)
+        panels[0].set_yticks(places, [readable(name) for name in table.data["name"]])
+        panels[0].set_ylim(-0.6, len(places) - 0.4)
+        for axes in panels:
+            axes.tick_params(axis="y", which="both", left=False, right=False)
+        return figure
+
+    def _distances(self, axes: Axes, table: Table, places: np.ndarray) -> None:
+        for name, fill in (("chi2", TRUTH), ("chi2_2d", "none")):
+            axes.plot(table.data[name], places, "o", color=TRUTH, mfc=fill, ms=5, label=table.column(name).label)
+        axes.axvline(1, color=TRUTH, lw=0.8, ls=":")
+        axes.set_xscale("log", subs=(2, 5))
+        for side in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
+            side(StrMethodFormatter("{x:g}"))
+        axes.set_xlabel(r"$\chi^2$ a bin")
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2, columnspacing=0.8)
+
+    def _areas(self, axes: Axes, table: Table, places: np.ndarray) -> None:
+        rows = table.data
+        axes.errorbar(rows["auc"], places, xerr=rows["auc_error"], fmt="o", ms=5, color=TRUTH)
+        axes.axvline(0.5, color=TRUTH, lw=0.8, ls=":")
+        axes.set_xlabel(axis_label(table.column("auc")))
+
+    def _cost(self, axes: Axes, table: Table, name: str, places: np.ndarray) -> None:
+        """Bars from the left edge of a logarithmic axis; events of the process have no bar."""
+        is_trained = (table.data["kind"] != "truth").to_numpy()
+        values: pd.Series = table.data[name][is_trained]
+        low, high = 10 ** np.floor(np.log10(values.min() / 1.5)), 10 ** np.ceil(np.log10(values.max() * 1.5))
+        axes.barh(places[is_trained], values - low, left=low, height=0.5, color=NETWORK)
+        axes.set_xscale("log")
+        axes.set_xlim(low, high)
+        axes.xaxis.set_major_locator(LogLocator(numticks=4))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set_xlabel(axis_label(table.column(name)))
+
+    def caption(self) -> str:
+        return (
+            "Generators against true events: chi2 a bin of the features (full) and of pairs of features (open), and "
+            "the area under the curve of a classifier of true against generated events; the dotted lines are the "
+            "limits of a perfect generator. Time of the training, events drawn a second, and trained parameters."
+        )
