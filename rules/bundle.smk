@@ -4,6 +4,9 @@ rule numbers:
         samples=lambda wc: plan.all_of(wc.study, "events", "sample"),
         informations=lambda wc: plan.all_of(wc.study, "information", "information"),
         agreements=lambda wc: plan.all_of(wc.study, "information", "agreement"),
+        score_posteriors=lambda wc: plan.all_of(
+            wc.study, "information", "score_posteriors"
+        ),
         formulas=lambda wc: plan.all_of(wc.study, "formulas", "formula"),
         calibrations=lambda wc: plan.all_of(wc.study, "draws", "calibration"),
         diagnostics=lambda wc: plan.all_of(wc.study, "draws", "diagnostics"),
@@ -38,7 +41,7 @@ rule numbers:
         code=lambda wc: plan.code_of("numbers", wc.study),
     shell:
         "python -m saggiatore numbers --study {wildcards.study} --code {params.code} "
-        "--integrals {input.integrals:q} --samples {input.samples:q} --informations {input.informations:q} --agreements {input.agreements:q} --formulas {input.formulas:q} "
+        "--integrals {input.integrals:q} --samples {input.samples:q} --informations {input.informations:q} --agreements {input.agreements:q} --score-posteriors {input.score_posteriors:q} --formulas {input.formulas:q} "
         "--calibrations {input.calibrations:q} --diagnostics {input.diagnostics:q} {input.densities:q} "
         "--predictives {input.predictives:q} --amplifications {input.amplifications:q} --histories {input.histories:q} --structures {input.structures:q} --constants {input.constants:q} "
         "--bands {input.bands:q} --limits {input.limits:q} --coverages {input.coverages:q} "

@@ -4,11 +4,16 @@ rule information:
         test=lambda wc: plan.inputs(wc.study, "information", wc.label, "test"),
         train=lambda wc: plan.inputs(wc.study, "information", wc.label, "train"),
         models=lambda wc: plan.inputs(wc.study, "information", wc.label, "models"),
+        draws=lambda wc: plan.inputs(wc.study, "information", wc.label, "posteriors"),
+        densities=lambda wc: plan.behind(
+            wc.study, "information", wc.label, "posteriors", "model"
+        ),
         formulas=lambda wc: plan.inputs(wc.study, "information", wc.label, "formulas"),
     output:
         scores="results/{study}/tables/{label}.scores.parquet",
         information="results/{study}/tables/{label}.information.parquet",
         agreement="results/{study}/tables/{label}.agreement.parquet",
+        posteriors="results/{study}/tables/{label}.score_posteriors.parquet",
     log:
         "results/{study}/logs/information.{label}.log",
     benchmark:
@@ -25,6 +30,6 @@ rule information:
         code=lambda wc: plan.code_of("information", wc.study, "information", wc.label),
     shell:
         "python -m saggiatore information --gpu {resources.gpu} --spec {input.spec:q} --code {params.code} --test {input.test:q} "
-        "--train {input.train:q} --models {input.models:q} --formulas {input.formulas:q} "
+        "--train {input.train:q} --models {input.models:q} --densities {input.densities:q} --draws {input.draws:q} --formulas {input.formulas:q} "
         "--scores {output.scores:q} --information {output.information:q} "
-        "--agreement {output.agreement:q} > {log:q} 2>&1"
+        "--agreement {output.agreement:q} --posteriors {output.posteriors:q} > {log:q} 2>&1"

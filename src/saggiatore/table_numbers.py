@@ -53,6 +53,19 @@ def _agreement(label: str, table: Table, artefact: str) -> Named:
             yield f"{name}.{label}.{row['name']}.{row['reference']}", _entry(table, row, name, artefact, meaning)
 
 
+def _score_posteriors(label: str, table: Table, artefact: str) -> Named:
+    """The error of what one draw is worth is its standard deviation over draws."""
+    for _, row in table.data.iterrows():
+        for name in ("information", "correlation", "slope"):
+            number = Number(float(row[name]), float(row[f"{name}_std"]), "1", artefact, table.column(name).meaning)
+            yield f"draws.{label}.{row['name']}.{name}", number
+        for name in (name for name in ("spread", "error") if name in row):
+            yield (
+                f"draws.{label}.{row['name']}.{name}",
+                Number(float(row[name]), None, "1", artefact, table.column(name).meaning),
+            )
+
+
 def _calibration(label: str, table: Table, artefact: str) -> Named:
     for _, row in table.data.iterrows():
         for name in ("coverage", "coverage_normal"):
@@ -197,6 +210,7 @@ _TABLES: dict[str, Callable[[str, Table, str], Named]] = {
     "sample": _sample,
     "information": _information,
     "agreement": _agreement,
+    "score_posteriors": _score_posteriors,
     "calibration": _calibration,
     "diagnostics": _diagnostics,
     "history": _history,

@@ -130,6 +130,11 @@ class Plan:
             stage, name, label = found.stage, found.artefact, found.label
         return [artefact(study, stage, name, label)]
 
+    def behind(self, study: str, stage: str, label: str, field: str, name: str) -> list[str]:
+        """The artefacts that the field `name` stands for in every section that `field` names."""
+        found = [each for each in self.study(study).upstream(stage, label) if each.field == field]
+        return [path for each in found for path in self.inputs(study, each.stage, each.label, name)]
+
     def spec_of(self, study: str, stage: str, label: str, field: str) -> str:
         """The frozen spec of the section that a field names."""
         found = self.study(study).follow(stage, label, field)

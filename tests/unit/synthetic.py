@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from saggiatore.distill.posterior_tables import BAND, CONSTANTS, STRUCTURES
+from saggiatore.limits.score_posterior import SCORE_POSTERIORS
 from saggiatore.tables import Column, TableSchema, write_table
 
 ORIGIN = {
@@ -251,6 +252,7 @@ def write_study(root: Path) -> dict[str, Path]:
         "scores": "tables/main.scores.parquet",
         "information": "tables/main.information.parquet",
         "agreement": "tables/main.agreement.parquet",
+        "score_posteriors": "tables/main.score_posteriors.parquet",
         "integral": "tables/map.integral.parquet",
         "history": "models/network.history.parquet",
         "pulls": "tables/network.pulls.parquet",
@@ -523,6 +525,16 @@ def _columns() -> list[tuple[TableSchema, dict]]:
                 "slope": [0.95, 0.94, 1.0, 0.99],
                 "slope_error": [0.003, 0.003, 0.0, 0.002],
             },
+        ),
+        (
+            TableSchema(
+                "score_posteriors",
+                1,
+                (*SCORE_POSTERIORS.columns, Column("error", "1", "distance from the exact score")),
+            ),
+            {"name": ["replicas"]}
+            | {c.name: [0.25] for c in SCORE_POSTERIORS.columns if c.kind == "float"}
+            | {"n_draws": [9], "error": [0.125]},
         ),
     ]
 

@@ -165,12 +165,12 @@ def test_the_step_weighs_scores_on_the_same_events(tmp_path):
         "references": ["truth"],
         "n_rows": 1000,
     }
-    outputs = {name: tmp_path / f"{name}.parquet" for name in ("scores", "information", "agreement")}
+    outputs = {name: tmp_path / f"{name}.parquet" for name in ("scores", "information", "agreement", "posteriors")}
 
     def step(**changes) -> None:
         spec = Job[InformationSection].model_validate(job("information", section | changes))
         inputs = {name: tmp_path / f"{name}.parquet" for name in ("test", "train")}
-        run(spec, code="test", models=[], formulas=[], **inputs, **outputs)
+        run(spec, code="test", models=[], densities=[], draws=[], formulas=[], **inputs, **outputs)
 
     step()
     rows = read_table(outputs["information"], "information").data.set_index("name")

@@ -28,6 +28,7 @@ def collect(paths, folder, figures=(), informations=None, samples=()):
         samples=list(samples),
         informations=[paths["information"]] if informations is None else informations,
         agreements=[paths["agreement"]],
+        score_posteriors=[paths["score_posteriors"]],
         formulas=[paths["formula"]],
         calibrations=[paths["calibration"]],
         diagnostics=[paths["diagnostics"]],
@@ -60,6 +61,8 @@ def test_numbers_have_value_error_unit_and_origin(paths, tmp_path):
     assert numbers["mse.formula"]["value"] == 0.031
     assert numbers["e_t2.main"]["value"] == 0.4
     assert numbers["slope.main.formula.network"]["error"] == 0.002
+    assert numbers["draws.main.replicas.information"]["error"] == 0.25
+    assert numbers["draws.main.replicas.error"]["value"] == 0.125
     assert "correlation.main.formula.joint_score" not in numbers  # the root of the information kept
     assert (numbers["formula.formula.a"]["value"], numbers["formula.formula.a"]["error"]) == (-0.5925, 0.0035)
     assert numbers["formula.formula.complexity"]["value"] == 6
@@ -135,7 +138,7 @@ def test_captions_quote_the_numbers(paths, tmp_path):
 def test_nothing_is_needed(tmp_path):
     names = ("integrals", "samples", "informations", "formulas", "calibrations", "diagnostics", "histories")
     names += ("structures", "constants", "bands", "limits", "coverages", "sensitivities", "ratios", "predictives")
-    names += ("amplifications", "agreements", "figures")
+    names += ("amplifications", "agreements", "score_posteriors", "figures")
     run(study="toy", code="0", **{name: [] for name in names}, out=tmp_path / "numbers.json")
     assert json.loads((tmp_path / "numbers.json").read_text())["numbers"] == {}
     assert main(["summary", "--numbers", str(tmp_path / "numbers.json")]) == 0

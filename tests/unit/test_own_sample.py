@@ -77,8 +77,11 @@ def test_the_steps_build_a_study_from_a_file(tmp_path):
         checkpoint=tmp_path / "c",
         **network,
     )
-    outputs = {name: tmp_path / f"{name}.parquet" for name in ("scores", "information", "agreement")}
-    mine, made = job(InformationSection, "information", "main"), {"models": [network["model"]], "formulas": []}
+    outputs = {name: tmp_path / f"{name}.parquet" for name in ("scores", "information", "agreement", "posteriors")}
+    mine, made = (
+        job(InformationSection, "information", "main"),
+        {"models": [network["model"]], "formulas": [], "densities": [], "draws": []},
+    )
     information.run(mine, code="c", **tables, **made, **outputs)
     rows = pd.read_parquet(outputs["information"]).set_index("name")
     exact = 16 / 3 * (1 - np.pi / 4)

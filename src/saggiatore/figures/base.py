@@ -102,7 +102,7 @@ def feature_columns(scores: Table, names: tuple[str, ...] = ()) -> list[Column]:
     return [
         column
         for column in scores.schema.columns
-        if column.name not in ("weight", "joint_score") and not column.name.startswith("score_")
+        if column.name not in ("weight", "joint_score") and not column.name.startswith(("score_", "spread_"))
     ]
 
 

@@ -12,9 +12,17 @@ from saggiatore.figures.style import FORMULA, NETWORK, OTHER, TRUTH, Style, new_
 from saggiatore.number import quote
 from saggiatore.spec import InformationLabel, Spec
 
-_COLOURS = {"model": NETWORK, "formula": FORMULA, "form": OTHER[0], "histogram": OTHER[3], "sign": OTHER[2]}
+_COLOURS = {
+    "model": NETWORK,
+    "posterior": OTHER[1],
+    "formula": FORMULA,
+    "form": OTHER[0],
+    "histogram": OTHER[3],
+    "sign": OTHER[2],
+}
 _MEANINGS = {
     "model": "network",
+    "posterior": "mean of a posterior",
     "formula": "formula found here",
     "form": "given form, refitted",
     "histogram": "histogram of one observable",

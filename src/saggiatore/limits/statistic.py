@@ -22,7 +22,7 @@ class Statistic:
     """A named function of the observables of events, with how it is written, if it is."""
 
     name: str
-    kind: str  # model, formula, form, histogram or sign
+    kind: str  # model, posterior, formula, form, histogram or sign
     values: Callable[[Columns], Float[np.ndarray, " event"]]
     expression: str = ""
     complexity: int = NO_COMPLEXITY

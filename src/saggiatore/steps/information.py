@@ -12,47 +12,44 @@ from saggiatore.distill.form import fit_form
 from saggiatore.distill.formula import Formula
 from saggiatore.errors import StudyError
 from saggiatore.infer.batches import WEIGHT, feature_names, parameter_position
+from saggiatore.infer.density import density_draws
+from saggiatore.infer.network import with_weights
 from saggiatore.job import Job
 from saggiatore.limits import fisher
-from saggiatore.limits.bootstrap import Bootstrap, estimate
-from saggiatore.limits.statistic import Statistic, histogram, of_formula, of_model, require_distinct, sign
+from saggiatore.limits.bootstrap import Bootstrap
+from saggiatore.limits.information import AGREEMENT, INFORMATION, agreement_columns, information_columns
+from saggiatore.limits.score_posterior import ERROR, SCORE_POSTERIORS, ScorePosterior
+from saggiatore.limits.statistic import (
+    Columns,
+    Statistic,
+    feature_matrix,
+    histogram,
+    of_formula,
+    of_model,
+    require_distinct,
+    sign,
+)
+from saggiatore.models.base import scores as model_scores
+from saggiatore.models.density import AbstractDensity
 from saggiatore.models.store import load_model
 from saggiatore.provenance import provenance
-from saggiatore.spec import EventsLabel, FormulaLabel, Label, ModelLabel, ObservableName, ParameterName, Section
-from saggiatore.tables import Column, TableSchema, iterate_table, read_header, write_batches, write_table
-from saggiatore.tasks.columns import flavour_variance_column, joint_score_column, parton_score_column
-
-INFORMATION = TableSchema(
-    "information",
-    1,
-    (
-        Column("name", "1", "name of the score", kind="str"),
-        Column("kind", "1", "model, formula, form (refitted), histogram or sign", kind="str"),
-        Column("expression", "1", "sympy's srepr of the score; empty if it has none", kind="str"),
-        Column("complexity", "1", "nodes of the expression; -1 if it has none", "complexity", "int"),
-        Column("mse", "1", "E[(s - t)^2] over the test events, t the joint score", "MSE"),
-        Column("mse_error", "1", "bootstrap error of mse"),
-        Column("e_t2", "1", "E[t^2] of the same events: joint Fisher information per event", "$E[t^2]$"),
-        Column("e_t2_error", "1", "bootstrap error of e_t2"),
-        Column("information", "1", "share of the joint information, E[s t]^2 / (E[s^2] E[t^2])", "information kept"),
-        Column("information_error", "1", "bootstrap error of information"),
-        Column("behind", "1", "information of the best score minus this one's", "information behind the best"),
-        Column("behind_error", "1", "bootstrap error of the difference, on the same events"),
-    ),
+from saggiatore.spec import (
+    DensityLabel,
+    EventsLabel,
+    FormulaLabel,
+    Label,
+    ModelLabel,
+    ObservableName,
+    ParameterName,
+    Section,
 )
-AGREEMENT = TableSchema(
-    "agreement",
-    1,
-    (
-        Column("name", "1", "name of the score", kind="str"),
-        Column("reference", "1", "joint_score, or the name of the score that it is held against", kind="str"),
-        Column("correlation", "1", "E[s r] / sqrt(E[s^2] E[r^2]), r the reference", "correlation"),
-        Column("correlation_error", "1", "bootstrap error of correlation"),
-        Column("slope", "1", "E[s r] / E[r^2]: below one, the score is flatter than the reference", "slope"),
-        Column("slope_error", "1", "bootstrap error of slope"),
-    ),
+from saggiatore.tables import Column, TableSchema, iterate_table, read_header, read_table, write_batches, write_table
+from saggiatore.tasks.columns import (
+    flavour_variance_column,
+    joint_score_column,
+    marginal_score_column,
+    parton_score_column,
 )
-JOINT = "joint_score"
 
 
 class InformationSection(Section):
@@ -62,6 +59,9 @@ class InformationSection(Section):
     train: EventsLabel = Field(description="events that refit the forms and fill the histograms")
     parameter: ParameterName = Field(description="theory parameter whose score is compared")
     models: tuple[ModelLabel, ...] = ()
+    posteriors: tuple[DensityLabel, ...] = Field(
+        (), description="posteriors of densities: the mean score of their draws, and its spread"
+    )
     formulas: tuple[FormulaLabel, ...] = ()
     histograms: tuple[ObservableName, ...] = Field((), description="observables whose binned mean score is a statistic")
     signs: tuple[ObservableName, ...] = Field((), description="observables whose sign is a statistic")
@@ -82,19 +82,27 @@ def run(
     test: Path,
     train: Path,
     models: list[Path],
+    densities: list[Path],
+    draws: list[Path],
     formulas: list[Path],
     scores: Path,
     information: Path,
     agreement: Path,
+    posteriors: Path,
 ) -> None:
-    """Write every score of the test events, what each is worth, and how they agree.
+    """Write every score of the test events, what each is worth, how they agree, and what posteriors say.
+
+    `draws` are those of the posteriors, and `densities` the trained models behind them.
 
     Raises:
-        StudyError: if two scores have one name, or a reference is none of them.
+        StudyError: if two scores have one name, a reference is none of them, or a posterior's model has no score.
+        ModelError: if draws are of another model.
     """
     section = job.section
     labelled = zip(section.formulas, formulas, strict=True)
+    drawn = [_posterior(section, *each) for each in zip(section.posteriors, densities, draws, strict=True)]
     statistics = [
+        *(posterior.statistic for posterior in drawn),
         *_models(section, models),
         *(of_formula(label, "formula", Formula.read(path)) for label, path in labelled),
         *_fitted(section, train),
@@ -104,64 +112,32 @@ def run(
     references = _positions(section.references, statistics)
     n_terms = 2 + (2 + len(references)) * len(statistics)
     bootstrap = Bootstrap(section.n_bootstrap, n_terms, job.stream("bootstrap"))
-    schema = scores_schema(test, section.parameter, statistics)
-    write_batches(scores, schema, _evaluated(section, test, schema, statistics, references, bootstrap), made)
+    schema = scores_schema(test, section.parameter, statistics, section.posteriors)
+    write_batches(scores, schema, _evaluated(section, test, schema, statistics, drawn, references, bootstrap), made)
     n_information = 2 + 2 * len(statistics)
     write_table(information, INFORMATION, information_columns(statistics, bootstrap.sums[:, :n_information]), made)
     write_table(agreement, AGREEMENT, agreement_columns(statistics, references, bootstrap.sums), made)
+    columns = (*SCORE_POSTERIORS.columns, *([ERROR] if _has_exact(test, section) else []))
+    rows = [posterior.row() for posterior in drawn]
+    schema = TableSchema(SCORE_POSTERIORS.name, SCORE_POSTERIORS.version, columns)
+    write_table(posteriors, schema, {column.name: [row[column.name] for row in rows] for column in columns}, made)
 
 
 def observable_columns(events: Path) -> list[Column]:
     """Columns of an event table that are observables: neither weight, nor parameters, nor scores, nor momenta."""
     schema, _ = read_header(events, "events")
-    others = ("theta_", "joint_score_", "parton_score_", "flavour_variance_", "leg", "weight_")
+    others = ("theta_", "joint_score_", "parton_score_", "flavour_variance_", "marginal_score_", "leg", "weight_")
     return [column for column in schema.columns if column.name != WEIGHT.name and not column.name.startswith(others)]
 
 
-def scores_schema(test: Path, parameter: str, statistics: Sequence[Statistic]) -> TableSchema:
-    """Observables of the test events, weight, joint score and every statistic."""
+def scores_schema(
+    test: Path, parameter: str, statistics: Sequence[Statistic], posteriors: Sequence[str] = ()
+) -> TableSchema:
+    """Observables of the test events, weight, joint score, every statistic, and the spread of posteriors."""
     truth = Column("joint_score", "1", joint_score_column(parameter).meaning, "joint score $t$")
     columns = [Column(f"score_{s.name}", "1", f"score of the {s.kind} {s.name}", s.name) for s in statistics]
+    columns += [Column(f"spread_{name}", "1", f"standard deviation of score_{name} over draws") for name in posteriors]
     return TableSchema("scores", 1, (*observable_columns(test), WEIGHT, truth, *columns))
-
-
-def information_columns(statistics: Sequence[Statistic], sums: np.ndarray) -> dict[str, object]:
-    """Columns of the table [information] from the bootstrapped sums of `fisher.score_terms`."""
-    mse, mse_error = estimate(fisher.mean_squared_error, sums)
-    e_t2, e_t2_error = estimate(fisher.mean_squared_score, sums)
-    kept, kept_error = estimate(fisher.information_kept, sums)
-    behind, behind_error = estimate(fisher.information_behind, sums)
-    return {
-        "name": [statistic.name for statistic in statistics],
-        "kind": [statistic.kind for statistic in statistics],
-        "expression": [statistic.expression for statistic in statistics],
-        "complexity": [statistic.complexity for statistic in statistics],
-        "mse": mse,
-        "mse_error": mse_error,
-        "e_t2": np.full(len(statistics), e_t2),
-        "e_t2_error": np.full(len(statistics), e_t2_error),
-        "information": kept,
-        "information_error": kept_error,
-        "behind": behind,
-        "behind_error": behind_error,
-    }
-
-
-def agreement_columns(
-    statistics: Sequence[Statistic], references: Sequence[int], sums: np.ndarray
-) -> dict[str, object]:
-    """Columns of the table [agreement]: all scores against the joint score, then against each reference."""
-    found, error = estimate(lambda each: fisher.agreement(each, len(statistics), references), sums)
-    names = [statistic.name for statistic in statistics]
-    against = [JOINT, *(names[position] for position in references)]
-    return {
-        "name": names * len(against),
-        "reference": np.repeat(against, len(names)).tolist(),
-        "correlation": found[0].reshape(-1),
-        "correlation_error": error[0].reshape(-1),
-        "slope": found[1].reshape(-1),
-        "slope_error": error[1].reshape(-1),
-    }
 
 
 def _positions(references: Sequence[str], statistics: Sequence[Statistic]) -> list[int]:
@@ -179,27 +155,51 @@ def _evaluated(
     test: Path,
     schema: TableSchema,
     statistics: list[Statistic],
+    drawn: list[ScorePosterior],
     references: list[int],
     bootstrap: Bootstrap,
 ) -> Iterator[dict[str, np.ndarray]]:
     """Rows of the scores table, batch by batch; all events go into the sums, the first n_rows into the table."""
-    joint, *moments = (
-        column(section.parameter) for column in (joint_score_column, parton_score_column, flavour_variance_column)
-    )
+    columns = (joint_score_column, parton_score_column, flavour_variance_column)
+    joint, *moments = (column(section.parameter) for column in columns)
+    exact = marginal_score_column(section.parameter).name
     n_left = section.n_rows
     batches = iterate_table(test, "events", 16384, require=(joint, *moments, WEIGHT))
     for batch in tqdm(batches, f"scores of {test}", unit="batch", mininterval=1):
         events = {str(name): batch[name].to_numpy() for name in batch.columns}
-        values = np.stack([statistic.values(events) for statistic in statistics], axis=1)
-        terms = fisher.score_terms(values, *(events[column.name] for column in (*moments, WEIGHT)))
+        known = [events[column.name] for column in (*moments, WEIGHT)]
+        found = [posterior.add(events, *known, events.get(exact)) for posterior in drawn]
+        means = [mean for mean, _ in found]
+        values = np.stack([*means, *(s.values(events) for s in statistics[len(drawn) :])], axis=1)
+        terms = fisher.score_terms(values, *known)
         bootstrap.add(np.concatenate([terms, fisher.agreement_terms(values, references, events[WEIGHT.name])], axis=1))
-        table = {name: events[name] for name in schema.names if name in events}
-        table |= {"joint_score": events[joint.name]} | {
-            f"score_{s.name}": values[:, i] for i, s in enumerate(statistics)
-        }
+        table = {name: events[name] for name in schema.names if name in events} | {"joint_score": events[joint.name]}
+        table |= {f"score_{s.name}": values[:, i] for i, s in enumerate(statistics)}
+        table |= {f"spread_{s.name}": spread for s, (_, spread) in zip(statistics, found, strict=False)}
         if n_left > 0:
             yield {name: column[:n_left] for name, column in table.items()}
         n_left -= len(values)
+
+
+def _has_exact(test: Path, section: InformationSection) -> bool:
+    """Whether the events carry the exact score of what networks see."""
+    return marginal_score_column(section.parameter).name in read_header(test, "events")[0].names
+
+
+def _posterior(section: InformationSection, label: str, model: Path, draws: Path) -> ScorePosterior:
+    """The scores of all draws of a density."""
+    density, header = load_model(model)
+    if not isinstance(density, AbstractDensity) or not header["parameters"]:
+        raise StudyError(f"posteriors: '{label}' is of a model without a score; name one of a density with a context.")
+    features, position = feature_names(header), parameter_position(header, section.parameter)
+    weights = density_draws(density, read_table(draws, "draws")).weights
+
+    def values(events: Columns) -> np.ndarray:
+        x = feature_matrix(label, events, features)
+        each = [model_scores(with_weights(density, drawn), x)[:, position] for drawn in weights]
+        return np.stack(each, axis=1).astype(float)
+
+    return ScorePosterior(label, values)
 
 
 def _models(section: InformationSection, paths: list[Path]) -> Iterator[Statistic]:

@@ -29,6 +29,7 @@ def run(
     samples: list[Path],
     informations: list[Path],
     agreements: list[Path],
+    score_posteriors: list[Path],
     formulas: list[Path],
     calibrations: list[Path],
     diagnostics: list[Path],
@@ -50,7 +51,7 @@ def run(
     tables = {"integral": integrals, "sample": samples, "calibration": calibrations, "diagnostics": diagnostics}
     tables |= {"history": histories, "structures": structures, "constants": constants, "band": bands, "limits": limits}
     tables |= {"coverage": coverages, "sensitivity": sensitivities, "ratios": ratios, "predictive": predictives}
-    tables |= {"amplification": amplifications, "agreement": agreements}
+    tables |= {"amplification": amplifications, "agreement": agreements, "score_posteriors": score_posteriors}
     scored = dict(_each(informations, root, "information"))
     numbers = {**(_without_label(scored) if len(informations) == 1 else scored), **dict(_formulas(formulas, root))}
     numbers |= {name: number for table, paths in tables.items() for name, number in _each(paths, root, table)}
