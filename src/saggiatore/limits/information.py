@@ -45,7 +45,8 @@ JOINT = "joint_score"
 
 
 def information_columns(statistics: Sequence[Statistic], sums: np.ndarray) -> dict[str, object]:
-    """Columns of the table [information] from the bootstrapped sums of `fisher.score_terms`."""
+    """Columns of the table [information] from bootstrapped sums, of which those of `fisher.score_terms` come first."""
+    sums = sums[:, : 2 + 2 * len(statistics)]
     mse, mse_error = estimate(fisher.mean_squared_error, sums)
     e_t2, e_t2_error = estimate(fisher.mean_squared_score, sums)
     kept, kept_error = estimate(fisher.information_kept, sums)

@@ -99,28 +99,34 @@ def run(
         ModelError: if draws are of another model.
     """
     section = job.section
-    labelled = zip(section.formulas, formulas, strict=True)
     drawn = [_posterior(section, *each) for each in zip(section.posteriors, densities, draws, strict=True)]
     statistics = [
         *(posterior.statistic for posterior in drawn),
         *_models(section, models),
-        *(of_formula(label, "formula", Formula.read(path)) for label, path in labelled),
+        *_formulas(section, formulas),
         *_fitted(section, train),
     ]
     require_distinct(statistics)
     made = provenance(job.model_dump(mode="json"), code)
     references = _positions(section.references, statistics)
-    n_terms = 2 + (2 + len(references)) * len(statistics)
-    bootstrap = Bootstrap(section.n_bootstrap, n_terms, job.stream("bootstrap"))
+    bootstrap = _bootstrap(job, len(statistics))
     schema = scores_schema(test, section.parameter, statistics, section.posteriors)
     write_batches(scores, schema, _evaluated(section, test, schema, statistics, drawn, references, bootstrap), made)
-    n_information = 2 + 2 * len(statistics)
-    write_table(information, INFORMATION, information_columns(statistics, bootstrap.sums[:, :n_information]), made)
+    write_table(information, INFORMATION, information_columns(statistics, bootstrap.sums), made)
     write_table(agreement, AGREEMENT, agreement_columns(statistics, references, bootstrap.sums), made)
-    columns = (*SCORE_POSTERIORS.columns, *([ERROR] if _has_exact(test, section) else []))
+    _write_posteriors(posteriors, drawn, _has_exact(test, section), made)
+
+
+def _bootstrap(job: Job[InformationSection], n_statistics: int) -> Bootstrap:
+    n_terms = 2 + (2 + len(job.section.references)) * n_statistics
+    return Bootstrap(job.section.n_bootstrap, n_terms, job.stream("bootstrap"))
+
+
+def _write_posteriors(path: Path, drawn: list[ScorePosterior], has_exact: bool, made: dict) -> None:
+    columns = (*SCORE_POSTERIORS.columns, *([ERROR] if has_exact else []))
     rows = [posterior.row() for posterior in drawn]
     schema = TableSchema(SCORE_POSTERIORS.name, SCORE_POSTERIORS.version, columns)
-    write_table(posteriors, schema, {column.name: [row[column.name] for row in rows] for column in columns}, made)
+    write_table(path, schema, {column.name: [row[column.name] for row in rows] for column in columns}, made)
 
 
 def observable_columns(events: Path) -> list[Column]:
@@ -207,6 +213,11 @@ def _models(section: InformationSection, paths: list[Path]) -> Iterator[Statisti
         model, header = load_model(path)
         features = feature_names(header)
         yield of_model(label, model, features, parameter_position(header, section.parameter))
+
+
+def _formulas(section: InformationSection, paths: list[Path]) -> Iterator[Statistic]:
+    for label, path in zip(section.formulas, paths, strict=True):
+        yield of_formula(label, "formula", Formula.read(path))
 
 
 def _fitted(section: InformationSection, train: Path) -> Iterator[Statistic]:

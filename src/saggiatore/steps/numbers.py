@@ -56,15 +56,15 @@ def run(
     numbers = {**(_without_label(scored) if len(informations) == 1 else scored), **dict(_formulas(formulas, root))}
     numbers |= {name: number for table, paths in tables.items() for name, number in _each(paths, root, table)}
     document = {
-        "header": {"format": FORMAT_VERSION, "study": study, **provenance({"study": study}, code)},
         "numbers": {name: asdict(number) for name, number in numbers.items()},
         **_for_readers(formulas, structures, limits, root),
         "figures": _figures(figures, root, {**scored, **numbers}),
     }
-    _write(out, document)
+    _write(out, study, code, document)
 
 
-def _write(out: Path, document: dict) -> None:
+def _write(out: Path, study: str, code: str, document: dict) -> None:
+    document = {"header": {"format": FORMAT_VERSION, "study": study, **provenance({"study": study}, code)}, **document}
     with atomic(out) as temporary:
         text = json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
         temporary.write_text(text + "\n", encoding="utf-8")
