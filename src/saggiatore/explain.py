@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from saggiatore.errors import StudyError
 from saggiatore.fingerprint import PACKAGE, closure, normalised
+from saggiatore.record import read_records
 from saggiatore.request import DEFAULTS
 from saggiatore.workflow import Plan
 
@@ -58,11 +59,14 @@ def dry_run(root: Path, study: str, target: str) -> list[Planned]:
 
 def causes(plan: Plan, job: Planned) -> Iterator[str]:
     """What makes this job run by itself; nothing if it only follows from another one."""
-    yield from _changed_code(plan, job)
+    code = list(_changed_code(plan, job))
+    yield from code
     for reason in _split(job.reason):
         kind, _, detail = reason.partition(": ")
         if kind == _PARAMS and job.rule == "spec":
             yield from _changed_keys(detail)
+        elif kind == _PARAMS and not code:
+            yield f"what the rule {job.rule} says of its job is another: {detail}"
         elif kind == "Missing output files":
             if missing := [path for path in detail.split(", ") if not _TEMPORARY.search(path)]:
                 yield f"missing: {', '.join(missing)}"
@@ -114,7 +118,7 @@ def _changed_keys(detail: str) -> Iterator[str]:
 
 
 def _changed_code(plan: Plan, job: Planned) -> Iterator[str]:
-    if job.rule == "spec" or not (made := _made(job.outputs)):
+    if job.rule == "spec" or not (made := _made(job.outputs) or _logged(job)):
         return
     names = (job.rule, job.wildcards["study"], DEFAULTS[job.rule].stage, job.wildcards.get("label", ""))
     now = plan.code_of(*names)
@@ -129,8 +133,10 @@ def _changed_code(plan: Plan, job: Planned) -> Iterator[str]:
 
 
 def _changed_modules(commit: str, modules: set[str]) -> Iterator[str]:
+    if not _is_known(commit):
+        return
     for path in sorted(set().union(*(closure(module) for module in modules))):
-        if commit and _at(commit, path) != normalised(path.read_text(encoding="utf-8")):
+        if _at(commit, path) != normalised(path.read_text(encoding="utf-8")):
             yield f"src/saggiatore/{path.relative_to(PACKAGE).as_posix()}: differs from commit {commit[:10]}"
 
 
@@ -160,6 +166,22 @@ def _made(outputs: tuple[str, ...]) -> Made | None:
             code, commit = (match[1].decode() if match else "" for match in found.values())
             return Made(code, commit, json.loads(versions[1]) if versions else {})
     return None
+
+
+def _logged(job: Planned) -> Made | None:
+    """The same from the record in the job's log: a page or an archive has no header of its own."""
+    if not all(Path(path).is_file() for path in job.outputs):
+        return None
+    records = read_records(Path("results") / job.wildcards["study"] / "logs").values()
+    found = [record for record in records if set(job.outputs) <= set(record.outputs)]
+    return Made(found[0].code, found[0].commit, found[0].environment) if found else None
+
+
+@functools.cache
+def _is_known(commit: str) -> bool:
+    """Whether this checkout has the commit; an artefact may come from another one, or from none."""
+    command = ["git", "-C", str(PACKAGE), "cat-file", "-e", f"{commit}^{{commit}}"]
+    return bool(commit) and subprocess.run(command, capture_output=True).returncode == 0
 
 
 @functools.cache

@@ -5,7 +5,7 @@ from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 
 from saggiatore.errors import StudyError
-from saggiatore.plan_checks import require_sound_files
+from saggiatore.plan_checks import require_sound_files, require_sound_form
 from saggiatore.registry import registered_modules
 from saggiatore.schema import Reference, child, closest, complete, faults, marked, references, require_valid
 
@@ -217,6 +217,8 @@ class Study:
                         f"study '{self.name}', {stage}.{label}.{place}: the process '{kind}' has no "
                         f"{what} '{name}'; {closest(name, self._known[what])}"
                     )
+            for place, _, text in marked(self._schema, node, self.section(stage, label), "x-form"):
+                require_sound_form(f"study '{self.name}', {stage}.{label}.{place}", text, self._known["observable"])
 
     def _check_processes(self, process: dict) -> None:
         """What a sampler says of the process must fit, and whoever computes with the study's must read its events."""

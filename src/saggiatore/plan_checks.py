@@ -1,5 +1,6 @@
 """Checks of events that come from files, before anything runs: that benchmarks suffice, that parts do not overlap."""
 
+import ast
 import hashlib
 from collections.abc import Iterable, Mapping
 from itertools import combinations
@@ -22,6 +23,31 @@ def require_sound_files(
         _require_span(f"study '{study}', events.{label}", section, parameters)
     for user, labels in uses.items():
         _require_disjoint(f"study '{study}', {user}", [(label, events[label]) for label in labels])
+
+
+def require_sound_form(where: str, text: str, observables: list[str]) -> None:
+    """Check an expression as far as it goes without sympy: that it can be read, and uses an observable.
+
+    Raises:
+        StudyError: if not; what is no formula otherwise, such as another function, the job itself refuses.
+    """
+    try:
+        nodes = list(ast.walk(ast.parse(text.strip(), mode="eval")))
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        said = error.msg if isinstance(error, SyntaxError) else str(error)
+        raise StudyError(
+            f"{where}: {_shortened(text)} is no expression ({said}); expected one such as a*{observables[0]}."
+        ) from None
+    names = {node.id for node in nodes if isinstance(node, ast.Name)}
+    names |= {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    if not names.intersection(observables):
+        raise StudyError(
+            f"{where}: {_shortened(text)} uses no observable of the process. There are: {', '.join(observables)}."
+        )
+
+
+def _shortened(text: str) -> str:
+    return repr(text if len(text) <= 80 else f"{text[:77]}...")
 
 
 def _require_span(where: str, section: dict, parameters: list[str]) -> None:

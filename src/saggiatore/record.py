@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from saggiatore.provenance import package_versions
+from saggiatore.provenance import git_commit, package_versions
 
 VARIABLE = "SAGGIATORE_RECORD"  # set where jobs are the workflow's; a command typed by hand prints no record
 _MARK = "record: "
@@ -41,6 +41,7 @@ class Record:
     memory: float  # largest resident set, MB
     host: dict[str, str | int]
     environment: dict[str, str]  # package -> version
+    commit: str = ""  # of the checkout; records of earlier versions have none
 
     @property
     def step(self) -> str:
@@ -70,6 +71,7 @@ def recorded(arguments: Sequence[str], paths: Iterable[Path], code: str) -> Iter
         memory=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
         host=_host(),
         environment={"python": platform.python_version(), **package_versions()},
+        commit=git_commit(),
     )
     sys.stderr.flush()
     print(_MARK + json.dumps(asdict(record), sort_keys=True), flush=True)

@@ -157,7 +157,8 @@ def _object_faults(schema: dict, node: dict, value: dict, place: str) -> Iterato
             yield from _leaf_faults(schema, node.get("propertyNames", {}), key, f"{where} (the name)")
             yield from faults(schema, found, item, where)
         elif "patternProperties" in node:
-            yield f"{where}: not a label; expected lower-case letters, digits and underscores, a letter first."
+            wanted = "up to 100 lower-case letters, digits and underscores, a letter first"
+            yield f"{where}: not a label; expected {wanted}."
         else:
             yield f"{where}: unknown key; {closest(str(key), list(properties))}"
 

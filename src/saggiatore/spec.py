@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field
 
 from saggiatore.units import Duration, Memory
 
-LABEL_PATTERN = r"^[a-z][a-z0-9_]*$"
+LABEL_PATTERN = r"^[a-z][a-z0-9_]{0,99}$"  # a file system takes names of 255 bytes
 Label = Annotated[str, Field(pattern=LABEL_PATTERN)]
 
 
@@ -18,6 +18,8 @@ def _upstream(stage: str, artefact: str) -> Any:
 # A name that the process must know; the workflow checks it before anything runs.
 ObservableName = Annotated[str, Field(json_schema_extra={"x-names": "observable"})]
 ParameterName = Annotated[str, Field(json_schema_extra={"x-names": "parameter"})]
+# An expression of observables and free constants; that it can be read is checked before anything runs, too.
+Form = Annotated[str, Field(json_schema_extra={"x-form": True})]
 
 SamplerLabel = Annotated[str, _upstream("sampler", "grid")]
 EventsLabel = Annotated[str, _upstream("events", "events")]

@@ -34,9 +34,10 @@ UNITS = (
 
 _INVERSES = {"1": "1", "GeV": "GeV^-1", "TeV^-2": "TeV^2"}
 
-_POSITIVE = r"(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
-_NUMBER = rf"[-+]?{_POSITIVE}"
-_NEVER_NEGATIVE = ("fb^-1", "GB", "h")
+_UNSIGNED = r"(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+_NUMBER = rf"[-+]?{_UNSIGNED}"
+_POSITIVE = rf"(?=[\d.]*[1-9]){_UNSIGNED}"
+_ALWAYS_POSITIVE = ("fb^-1", "GB", "h")  # Slurm takes a request for no memory as one for all that a node has
 
 
 def inverse(unit: str) -> str:
@@ -47,7 +48,7 @@ def inverse(unit: str) -> str:
 def quantity_pattern(unit: str) -> str:
     """Regular expression of a quantity that can be converted to `unit`, for the JSON Schema."""
     names = "|".join(re.escape(name) for name in _SCALES[unit])
-    number = _POSITIVE if unit in _NEVER_NEGATIVE else _NUMBER
+    number = _POSITIVE if unit in _ALWAYS_POSITIVE else _NUMBER
     return rf"^{number}\s*({names})$"
 
 
@@ -69,8 +70,8 @@ def parse_quantity(unit: str, text: object) -> float:
     value, name = match.groups()
     if name not in known:
         raise ValueError(f"got {text!r}: the unit '{name}' does not convert to {unit}; use one of {', '.join(known)}.")
-    if unit in _NEVER_NEGATIVE and float(value) < 0:
-        raise ValueError(f"got {text!r}, expected a quantity that is not negative.")
+    if unit in _ALWAYS_POSITIVE and float(value) <= 0:
+        raise ValueError(f"got {text!r}, expected a quantity above zero.")
     return float(value) * known[name]
 
 

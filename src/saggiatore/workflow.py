@@ -9,8 +9,6 @@ from collections.abc import Iterable
 from functools import cache, cached_property
 from pathlib import Path
 
-import yaml
-
 from saggiatore.errors import StudyError
 from saggiatore.fingerprint import fingerprint, foreign
 from saggiatore.graph import ARTEFACTS, PUBLISHED, SIMULATING, Study, artefact
@@ -18,6 +16,7 @@ from saggiatore.libraries import installed, pinned, read_precision, rounded
 from saggiatore.plan_checks import content_key
 from saggiatore.request import Request
 from saggiatore.schema import closest
+from saggiatore.study_file import read_study_file
 
 PARTS = {"distill": ("formulas", ("teacher", "engine"))}  # jobs that see some keys of a section only
 HOUSE = (  # the source tree of the workflow, without tests and documentation
@@ -216,11 +215,7 @@ class Plan:
         if not path.is_file():
             names = sorted(each.stem for each in folder.glob("*.yaml"))
             raise StudyError(f"no study is called '{name}' ({path} does not exist); {closest(name, names)}")
-        try:
-            content = yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader)  # libyaml: ten times as fast
-        except yaml.YAMLError as error:
-            raise StudyError(f"{path}: not valid YAML: {error}") from None
-        return Study(name, content, self._schema)
+        return Study(name, read_study_file(path), self._schema)
 
     @cached_property
     def _house(self) -> list[str]:

@@ -45,6 +45,8 @@ MALFORMED = [
     ("process.cuts.pt_j", "heavy", "process.cuts.pt_j: got 'heavy'"),
     ("process.cuts.pt_j", ["20 GeV"], "process.cuts.pt_j"),
     ("models.network.resources", {"memory": "2 h"}, "resources.memory: got '2 h'"),
+    ("models.network.resources", {"memory": "0.0 GB"}, "resources.memory: got '0.0 GB'"),
+    ("models.network.resources", {"time": "0e3 h"}, "resources.time: got '0e3 h'"),
     ("models.network.resources", {"time": "-2 h"}, "resources.time: got '-2 h'"),
     ("models.network.resources", {"time": "2 GB"}, "resources.time: got '2 GB'"),
     # numbers out of range, and of another kind
@@ -53,6 +55,9 @@ MALFORMED = [
     ("events.train.n_events", 0, "events.train.n_events"),
     ("events.train.n_events", 1.5, "events.train.n_events"),
     ("events.train.n_shards", 0, "events.train.n_shards"),
+    ("events.train.n_shards", 10**9, "events.train.n_shards"),
+    ("events.train.n_events", 10**400, "events.train.n_events"),
+    ("sampler.map.sampler.n_bins", 3 * 10**9, "sampler.map.sampler.n_bins"),
     ("models.network.training.n_epochs", 0, "n_epochs"),
     ("models.network.training.learning_rate", -0.1, "learning_rate"),
     ("models.network.training.learning_rate", float("nan"), "learning_rate"),
@@ -69,12 +74,18 @@ MALFORMED = [
     ("teachers.network.draws", "teachers", "names no section of 'draws'"),
     ("models.network.features", ["x_p1", "delta_fi"], "has no observable 'delta_fi'"),
     ("models.network.task.parameter", "c_hw", "has no parameter 'c_hw'"),
+    # expressions that cannot be read, or say nothing of an event
+    ("information.main.forms", {"cut_off": "a*x_p1 +"}, "forms.cut_off: 'a*x_p1 +' is no expression (invalid syntax)"),
+    ("information.main.forms", {"typo": "a*x_p3"}, "forms.typo: 'a*x_p3' uses no observable"),
+    ("information.main.forms", {"deep": "(" * 3000 + "x_p1" + ")" * 3000}, "is no expression"),
     # labels that would reach a path or a shell
     (("events", "a b"), {"sampler": "map", "n_events": 10}, "events.a b"),
     (("events", "$(touch pwned)"), {"sampler": "map", "n_events": 10}, "events.$(touch pwned)"),
     (("events", "'; rm -rf x; '"), {"sampler": "map", "n_events": 10}, "rm -rf x"),
     (("events", "../../x"), {"sampler": "map", "n_events": 10}, "x"),
     ("models.Network", {}, "models.Network"),
+    ("models.nétwork", {}, "models.nétwork: not a label"),
+    (("events", "x" * 101), {"sampler": "map", "n_events": 10}, "not a label; expected up to 100 lower-case letters"),
     # no study at all
     ("", [], "is not of type 'object'"),
     ("", None, "is not of type 'object'"),
@@ -92,7 +103,7 @@ def folder(tmp_path):
 
 
 def plan(folder, text):
-    (folder / "config" / "studies" / "other.yaml").write_text(text)
+    (folder / "config" / "studies" / "other.yaml").write_bytes(text.encode() if isinstance(text, str) else text)
     Plan(folder, {"studies": ["other"]}).targets()
 
 
@@ -122,12 +133,41 @@ def test_the_study_that_they_are_made_from_is_sound(folder):
     plan(folder, yaml.safe_dump(QUICK))
 
 
-@pytest.mark.parametrize(
-    "text", ["title: [", "\t- x", "a: b: c", "title: !!python/object:os.system x", "\x00", "&a [*a]"]
-)
-def test_what_is_no_yaml_is_refused(folder, text):
-    with pytest.raises(StudyError, match=r"other"):
-        plan(folder, text)
+# (what the file holds, what the message says)
+NO_STUDIES = [
+    ("", "is empty"),
+    ("title: [", "not valid YAML"),
+    ("a: b: c", "not valid YAML"),
+    ("title: !!python/object:os.system x", "not valid YAML"),
+    ("\x00", "not valid YAML"),
+    ("title: a\nprocess:\n\tkind: x", r"line 3, column 1\). There is a tab; indent with spaces"),
+    ("title: a\n---\ntitle: b", "but found another document"),
+    ("title: *nothing", "undefined alias"),
+    ("when: 2024-13-45", "not valid YAML: month must be"),
+    ("seed: 1\ntitle: x\nseed: 2", "the key 'seed' stands twice in one mapping, in lines 1 and 3"),
+    ("events: {train: {n_events: 1}, train: {n_events: 2}}", "the key 'train' stands twice"),
+    ("&a [*a]", "contains itself by an alias"),
+    ("\n".join(f"a{n + 1}: &a{n + 1} [{', '.join([f'*a{n}'] * 9)}]" for n in range(9)).replace("*a0", "x"), "aliases"),
+    ("[" * 100_000, "more than 100 levels"),
+    ("title: F\xf6rster".encode("latin-1"), "byte 8 is no UTF-8 text"),
+]
+
+
+@pytest.mark.parametrize(("content", "message"), NO_STUDIES, ids=lambda item: str(item)[:40])
+def test_what_is_no_yaml_of_a_study_is_refused(folder, content, message):
+    with pytest.raises(StudyError, match=f"other.yaml: .*{message}"):
+        plan(folder, content)
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(folder):
+    plan(folder, b"\xef\xbb\xbf" + yaml.safe_dump(QUICK).replace("\n", "\r\n").encode())
+
+
+def test_a_merged_key_may_be_overridden(folder):
+    train = {"train": "&t {sampler: map, n_events: 1000}", "test": "{<<: *t, n_events: 9}"}
+    text = yaml.safe_dump({**QUICK, "events": "EVENTS"})
+    lines = [f"  {label}: {train.get(label, train['test'])}" for label in ("train", *sorted(QUICK["events"]))]
+    plan(folder, text.replace("EVENTS", "\n" + "\n".join(dict.fromkeys(lines))))
 
 
 @pytest.mark.parametrize("name", ["a b", "x$(touch pwned)", "x'; touch pwned; '", "../quick", "Quick", "", "x\ny"])

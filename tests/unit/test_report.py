@@ -1,5 +1,6 @@
 """The page of a study: all that it promises is there, it is one file, and a browser asks nobody for anything."""
 
+import html
 import json
 import re
 import shutil
@@ -30,7 +31,12 @@ figures: {{score: {{figure: {{kind: score, scores: main}}}}}}
 """
 INFORMATION = {
     "information.formula": {"value": 0.954, "error": 0.003, "unit": "1", "artefact": "tables/main.information.parquet"},
-    "information.network": {"value": 0.97, "error": 0.002, "unit": "1", "artefact": "tables/main.information.parquet"},
+    "information.network": {
+        "value": 0.999999,
+        "error": 4e-9,
+        "unit": "1",
+        "artefact": "tables/main.information.parquet",
+    },
 }
 NUMBERS = {name: {**entry, "meaning": "share of E[t^2]"} for name, entry in INFORMATION.items()}
 FORMULA = {
@@ -260,20 +266,24 @@ def test_a_browser_shows_it_and_asks_nobody(page, tmp_path):
 
 @needs_chromium
 @pytest.mark.thorough
-@pytest.mark.parametrize("width", [1280, 500])
+@pytest.mark.parametrize("width", [1280, 390, 320])
 def test_nothing_is_wider_than_the_window_and_every_figure_is_seen(page, tmp_path, width):
-    """Measured in the browser by a script that only the test puts there. 500 px is Chromium's narrowest window."""
+    """Measured in the browser from the frame around it: Chromium's own windows are never as narrow as a phone."""
+    shown = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page.read_text())
     probe = (
-        "<script>addEventListener('load', () => { const d = document.documentElement;"
-        "const seen = [...document.images].every(i => i.complete && i.naturalWidth > 0 && i.clientWidth > 100);"
-        "document.title = JSON.stringify([d.scrollWidth, innerWidth, seen,"
-        "document.querySelector('math').getBoundingClientRect().height]) })</script>"
+        "addEventListener('load', () => { const d = frames[0].document;"
+        "const seen = [...d.images].every(i => i.complete && i.naturalWidth > 0 && i.clientWidth > 100);"
+        "document.title = JSON.stringify([d.documentElement.scrollWidth, frames[0].innerWidth, seen,"
+        "d.querySelector('math').getBoundingClientRect().height]) })"
     )
-    text = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page.read_text())
-    probed = tmp_path / "probed.html"
-    probed.write_text(text.replace("</body>", probe + "</body>"))
-    dom, _ = chromium.run(probed, tmp_path / "profile", "--dump-dom", width=width)
+    framed = tmp_path / "framed.html"
+    framed.write_text(
+        f"<meta charset=utf-8><title></title><script>{probe}</script>"
+        f'<iframe style="width: {width}px; height: 1000px; border: 0" srcdoc="{html.escape(shown)}"></iframe>'
+    )
+    dom, _ = chromium.run(framed, tmp_path / "profile", "--dump-dom", width=width + 100)
     content, window, is_seen, height = json.loads(re.search(r"<title>(.*?)</title>", dom)[1])
+    assert window == width
     assert content <= window
     assert is_seen
     assert height > 30, "the fraction is set as a fraction"

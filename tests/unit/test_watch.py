@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 
 import pytest
 from rich.console import Console
@@ -94,7 +95,30 @@ def test_the_view_names_running_and_failed_jobs_and_counts_the_others(results):
     assert "sampler.map" not in said
 
 
-def test_a_study_without_logs_is_refused(results, monkeypatch):
+def test_a_study_that_is_none_is_refused(results, monkeypatch):
     monkeypatch.setattr(step, "RESULTS", results)
-    with pytest.raises(StudyError, match="results/other/logs: no such folder; there are logs of quick"):
+    with pytest.raises(StudyError, match="no study is called 'other'; there are logs of quick"):
         step.run(study="other", once=True)
+
+
+def test_it_may_be_started_before_the_run(results, monkeypatch, capsys):
+    """The view takes in what begins while it is open: a run that is started in another terminal a moment later."""
+    monkeypatch.setattr(step, "RESULTS", results)
+    monkeypatch.setattr(step, "STUDIES", results)
+    (results / "late.yaml").touch()
+    shown = []
+    monkeypatch.setattr(step.Live, "update", lambda live, table: shown.append(table.row_count))
+
+    def begin(seconds):
+        if len(shown) > 1:
+            raise KeyboardInterrupt
+        (results / "late" / "logs").mkdir(parents=True)
+        (results / "late" / "logs" / "sampler.map.log").touch()
+
+    monkeypatch.setattr(step.time, "sleep", begin)
+    step.run(study="late")
+    assert shown == [0, 1]
+    shutil.rmtree(results / "late")
+    shown.clear()
+    step.run()
+    assert shown == [0, 1]

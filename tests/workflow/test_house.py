@@ -44,7 +44,7 @@ LAYERS = [
     },
     {"steps"},
     {"study"},
-    {"plan_checks"},
+    {"plan_checks", "study_file"},
     {"graph"},
     {"request", "workflow", "explain", "__main__"},
 ]

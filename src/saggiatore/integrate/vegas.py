@@ -91,7 +91,7 @@ class VegasSpec(AbstractSamplerSpec):
     """The VEGAS map with weighted hypercubes. Numbers of points are rounded up to whole batches."""
 
     kind: Literal["vegas"] = "vegas"
-    n_bins: int = Field(64, ge=2, description="bins along each dimension")
+    n_bins: int = Field(64, ge=2, le=100_000, description="bins along each dimension")
     n_iterations: int = Field(10, ge=0, description="refinements of the bins")
     n_points: int = Field(65_536, ge=1000, description="points of each refinement")
     alpha: float = Field(0.3, ge=0, le=2, description="how far a refinement goes; 0 leaves the bins as they are")

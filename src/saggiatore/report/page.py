@@ -94,8 +94,8 @@ events.</p>
 {% endfor %}{% endif %}
 {% if information %}
 <h2 id="information">Information</h2>
-<table><caption>Fraction of the joint Fisher information that each score keeps on test events, with its standard
-error</caption>
+<table class="stack"><caption>Fraction of the joint Fisher information that each score keeps on test events,
+with its standard error</caption>
 <tr><th scope="col">Score</th><th scope="col">0 to 1</th><th scope="col" class="number">Kept</th></tr>
 {% for row in information %}<tr><th scope="row">{{ row.name }}</th>
 <td class="bars"><div class="bar" aria-hidden="true"><span class="value" style="width:{{ row.width }}%"></span>
@@ -153,8 +153,8 @@ zero.</p>
 <caption>In the order in which they began</caption>
 <tr><th scope="col">Jobs</th><th scope="col">Began (UTC)</th><th scope="col" class="number">Time</th>
 <th scope="col" class="number">Memory</th><th scope="col">Waited for</th></tr>
-{% for job in jobs %}<tr><th scope="row"><code>{{ job.name }}</code></th><td>{{ job.start }}</td>
-<td class="number">{{ job.time }}</td><td class="number">{{ job.memory }}</td><td>{{ job.above }}</td></tr>
+{% for job in jobs %}<tr><th scope="row"><code>{{ job.name }}</code></th><td class="when">{{ job.start }}</td>
+<td class="number">{{ job.time }}</td><td class="number">{{ job.memory }}</td><td class="long">{{ job.above }}</td></tr>
 {% endfor %}</table></div>
 {% else %}<p>The logs hold no records of the jobs.</p>{% endif %}
 

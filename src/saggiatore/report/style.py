@@ -28,7 +28,7 @@ th { font-weight: 600; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .narrow { width: auto; min-width: min(100%, 24rem); }
 .narrow th { padding-right: 2.5rem; }
-.names code { overflow-wrap: normal; white-space: nowrap; }
+.names code, .names .when { overflow-wrap: normal; white-space: nowrap; }
 .formula { margin: 1rem 0; padding: 1.25rem 1rem; background: var(--pale); border: 1px solid var(--line);
   border-radius: 4px; overflow-x: auto; }
 math { font-size: 1.35rem; }
@@ -65,6 +65,8 @@ summary { cursor: pointer; color: var(--accent); }
   .stack th, .stack td { border: 0; padding: 0; white-space: normal; }
   .stack td { display: inline; }
   .stack td:last-child { display: block; }
+  .stack td.bars { display: block; width: auto; margin: .25rem 0; }
+  .names td.long { min-width: 14rem; }
 }
 @media print {
   @page { margin: 18mm; }
@@ -72,6 +74,8 @@ summary { cursor: pointer; color: var(--accent); }
   nav, .skip { display: none; }
   .scroll { overflow: visible; }
   .graph svg { max-width: 100%; }
+  details::details-content { content-visibility: visible; block-size: auto; }
+  summary { color: var(--soft); list-style: none; }
   h2, h3 { break-after: avoid; }
   tr { break-inside: avoid; }
   * { print-color-adjust: exact; }

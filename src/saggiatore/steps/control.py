@@ -103,9 +103,11 @@ class ControlSection(Section):
 
     truth: EventsLabel = Field(description="true events that no network was trained on")
     entries: tuple[Entry, ...] = Field(min_length=1)
-    n_bins: int = Field(50, ge=2, description="bins of a feature, equally filled")
-    n_bins_2d: int = Field(15, ge=2, description="bins along each of two features")
-    n_bins_reliability: int = Field(8, ge=2, description="bins of the classifier's statement, equally filled")
+    n_bins: int = Field(50, ge=2, le=10_000, description="bins of a feature, equally filled")
+    n_bins_2d: int = Field(15, ge=2, le=1000, description="bins along each of two features")
+    n_bins_reliability: int = Field(
+        8, ge=2, le=10_000, description="bins of the classifier's statement, equally filled"
+    )
 
 
 def run(

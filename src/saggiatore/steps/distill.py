@@ -28,6 +28,7 @@ class FormulasSection(SearchSection):
     n_islands: int = Field(
         1,
         ge=1,
+        le=1000,
         description="searches that differ in their seed, one job each, merged into one hall of fame; with more of them "
         "those that are there do not run again",
     )

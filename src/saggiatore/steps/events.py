@@ -22,6 +22,8 @@ from saggiatore.spec import (
 )
 from saggiatore.tables import TableSchema, iterate_table, read_header, write_batches
 
+MOST_EVENTS = 10**12  # more than any machine holds: a slip of the finger
+
 
 class Variations(Spec):
     """Theory variations whose weights the events carry, in columns `weight_<variation>`."""
@@ -35,8 +37,8 @@ class GeneratedEvents(Section):
 
     source: Literal["process"] = "process"
     sampler: SamplerLabel
-    n_events: int = Field(ge=1, description="events of all shards together")
-    n_shards: int = Field(1, ge=1, description="jobs that share the work, each with its own random stream")
+    n_events: int = Field(ge=1, le=MOST_EVENTS, description="events of all shards together")
+    n_shards: int = Field(1, ge=1, le=10_000, description="jobs that share the work, each with its own random stream")
     unweighted: bool = Field(
         True,
         description="by accept-reject; false keeps every point inside the cuts with its weight, which measures tails "
@@ -76,7 +78,7 @@ class ModelEvents(Section):
     source: Literal["model"]
     model: ModelLabel = Field(description="density that the events are drawn from")
     like: EventsLabel = Field(description="events whose cross section and values of the context they take over")
-    n_events: int = Field(ge=1)
+    n_events: int = Field(ge=1, le=MOST_EVENTS)
 
 
 class SmearedEvents(Section):
@@ -88,7 +90,7 @@ class SmearedEvents(Section):
     model: ModelLabel = Field(description="diffusion whose noise it is")
     like: EventsLabel = Field(description="events that are smeared, from the first one on")
     time: float = Field(gt=0, lt=1, description="from 0, no noise, to 1, noise alone")
-    n_events: int = Field(ge=1)
+    n_events: int = Field(ge=1, le=MOST_EVENTS)
 
 
 class RatioEvents(Section):

@@ -36,6 +36,7 @@ from saggiatore.provenance import provenance
 from saggiatore.spec import (
     DensityLabel,
     EventsLabel,
+    Form,
     FormulaLabel,
     Label,
     ModelLabel,
@@ -65,12 +66,12 @@ class InformationSection(Section):
     formulas: tuple[FormulaLabel, ...] = ()
     histograms: tuple[ObservableName, ...] = Field((), description="observables whose binned mean score is a statistic")
     signs: tuple[ObservableName, ...] = Field((), description="observables whose sign is a statistic")
-    forms: dict[Label, str] = Field({}, description="expressions of observables and free constants, to be refitted")
+    forms: dict[Label, Form] = Field({}, description="expressions of observables and free constants, to be refitted")
     references: tuple[Label, ...] = Field(
         (), description="names of scores that all others are held against, beside the joint score"
     )
     n_bootstrap: int = Field(200, ge=20, description="resamplings of the test events")
-    n_bins: int = Field(20, ge=2, description="bins of the histograms, equally filled")
+    n_bins: int = Field(20, ge=2, le=10_000, description="bins of the histograms, equally filled")
     n_fit: int = Field(100_000, ge=100, description="training events that fit forms, histograms and signs, at most")
     n_rows: int = Field(100_000, ge=1, description="test events in the table of scores; the information uses all")
 

@@ -27,6 +27,7 @@ from saggiatore.provenance import provenance
 from saggiatore.spec import (
     DrawsLabel,
     EventsLabel,
+    Form,
     FormulaLabel,
     Label,
     ModelLabel,
@@ -60,7 +61,7 @@ class LimitsSection(Section):
         (), max_length=2, description="one or two values of the parameter, at which log r is binned"
     )
     formulas: tuple[FormulaLabel, ...] = Field((), description="formulas, one for each parameter in a row")
-    forms: dict[Label, str] = Field(
+    forms: dict[Label, Form] = Field(
         {}, description="expressions with free constants, to be refitted; one parameter only"
     )
     histograms: tuple[tuple[ObservableName, ...], ...] = Field(

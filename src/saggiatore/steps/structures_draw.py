@@ -43,7 +43,7 @@ class StructuresSection(Section):
     """A posterior over formulas: draws of the teacher's network, each distilled by itself."""
 
     formula: FormulaLabel = Field(description="section whose teacher, engine, events and rule of selection are used")
-    n_draws: int = Field(20, ge=2, description="draws of the posterior that are distilled, one job each")
+    n_draws: int = Field(20, ge=2, le=10_000, description="draws of the posterior that are distilled, one job each")
     n_fits: int = Field(50, ge=2, description="draws that the constants of each structure are fitted to")
     n_rows: int = Field(50_000, ge=100, description="events of the formula's `train` on which constants are fitted")
     n_band: int = Field(5000, ge=1, description="rows of the teacher in the table of the band of predictions")

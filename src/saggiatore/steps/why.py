@@ -2,7 +2,11 @@
 
 from pathlib import Path
 
+import yaml
+
 from saggiatore.errors import StudyError
+
+CONFIG = Path("config/config.yaml")
 
 
 def run(target: Path) -> None:
@@ -24,7 +28,7 @@ def run(target: Path) -> None:
     if not jobs:
         print(f"{target} is up to date.")
         return
-    plan = Plan(Path(), {"studies": [study]})
+    plan = Plan(Path(), {**yaml.safe_load(CONFIG.read_text(encoding="utf-8")), "studies": [study]})
     found: dict[str, list[str]] = {}
     for job in jobs:
         for cause in causes(plan, job):
