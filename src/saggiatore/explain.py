@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from saggiatore.errors import StudyError
 from saggiatore.fingerprint import PACKAGE, closure, normalised
+from saggiatore.places import Place, changed_places, line_of_key
 from saggiatore.record import read_records
 from saggiatore.request import DEFAULTS
 from saggiatore.workflow import Plan
@@ -114,7 +115,9 @@ def _changed_keys(detail: str) -> Iterator[str]:
     home = f"config/studies/{now.get('study', '*')}.yaml"
     for line in differences(before, now):
         own = line.removeprefix("section.")
-        yield f"{home}: {own if own == line else '{stage}.{label}.{own}'.format(own=own, **now)}"
+        said = own if own == line else "{stage}.{label}.{own}".format(own=own, **now)
+        place = line_of_key(Path(home), said.partition(":")[0].split(".")) if Path(home).is_file() else None
+        yield f"{home}{f', line {place}' if place else ''}: {said}"
 
 
 def _changed_code(plan: Plan, job: Planned) -> Iterator[str]:
@@ -136,8 +139,16 @@ def _changed_modules(commit: str, modules: set[str]) -> Iterator[str]:
     if not _is_known(commit):
         return
     for path in sorted(set().union(*(closure(module) for module in modules))):
-        if _at(commit, path) != normalised(path.read_text(encoding="utf-8")):
-            yield f"src/saggiatore/{path.relative_to(PACKAGE).as_posix()}: differs from commit {commit[:10]}"
+        before, now = _at(commit, path), path.read_text(encoding="utf-8")
+        if before != now and normalised(before) != normalised(now):
+            where = _shown(changed_places(before, now)) if before else "new"
+            yield f"src/saggiatore/{path.relative_to(PACKAGE).as_posix()}, {where}: differs from commit {commit[:10]}"
+
+
+def _shown(places: list[Place]) -> str:
+    """Such as line 94 in VegasSpec and 2 more."""
+    first, more = places[0], f" and {len(places) - 1} more" if len(places) > 1 else ""
+    return f"line {first.line}{f' in {first.name}' if first.name else ''}{more}"
 
 
 def _changed_libraries(before: dict[str, str], now: dict[str, str]) -> Iterator[str]:
@@ -186,7 +197,7 @@ def _is_known(commit: str) -> bool:
 
 @functools.cache
 def _at(commit: str, path: Path) -> str:
-    """A module as it was at a commit, normalised; empty if it was not there."""
+    """A module as it was at a commit; empty if it was not there."""
     command = ["git", "-C", str(path.parent), "show", f"{commit}:./{path.name}"]
     found = subprocess.run(command, capture_output=True, text=True)
-    return normalised(found.stdout) if found.returncode == 0 else ""
+    return found.stdout if found.returncode == 0 else ""

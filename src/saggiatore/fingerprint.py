@@ -123,10 +123,15 @@ def normalised(text: str) -> str:
 
 
 def _normalised(tree: ast.Module) -> str:
+    return ast.unparse(stripped(tree))
+
+
+def stripped(tree: ast.Module) -> ast.Module:
+    """The same tree, without what does not count."""
     for node in [tree, *_statements(tree)]:
         if hasattr(node, "body"):
             node.body = [item for item in node.body if not _is_docstring(item) and not _is_not_code(item)]
-    return ast.unparse(tree)
+    return tree
 
 
 def _statements(node: ast.AST) -> Iterator[ast.AST]:
