@@ -175,7 +175,7 @@ def _evaluated(
     for batch in tqdm(batches, f"scores of {test}", unit="batch", mininterval=1):
         events = {str(name): batch[name].to_numpy() for name in batch.columns}
         known = [events[column.name] for column in (*moments, WEIGHT)]
-        found = [posterior.add(events, *known, events.get(exact)) for posterior in drawn]
+        found = [posterior.add(events, *known, exact=events.get(exact)) for posterior in drawn]
         means = [mean for mean, _ in found]
         values = np.stack([*means, *(s.values(events) for s in statistics[len(drawn) :])], axis=1)
         terms = fisher.score_terms(values, *known)
