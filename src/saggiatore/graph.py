@@ -190,7 +190,9 @@ class Study:
         """Observables and parameters of the process."""
         process = self.content["process"]
         known = self._schema["x-process"][process["kind"]]
-        return {**known, "parameter": known["parameter"] or list(process.get("parameters", {}))}
+        parameters = known["parameter"] or list(process.get("parameters", {}))
+        nuisances = {name for each in self.content["events"].values() for name in each.get("nuisances", {})}
+        return {**known, "parameter": parameters, "context": [*parameters, *sorted(nuisances)]}
 
     def _node(self, stage: str, label: str) -> dict:
         return child(self._schema["properties"][stage], label) or {}

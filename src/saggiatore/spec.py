@@ -17,6 +17,7 @@ def _upstream(stage: str, artefact: str) -> Any:
 
 # A name that the process must know; the workflow checks it before anything runs.
 ObservableName = Annotated[str, Field(json_schema_extra={"x-names": "observable"})]
+ContextName = Annotated[str, Field(json_schema_extra={"x-names": "context"})]  # a theory parameter, or a nuisance
 ParameterName = Annotated[str, Field(json_schema_extra={"x-names": "parameter"})]
 # An expression of observables and free constants; that it can be read is checked before anything runs, too.
 Form = Annotated[str, Field(json_schema_extra={"x-form": True})]

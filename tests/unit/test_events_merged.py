@@ -75,3 +75,23 @@ def test_what_cannot_be_mixed_is_refused(tmp_path, sources):
         merge(tmp_path, [sources[0], source(tmp_path, "moved", 10.0, 900, 2, theta=0.5)])
     with pytest.raises(StudyError, match="weighted events"):
         merge(tmp_path, [source(tmp_path, "weighted", 10.0, 900, 2, spread=0.1)])
+
+
+def test_a_nuisance_reweights_a_shape(tmp_path, sources):
+    """Each value weighs the same; at one value the weights are those of the formula, over their mean."""
+    nuisance = {"observable": "pt_j1", "origin": 9000, "scale": 1000, "value": [0, 30]}
+    found = merge(tmp_path, sources, nuisances={"a_pt": nuisance})
+    data = found.data
+    assert data["weight"].sum() == pytest.approx(40.0)
+    assert data["theta_a_pt"].between(0, 30).all()
+    assert data["theta_a_pt"].nunique() == 500
+    square = ((data["pt_j1"] - 9000) / 1000) ** 2
+    expected = (1 + data["theta_a_pt"] * square) / (1 + data["theta_a_pt"] * square.mean())
+    np.testing.assert_allclose(data["weight"] / data["weight"].mean(), expected / expected.mean())
+    fixed = merge(tmp_path, sources, nuisances={"a_pt": nuisance | {"value": 2}}).data
+    np.testing.assert_allclose(fixed["weight"] / (1 + 2 * square), fixed["weight"].sum() / (1 + 2 * square).sum())
+    for wrong, message in (({"observable": "m_jj"}, "have no m_jj"), ({"value": [2, 1]}, "low <= high")):
+        with pytest.raises((StudyError, ValidationError), match=message):
+            merge(tmp_path, sources, nuisances={"a_pt": nuisance | wrong})
+    with pytest.raises(StudyError, match="a is a theory parameter"):
+        merge(tmp_path, sources, nuisances={"a": nuisance})

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from pydantic import Field
@@ -13,6 +14,7 @@ from saggiatore.figures.base import AbstractFigure, Inputs
 from saggiatore.figures.style import (
     FORMULA,
     NETWORK,
+    OTHER,
     TRUTH,
     Style,
     axis_label,
@@ -26,6 +28,7 @@ from saggiatore.tables import Column, Table
 
 _MOST = 4  # posteriors side by side
 _FIT = "fit_std_"
+_NUISANCE = "nuisance_std"
 _DASHES = ("-", "--", ":")
 
 
@@ -71,6 +74,9 @@ class PredictiveFigure(AbstractFigure):
     def _density(self, axes: Axes, table: Table, edges: np.ndarray) -> None:
         rows, width = table.data, np.diff(edges)
         mean, std = rows["probability"].to_numpy() / width, rows["std"].to_numpy() / width
+        if _NUISANCE in rows:
+            both = np.hypot(rows["std"], rows[_NUISANCE]).to_numpy() / width
+            axes.stairs(mean + both, edges, baseline=mean - both, fill=True, color=OTHER[1], alpha=0.35, lw=0)
         axes.stairs(mean + std, edges, baseline=mean - std, fill=True, color=NETWORK, alpha=0.35, lw=0)
         axes.stairs(mean, edges, color=NETWORK, baseline=None, label="network")
         axes.stairs(rows["truth"] / width, edges, color=TRUTH, ls="--", lw=1, baseline=None, label="truth")
@@ -79,6 +85,9 @@ class PredictiveFigure(AbstractFigure):
     def _ratio(self, axes: Axes, table: Table, edges: np.ndarray) -> None:
         rows = table.data
         ratio, std = (rows[name].to_numpy() / rows["truth"].to_numpy() for name in ("probability", "std"))
+        if _NUISANCE in rows:
+            both = np.hypot(rows["std"], rows[_NUISANCE]).to_numpy() / rows["truth"].to_numpy()
+            axes.stairs(ratio + both, edges, baseline=ratio - both, fill=True, color=OTHER[1], alpha=0.35, lw=0)
         axes.stairs(ratio + std, edges, baseline=ratio - std, fill=True, color=NETWORK, alpha=0.35, lw=0)
         axes.stairs(ratio, edges, color=NETWORK, baseline=None)
         axes.axhline(1, color=TRUTH, ls="--", lw=1)
@@ -89,6 +98,9 @@ class PredictiveFigure(AbstractFigure):
     def _uncertainty(self, axes: Axes, table: Table, edges: np.ndarray) -> None:
         rows = table.data
         axes.stairs(rows["relative_std"], edges, color=NETWORK, baseline=None, label="network")
+        if _NUISANCE in rows:
+            theory = rows[_NUISANCE] / rows["probability"]
+            axes.stairs(theory, edges, color=OTHER[1], ls="--", baseline=None, label="nuisance")
         fits = [name for name in table.schema.names if name.startswith(_FIT)]
         for name, dashes in zip(fits, _DASHES, strict=False):
             style: Style = {"color": FORMULA, "ls": dashes, "lw": 1.2, "baseline": None}
@@ -97,7 +109,7 @@ class PredictiveFigure(AbstractFigure):
     def _scale(self, panels: np.ndarray, tables: list[Table]) -> None:
         """Panels show well-populated bins whole; others may leave them."""
         middle = [table.data[table.data["is_populated"] == 1] for table in tables]
-        largest = max(float(rows["relative_std"].max()) for rows in middle if len(rows))
+        largest = max(float(_largest(rows).max()) for rows in middle if len(rows))
         away = max(float((np.abs(rows["probability"] - rows["truth"]) / rows["truth"]).max()) for rows in middle)
         panels[1, 0].set_ylim(1 - 1.6 * max(largest, away), 1 + 1.6 * max(largest, away))
         panels[2, 0].set_ylim(0, 1.15 * largest)
@@ -107,8 +119,14 @@ class PredictiveFigure(AbstractFigure):
         return (
             f"Learned densities with their uncertainty ({names}). Top: posterior mean, with one standard deviation, "
             "and the truth. Middle: the same over the truth. Bottom: relative uncertainty; with it, where the study "
-            "asks for one, that of the fit of a polynomial to as many events."
+            "asks for them, that of the fit of a polynomial to as many events, and the spread over the values of a "
+            "nuisance, which the outer bands add in quadrature."
         )
+
+
+def _largest(rows: pd.DataFrame) -> pd.Series:
+    """The greater of both relative errors of each bin."""
+    return np.maximum(rows["relative_std"], rows.get(_NUISANCE, 0.0) / rows["probability"])
 
 
 def _axis(table: Table) -> tuple[Column, np.ndarray]:

@@ -59,10 +59,10 @@ def _rule(edges: Edges) -> tuple[np.ndarray, np.ndarray]:
     return (middle[:, None] + half[:, None] * x).reshape(-1), (half[:, None] * w).reshape(-1)
 
 
-def by_quadrature(draws: DensityDraws, edges: Sequence[Edges]) -> Points:
-    """Points of a density without context, in bins along all its features, in the model's order."""
+def by_quadrature(draws: DensityDraws, edges: Sequence[Edges], context: Sequence[float] = ()) -> Points:
+    """Points of a density, at its context if it has one, in bins along all its features, in the model's order."""
     features, volume = nodes(edges)
-    log_prob = _log_prob(draws, features, np.zeros((len(features), 0)))
+    log_prob = _log_prob(draws, features, np.broadcast_to(context, (len(features), len(context))))
     return Points(features, volume * np.exp(log_prob), 0)
 
 
@@ -98,6 +98,16 @@ def in_bins(points: Points, positions: Sequence[int], edges: Sequence[Edges]) ->
     mean = each.mean(axis=0)
     sampling = np.sqrt(mean * (1 - mean) / points.n_sampled) if points.n_sampled else np.zeros_like(mean)
     return Bins(mean, each.std(axis=0, ddof=1), sampling)
+
+
+def averaged(bins: Sequence[Bins]) -> tuple[Bins, Float[np.ndarray, " bin"]]:
+    """Bins at several values of a nuisance: their mean, and the standard deviation of the means over the values.
+
+    The mean has the variance over the posterior that it has on average.
+    """
+    mean, std, sampling = (np.stack(each) for each in zip(*bins, strict=True))
+    found = Bins(mean.mean(axis=0), np.sqrt((std**2).mean(axis=0)), np.sqrt((sampling**2).sum(axis=0)) / len(bins))
+    return found, mean.std(axis=0, ddof=1)
 
 
 def polynomial_std(

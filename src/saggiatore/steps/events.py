@@ -12,6 +12,7 @@ from saggiatore.job import Job
 from saggiatore.provenance import provenance
 from saggiatore.spec import (
     EventsLabel,
+    Label,
     ModelLabel,
     ObservableName,
     ParameterName,
@@ -105,10 +106,32 @@ class RatioEvents(Section):
     denominator: EventsLabel = Field(description="events at theta = 0; they get values of theta from the same prior")
 
 
+class Nuisance(Spec):
+    r"""A systematic uncertainty of a shape: events weigh $1 + a\,((x - x_0)/s)^2$ (arXiv:2110.13632)."""
+
+    observable: ObservableName = Field(description="x, of which the weight is a function")
+    origin: float = Field(description="x_0, where the weight is one, in the observable's unit")
+    scale: float = Field(gt=0, description="s, in the observable's unit")
+    value: float | tuple[float, float] = Field(description="a, or [low, high] of which every event draws its own")
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> "Nuisance":
+        low, high = self.bounds
+        if not 0 <= low <= high:
+            raise ValueError(f"value is {self.value}, expected a number, or low <= high, none of them negative.")
+        return self
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Least and greatest value."""
+        return self.value if isinstance(self.value, tuple) else (self.value, self.value)
+
+
 class MergedEvents(Section):
     """Events of several sections in one table, in proportion to their cross sections: a mixture of final states.
 
-    An observable that an event's section does not have is zero there. With one section and `where` it is a selection.
+    An observable that an event's section does not have is zero there. With one section it is a selection (`where`), or
+    the same events reweighted by nuisances.
     """
 
     n_shards: ClassVar[int] = 1
@@ -117,6 +140,9 @@ class MergedEvents(Section):
     of: tuple[EventsLabel, ...] = Field(min_length=1, description="unweighted events, of disjoint final states")
     where: dict[ObservableName, tuple[float, float]] = Field(
         {}, description="[low, high] of observables; events outside are left out before cross sections are compared"
+    )
+    nuisances: dict[Label, Nuisance] = Field(
+        {}, description="systematic uncertainties: their values are columns that a density can have as its context"
     )
     n_events: int = Field(ge=1)
     n_parts: int = Field(1, ge=1, description="parts that the events of each section are dealt into")

@@ -1,10 +1,11 @@
-"""Mix events of several final states in proportion to their cross sections, or select events of one section.
+"""Mix events of several final states in proportion to their cross sections, select events, or reweight them.
 
 At tree level, without matching to a shower, such a mixture of jet numbers is what its cuts make it: each final state
 has its own leading-order cross section, with no Sudakov factors between them.
 """
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from saggiatore.job import Job
 from saggiatore.provenance import provenance
 from saggiatore.steps.events import MergedEvents
 from saggiatore.tables import Column, Table, TableSchema, read_table, write_table
+from saggiatore.tasks.columns import theta_column
 
 log = logging.getLogger(__name__)
 _WEIGHT = Column("weight", "pb", "share of the cross section of all that was merged")
@@ -29,7 +31,8 @@ def run(job: Job[MergedEvents], *, code: str, sources: list[Path], out: Path) ->
     mixture. Both are left out.
 
     Raises:
-        StudyError: if there are too few events of a source, or they carry different weights, or theta differs.
+        StudyError: if there are too few events of a source, or they carry different weights, or theta differs, or a
+            nuisance is called like a theory parameter.
         SchemaError: if a column of `where` is missing.
     """
     tables = [read_table(path, "events") for path in sources]
@@ -50,10 +53,33 @@ def run(job: Job[MergedEvents], *, code: str, sources: list[Path], out: Path) ->
     mixed = pd.concat([part.assign(weight=part["weight"] / part["weight"].mean()) for part in parts])
     mixed = mixed.reindex(columns=[column.name for column in columns]).fillna(0.0)
     mixed = mixed.iloc[rng.permutation(len(mixed))]
+    columns += _reweight(job, mixed)
     mixed["weight"] *= cross_sections.sum() / mixed["weight"].sum()
     about = {"shard": 0} | _generator(tables)
     made = provenance(job.model_dump(mode="json"), code) | about
     write_table(out, TableSchema("events", 1, columns), {c.name: mixed[c.name].to_numpy() for c in columns}, made)
+
+
+def _reweight(job: Job[MergedEvents], mixed: pd.DataFrame) -> tuple[Column, ...]:
+    """Draw the values of nuisances and multiply the weights; the columns that the values stand in.
+
+    Each value of one nuisance weighs the same in total: its mean weight over the events is divided out.
+    """
+    columns = []
+    for name, nuisance in job.section.nuisances.items():
+        column, rng = theta_column(name), np.random.default_rng(job.stream("nuisance", name))
+        if column.name in mixed or nuisance.observable not in mixed:
+            raise StudyError(
+                f"events.{job.label}.nuisances: {name} is a theory parameter, or the events have no "
+                f"{nuisance.observable}. Choose another name or observable."
+            )
+        value = rng.uniform(*nuisance.bounds, len(mixed))
+        square = ((mixed[nuisance.observable] - nuisance.origin) / nuisance.scale) ** 2
+        mean = np.average(square, weights=mixed["weight"])
+        mixed[column.name] = value
+        mixed["weight"] *= (1 + value * square) / (1 + value * mean)
+        columns.append(replace(column, meaning=f"value of the nuisance {name}, which the weight is a function of"))
+    return tuple(columns)
 
 
 def _chosen(job: Job[MergedEvents], table: Table) -> pd.DataFrame:

@@ -18,7 +18,7 @@ from saggiatore.models.base import Event
 from saggiatore.models.store import save
 from saggiatore.provenance import provenance
 from saggiatore.registry import ModelSpec, TaskSpec
-from saggiatore.spec import EventsLabel, ObservableName, ParameterName, Section
+from saggiatore.spec import ContextName, EventsLabel, ObservableName, Section
 from saggiatore.tables import Column, Table, read_table, write_table
 from saggiatore.tasks.base import AbstractTask
 from saggiatore.tasks.classifier import labelled
@@ -32,8 +32,10 @@ class ModelsSection(Section):
 
     events: EventsLabel
     features: tuple[ObservableName, ...] = Field(min_length=1, description="observables that the model reads")
-    context: tuple[ParameterName, ...] = Field(
-        (), description="theory parameters that a density, or a likelihood ratio, is a function of"
+    context: tuple[ContextName, ...] = Field(
+        (),
+        description="theory parameters that a density, or a likelihood ratio, is a function of; for a density also "
+        "nuisances that its events are reweighted by",
     )
     task: TaskSpec
     model: ModelSpec

@@ -1,5 +1,6 @@
 """What the posterior of a density says in bins, held against the truth."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, NamedTuple, Self
 
@@ -10,12 +11,12 @@ from pydantic import Field, model_validator
 from saggiatore.errors import StudyError
 from saggiatore.infer.batches import model_features
 from saggiatore.infer.density import DensityDraws, density_draws
-from saggiatore.infer.predictive import Bins, Edges, by_quadrature, by_sampling, in_bins, polynomial_std
+from saggiatore.infer.predictive import Bins, Edges, averaged, by_quadrature, by_sampling, in_bins, polynomial_std
 from saggiatore.infer.truth import exact_bins, toy
 from saggiatore.job import Job
 from saggiatore.models.store import load_model
 from saggiatore.provenance import provenance
-from saggiatore.spec import DensityLabel, EventsLabel, ObservableName, Section, Spec
+from saggiatore.spec import ContextName, DensityLabel, EventsLabel, ObservableName, Section, Spec
 from saggiatore.tables import Column, Table, TableSchema, read_table, write_table
 from saggiatore.tasks.columns import theta_column
 from saggiatore.types import Float
@@ -31,6 +32,9 @@ PREDICTED = (
     Column("n_expected", "1", "events of the likelihood that the truth expects in the bin", "expected events"),
     Column("is_populated", "1", "1 if n_expected is at least what the section asks for", kind="int"),
 )
+
+
+NUISANCE = Column("nuisance_std", "1", "standard deviation of probability over the values of the nuisance")
 
 
 class BinsSpec(Spec):
@@ -51,8 +55,11 @@ class BinsSpec(Spec):
         return np.linspace(self.low, self.high, self.n + 1)
 
 
+Predicted = tuple[Bins] | tuple[Bins, Float[np.ndarray, " bin"]]
+
+
 class PredictiveSection(Section):
-    """Bins of one or two features. Where they span all features of a density without context, nothing is sampled."""
+    """Bins of one or two features. Where they span all features of a density at one context, nothing is sampled."""
 
     density: DensityLabel = Field(description="posterior of a density")
     bins: dict[ObservableName, BinsSpec] = Field(min_length=1, description="bins along each feature")
@@ -61,6 +68,10 @@ class PredictiveSection(Section):
     )
     n_events: int = Field(20_000, ge=100, description="events of the predictive, where it is sampled")
     n_populated: int = Field(100, ge=1, description="events that a well-populated bin expects in the likelihood")
+    nuisance: ContextName | None = Field(
+        None, description="nuisance in the density's context: its error bar is the spread over the values in truth"
+    )
+    n_values: int = Field(9, ge=2, description="values of the nuisance, equally likely ones of the true events")
     fit_degrees: tuple[Annotated[int, Field(ge=1, le=9)], ...] = Field(
         (), description="of polynomials along the one feature with several bins, whose fits are compared"
     )
@@ -88,15 +99,17 @@ def run(job: Job[PredictiveSection], *, code: str, model: Path, draws: Path, tru
     if unknown:
         raise StudyError(f"bins: {', '.join(unknown)} not among the density's features {', '.join(columns)}.")
     edges = {name: bins.edges() for name, bins in section.bins.items()}
-    found = _predicted(job, density_draws(density, table), header, edges, truth)
+    found, *of_nuisance = _predicted(job, density_draws(density, table), header, edges, truth)
     true = _counted(truth[0], edges) if truth else _exact(job, edges)
     n_events = float(table.provenance["n_events"])
     filled = _low_and_high(edges) | _compared(found, true, n_events, section.n_populated)
     fits = {degree: fitted_column(degree) for degree in section.fit_degrees}
     for degree, column in fits.items():
         filled[column.name] = polynomial_std(list(edges.values()), true.probability, n_events, degree)
+    filled |= dict(zip([NUISANCE.name], of_nuisance, strict=False))
+    more = (*fits.values(), *([NUISANCE] if of_nuisance else []))
     made = provenance(job.model_dump(mode="json"), code) | {"method": table.provenance["method"]["kind"]}
-    write_table(out, predictive_schema([columns[name] for name in edges], tuple(fits.values())), filled, made)
+    write_table(out, predictive_schema([columns[name] for name in edges], more), filled, made)
 
 
 def fitted_column(degree: int) -> Column:
@@ -117,15 +130,34 @@ def predictive_schema(features: list[Column], fits: tuple[Column, ...] = ()) -> 
 
 def _predicted(
     job: Job[PredictiveSection], draws: DensityDraws, header: dict, edges: dict[str, Edges], truth: list[Path]
-) -> Bins:
-    names = [feature["name"] for feature in header["features"]]
-    positions = [names.index(name) for name in edges]
-    if set(names) == set(edges) and not header["context"]:
-        points = by_quadrature(draws, [edges[name] for name in names])
-    else:
-        context = _contexts(header, truth)
-        points = by_sampling(draws, context, job.section.n_events, key=jax.random.key(job.stream("events")))
-    return in_bins(points, positions, list(edges.values()))
+) -> Predicted:
+    """Bins, and where there is a nuisance its standard deviation of them."""
+    names, nuisance = [feature["name"] for feature in header["features"]], job.section.nuisance
+    positions, key = [names.index(name) for name in edges], jax.random.key(job.stream("events"))
+
+    def at(context: Float[np.ndarray, "event context"]) -> Bins:
+        """By quadrature, where bins span all features and there is one context."""
+        if set(names) == set(edges) and (context == context[0]).all():
+            points = by_quadrature(draws, [edges[name] for name in names], context[0].tolist())
+        else:
+            points = by_sampling(draws, context, job.section.n_events, key=key)
+        return in_bins(points, positions, list(edges.values()))
+
+    context = _contexts(header, truth)
+    if nuisance is None:
+        return (at(context),)
+    parameters = [column["name"] for column in header["context"]]
+    if nuisance not in parameters:
+        raise StudyError(f"nuisance: {nuisance} not in the density's context, {', '.join(parameters) or 'none'}.")
+    return averaged([at(each) for each in _at_values(context, parameters.index(nuisance), job.section.n_values)])
+
+
+def _at_values(
+    context: Float[np.ndarray, "event context"], position: int, n_values: int
+) -> Iterator[Float[np.ndarray, "event context"]]:
+    """The contexts with one of their numbers at equally likely values."""
+    for value in np.quantile(context[:, position], (np.arange(n_values) + 0.5) / n_values):
+        yield np.where(np.arange(context.shape[1]) == position, value, context)
 
 
 def _contexts(header: dict, truth: list[Path]) -> Float[np.ndarray, "event context"]:
