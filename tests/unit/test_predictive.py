@@ -11,8 +11,9 @@ from jax.scipy.stats import norm
 from scipy.special import ndtr
 
 from saggiatore.errors import ModelError, StudyError
+from saggiatore.infer.base import Chains, draws_columns, draws_schema
 from saggiatore.infer.density import DensityDraws, LearnedDensity, effective, log_likelihood_per_loss, prior_width
-from saggiatore.infer.network import weight_names
+from saggiatore.infer.network import flatten, stated, weight_names
 from saggiatore.infer.predictive import by_quadrature, by_sampling, in_bins, nodes, polynomial_std
 from saggiatore.job import Job
 from saggiatore.models.base import Event
@@ -226,3 +227,40 @@ def test_what_has_no_posterior_of_a_density_is_refused(tmp_path):
     save(tmp_path / "mlp.eqx", mlp.build(FEATURES, (), key=jax.random.key(0)), header)
     with pytest.raises(ModelError, match="the model is a mlp, expected a density"):
         drawn(tmp_path, METHODS["svi"], tmp_path / "mlp.eqx")
+
+
+@pytest.mark.thorough
+def test_a_nuisance_has_an_error_bar_of_its_own(tmp_path):
+    """The spread of bins over its values, whose average they are; what is no context is refused."""
+    spec = spec_of("spline_flow")
+    model = eqx.filter_jit(spec.build)(FEATURES, ("a",), key=jax.random.key(1))
+    weights = flatten(model) + 0.3 * np.random.default_rng(1).normal(size=(1, 3, flatten(model).size))
+    columns = [[{"name": n, "unit": "1", "label": n} for n in names] for names in (FEATURES, ("a",))]
+    header = {"kind": "spline_flow", "spec": spec.model_dump(mode="json"), "parameters": ["a"]}
+    save(tmp_path / "m.eqx", model, header | dict(zip(("features", "context"), columns, strict=True)))
+    chains = Chains({f"weight_{i}": stated(weights[..., i], "weight") for i in range(weights.shape[2])}, 0)
+    about = {"method": {"kind": "replicas"}, "n_events": 300.0}
+    write_table(tmp_path / "draws.parquet", draws_schema(chains), draws_columns(chains), about)
+    schema = TableSchema("events", 1, tuple(Column(n, "1", n) for n in ("weight", "theta_a", *FEATURES)))
+    rng = np.random.default_rng(2)
+    events = {"weight": np.ones(200), "theta_a": rng.uniform(0, 3, 200), "x": rng.uniform(size=200), "y": np.zeros(200)}
+    write_table(tmp_path / "truth.parquet", schema, events, {})
+
+    def bins(**section):
+        edges = {"x": {"low": -1, "high": 1, "n": 3}, "y": {"low": -1, "high": 1}}
+        return predicted(tmp_path, tmp_path / "draws.parquet", [tmp_path / "truth.parquet"], bins=edges, **section)
+
+    found = bins(nuisance="a", n_values=4)
+    np.testing.assert_array_equal(found["sampling_error"], 0)
+    values = np.quantile(events["theta_a"], (np.arange(4) + 0.5) / 4)
+    each = []
+    for value in values:
+        write_table(tmp_path / "truth.parquet", schema, events | {"theta_a": np.full(200, value)}, {})
+        each.append(bins())
+        assert "nuisance_std" not in each[-1]
+    np.testing.assert_allclose(found["probability"], np.mean([b["probability"] for b in each], axis=0), rtol=1e-5)
+    np.testing.assert_allclose(
+        found["nuisance_std"], np.std([b["probability"] for b in each], axis=0, ddof=1), rtol=1e-3
+    )
+    with pytest.raises(StudyError, match="nuisance: b not in the density's context, a"):
+        bins(nuisance="b")

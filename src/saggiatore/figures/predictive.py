@@ -75,7 +75,7 @@ class PredictiveFigure(AbstractFigure):
         rows, width = table.data, np.diff(edges)
         mean, std = rows["probability"].to_numpy() / width, rows["std"].to_numpy() / width
         if _NUISANCE in rows:
-            both = np.hypot(rows["std"], rows[_NUISANCE]).to_numpy() / width
+            both = _both(rows) / width
             axes.stairs(mean + both, edges, baseline=mean - both, fill=True, color=OTHER[1], alpha=0.35, lw=0)
         axes.stairs(mean + std, edges, baseline=mean - std, fill=True, color=NETWORK, alpha=0.35, lw=0)
         axes.stairs(mean, edges, color=NETWORK, baseline=None, label="network")
@@ -86,7 +86,7 @@ class PredictiveFigure(AbstractFigure):
         rows = table.data
         ratio, std = (rows[name].to_numpy() / rows["truth"].to_numpy() for name in ("probability", "std"))
         if _NUISANCE in rows:
-            both = np.hypot(rows["std"], rows[_NUISANCE]).to_numpy() / rows["truth"].to_numpy()
+            both = _both(rows) / rows["truth"].to_numpy()
             axes.stairs(ratio + both, edges, baseline=ratio - both, fill=True, color=OTHER[1], alpha=0.35, lw=0)
         axes.stairs(ratio + std, edges, baseline=ratio - std, fill=True, color=NETWORK, alpha=0.35, lw=0)
         axes.stairs(ratio, edges, color=NETWORK, baseline=None)
@@ -124,9 +124,15 @@ class PredictiveFigure(AbstractFigure):
         )
 
 
-def _largest(rows: pd.DataFrame) -> pd.Series:
+def _both(rows: pd.DataFrame) -> np.ndarray:
+    """Both errors of each bin in quadrature."""
+    return np.hypot(rows["std"].to_numpy(), rows[_NUISANCE].to_numpy())
+
+
+def _largest(rows: pd.DataFrame) -> np.ndarray:
     """The greater of both relative errors of each bin."""
-    return np.maximum(rows["relative_std"], rows.get(_NUISANCE, 0.0) / rows["probability"])
+    theory = rows[_NUISANCE].to_numpy() if _NUISANCE in rows else np.zeros(len(rows))
+    return np.maximum(rows["relative_std"].to_numpy(), theory / rows["probability"].to_numpy())
 
 
 def _axis(table: Table) -> tuple[Column, np.ndarray]:

@@ -174,12 +174,12 @@ def _evaluated(
     batches = iterate_table(test, "events", 16384, require=(joint, *moments, WEIGHT))
     for batch in tqdm(batches, f"scores of {test}", unit="batch", mininterval=1):
         events = {str(name): batch[name].to_numpy() for name in batch.columns}
-        known = [events[column.name] for column in (*moments, WEIGHT)]
-        found = [posterior.add(events, *known, exact=events.get(exact)) for posterior in drawn]
+        mean_score, variance, weight = (events[column.name] for column in (*moments, WEIGHT))
+        found = [posterior.add(events, mean_score, variance, weight, events.get(exact)) for posterior in drawn]
         means = [mean for mean, _ in found]
         values = np.stack([*means, *(s.values(events) for s in statistics[len(drawn) :])], axis=1)
-        terms = fisher.score_terms(values, *known)
-        bootstrap.add(np.concatenate([terms, fisher.agreement_terms(values, references, events[WEIGHT.name])], axis=1))
+        terms = fisher.score_terms(values, mean_score, variance, weight)
+        bootstrap.add(np.concatenate([terms, fisher.agreement_terms(values, references, weight)], axis=1))
         table = {name: events[name] for name in schema.names if name in events} | {"joint_score": events[joint.name]}
         table |= {f"score_{s.name}": values[:, i] for i, s in enumerate(statistics)}
         table |= {f"spread_{s.name}": spread for s, (_, spread) in zip(statistics, found, strict=False)}
