@@ -38,7 +38,7 @@ test: venv
 	@python -m pytest -m "workflow and not thorough"
 
 test-thorough: venv
-	@python -m pytest -n 2 --dist loadfile -m thorough
+	@python -m pytest -n 2 --dist loadfile -m thorough --durations 40
 
 test-cluster: venv
 	@python -m pytest -m cluster -rs tests/workflow/test_slurm.py
