@@ -11,6 +11,7 @@ rule control:
         marginals="results/{study}/tables/{label}.marginals.parquet",
         weights="results/{study}/tables/{label}.weights.parquet",
         reliability="results/{study}/tables/{label}.reliability.parquet",
+        tails="results/{study}/tables/{label}.tails.parquet",
         latex="results/{study}/tables/{label}.control.tex",
     log:
         "results/{study}/logs/control.{label}.log",
@@ -29,7 +30,7 @@ rule control:
     shell:
         "python -m saggiatore control --gpu {resources.gpu} --spec {input.spec:q} --code {params.code} --truth {input.truth:q} "
         "--events {input.events:q} --classifiers {input.classifiers:q} --control {output.control:q} "
-        "--marginals {output.marginals:q} --weights {output.weights:q} --reliability {output.reliability:q} "
+        "--marginals {output.marginals:q} --weights {output.weights:q} --reliability {output.reliability:q} --tails {output.tails:q} "
         "--latex {output.latex:q} > {log:q} 2>&1"
 
 

@@ -57,6 +57,7 @@ ARTEFACTS = {
     ("control", "marginals"): "tables/{label}.marginals.parquet",
     ("control", "weights"): "tables/{label}.weights.parquet",
     ("control", "reliability"): "tables/{label}.reliability.parquet",
+    ("control", "tails"): "tables/{label}.tails.parquet",
     ("control", "latex"): "tables/{label}.control.tex",
     ("densities", "draws"): "densities/{label}.parquet",
     ("densities", "diagnostics"): "densities/{label}.diagnostics.parquet",

@@ -103,7 +103,9 @@ def test_the_control_tables_have_a_row_for_each_entry(tmp_path):
     model = write_model(tmp_path / "c.eqx", "mlp", task={"kind": "classifier", "against": "b"})
     entries = [{"name": name, "events": name, "classifier": "c"} for name in ("a", "b")]
     section = control.ControlSection.model_validate({"truth": "t", "entries": entries, "n_bins": 10, "n_bins_2d": 4})
-    outputs = {name: tmp_path / f"out.{name}" for name in ("control", "marginals", "weights", "reliability", "latex")}
+    outputs = {
+        name: tmp_path / f"out.{name}" for name in ("control", "marginals", "weights", "reliability", "tails", "latex")
+    }
 
     def compare(events, classifiers):
         chosen = {"truth": paths[0], "events": events, "classifiers": classifiers}
@@ -117,6 +119,9 @@ def test_the_control_tables_have_a_row_for_each_entry(tmp_path):
     assert (abs(rows["auc"] - 0.5) < 5 * rows["auc_error"]).all()
     weights = read_table(outputs["weights"], "weights").data.groupby("name")[["generated", "true"]].sum()
     np.testing.assert_allclose(weights, 1)
+    tails = read_table(outputs["tails"], "tails").data
+    assert len(tails) == 2 * 2 * 10
+    assert (tails.groupby(["name", "feature"])["n_events"].sum() == 4000).all()
     assert outputs["latex"].read_text().count(r"\\") == 3
     density = write_model(tmp_path / "d.eqx", "spline_flow")
     with pytest.raises(StudyError, match="expected a classifier"):

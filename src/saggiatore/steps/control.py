@@ -11,8 +11,9 @@ from pydantic import Field
 
 from saggiatore.errors import SchemaError, StudyError
 from saggiatore.files import atomic
-from saggiatore.infer import distances
+from saggiatore.infer import distances, weight_tails
 from saggiatore.infer.batches import feature_names
+from saggiatore.infer.weight_tails import TAILS
 from saggiatore.job import Job
 from saggiatore.models.base import AbstractRegression
 from saggiatore.models.store import load_model
@@ -86,6 +87,7 @@ RELIABILITY = TableSchema(
         Column("n_events", "1", "events in the bin", kind="int"),
     ),
 )
+_TABLES = {schema.name: schema for schema in (CONTROL, MARGINALS, WEIGHTS, RELIABILITY, TAILS)}
 _SHOWN = ("wasserstein", "kolmogorov_smirnov", "chi2", "chi2_2d", "auc", "weight_std", "weight_max", "kept")
 _EDGES = np.linspace(-1.5, 1.5, 151)  # of log10 w
 
@@ -105,9 +107,9 @@ class ControlSection(Section):
     entries: tuple[Entry, ...] = Field(min_length=1)
     n_bins: int = Field(50, ge=2, le=10_000, description="bins of a feature, equally filled")
     n_bins_2d: int = Field(15, ge=2, le=1000, description="bins along each of two features")
-    n_bins_reliability: int = Field(
-        8, ge=2, le=10_000, description="bins of the classifier's statement, equally filled"
-    )
+    n_bins_tails: int = Field(10, ge=2, le=1000, description="bins of a feature in which the tails of w are looked for")
+    tail: float = Field(0.01, gt=0, lt=0.5, description="fraction of the generated events in either tail of w")
+    n_bins_reliability: int = Field(8, ge=2, le=10_000, description="bins of the classifier's D, equally filled")
 
 
 def run(
@@ -121,24 +123,24 @@ def run(
     marginals: Path,
     weights: Path,
     reliability: Path,
+    tails: Path,
     latex: Path,
 ) -> None:
-    """Write the four tables, and the first of them for a paper.
+    """Write the five tables, and the first of them for a paper.
 
     Raises:
         StudyError: if a model is no classifier.
         SchemaError: if events carry different weights.
     """
     section, true = job.section, _unweighted(truth)
-    rows: dict[str, list[dict]] = {schema.name: [] for schema in (CONTROL, MARGINALS, WEIGHTS, RELIABILITY)}
+    rows: dict[str, list[dict]] = {name: [] for name in _TABLES}
     for entry, path, model in zip(section.entries, events, classifiers, strict=True):
         for name, found in _compare(section, true, _unweighted(path), *_classifier(model)).items():
             rows[name] += [{"name": entry.name, **row} for row in found]
     made = provenance(job.model_dump(mode="json"), code)
-    paths = {"control": control, "marginals": marginals, "weights": weights, "reliability": reliability}
-    for schema in (CONTROL, MARGINALS, WEIGHTS, RELIABILITY):
+    for schema, path in zip(_TABLES.values(), (control, marginals, weights, reliability, tails), strict=True):
         columns = {name: [row[name] for row in rows[schema.name]] for name in schema.names}
-        write_table(paths[schema.name], schema, columns, made)
+        write_table(path, schema, columns, made)
     with atomic(latex) as temporary:
         temporary.write_text(_latex(rows["control"]), encoding="utf-8")
 
@@ -168,8 +170,18 @@ def _compare(
         "control": [{**generator, **_summary(found, pairs, *logits)}],
         "marginals": found,
         "weights": _weight_bins(*logits),
+        "tails": _tails(section, true, other, names, logits[1]),
         "reliability": [dict(zip(curve, values, strict=True)) for values in zip(*curve.values(), strict=True)],
     }
+
+
+def _tails(section: ControlSection, true: Table, other: Table, names: list[str], log_weight: np.ndarray) -> list[dict]:
+    found: list[dict] = []
+    for name in names:
+        values = (table.data[name].to_numpy(dtype=float) for table in (true, other))
+        bins = {"n_bins": section.n_bins_tails, "fraction": section.tail}
+        found += weight_tails.tails(true.column(name), *values, log_weight, **bins)
+    return found
 
 
 def _unweighted(path: Path) -> Table:
