@@ -72,7 +72,6 @@ PUBLISHED = (
     ("draws", "calibration"),
     ("information", "information"),
     ("information", "agreement"),
-    ("information", "score_posteriors"),
     ("limits", "limits"),
     ("limits", "sensitivity"),
     ("limits", "coverage"),

@@ -74,7 +74,7 @@ def test_what_cannot_be_mixed_is_refused(tmp_path, sources):
     with pytest.raises(StudyError, match="theta_a differs"):
         merge(tmp_path, [sources[0], source(tmp_path, "moved", 10.0, 900, 2, theta=0.5)])
     with pytest.raises(StudyError, match="weighted events"):
-        merge(tmp_path, [source(tmp_path, "weighted", 10.0, 900, 2, spread=0.1)])
+        merge(tmp_path, [source(tmp_path, "weighted", 10.0, 900, 2, spread=1.0)])
 
 
 def test_a_nuisance_reweights_a_shape(tmp_path, sources):

@@ -21,6 +21,7 @@ from saggiatore.tasks.columns import theta_column
 log = logging.getLogger(__name__)
 _WEIGHT = Column("weight", "pb", "share of the cross section of all that was merged")
 _THETA = "theta_"
+_MOST_SPREAD = 0.5  # of the weights over their mean: a few events above the maximum weight are no weighted sample
 _DROPPED = ("leg", "weight", "joint_score_", "parton_score_", "flavour_variance_", "marginal_score_")
 
 
@@ -85,7 +86,7 @@ def _reweight(job: Job[MergedEvents], mixed: pd.DataFrame) -> tuple[Column, ...]
 def _chosen(job: Job[MergedEvents], table: Table) -> pd.DataFrame:
     """Events inside `where`."""
     weight = table.data["weight"]
-    if weight.std() > 0.05 * weight.mean():
+    if weight.std() > _MOST_SPREAD * weight.mean():
         raise StudyError(f"events.{job.label}: a source has weighted events; mixtures are made of unweighted ones.")
     rows = table.data
     for name, (low, high) in job.section.where.items():
