@@ -34,7 +34,6 @@ def tails(
     true: Float[np.ndarray, " event"],
     other: Float[np.ndarray, " event"],
     log_weight: Float[np.ndarray, " event"],
-    *,
     n_bins: int,
     fraction: float,
 ) -> list[dict[str, object]]:

@@ -11,9 +11,10 @@ from pydantic import Field
 
 from saggiatore.errors import SchemaError, StudyError
 from saggiatore.files import atomic
-from saggiatore.infer import distances, weight_tails
+from saggiatore.infer import distances
 from saggiatore.infer.batches import feature_names
 from saggiatore.infer.weight_tails import TAILS
+from saggiatore.infer.weight_tails import tails as tails_of
 from saggiatore.job import Job
 from saggiatore.models.base import AbstractRegression
 from saggiatore.models.store import load_model
@@ -178,9 +179,8 @@ def _compare(
 def _tails(section: ControlSection, true: Table, other: Table, names: list[str], log_weight: np.ndarray) -> list[dict]:
     found: list[dict] = []
     for name in names:
-        values = (table.data[name].to_numpy(dtype=float) for table in (true, other))
-        bins = {"n_bins": section.n_bins_tails, "fraction": section.tail}
-        found += weight_tails.tails(true.column(name), *values, log_weight, **bins)
+        values = (true.data[name].to_numpy(dtype=float), other.data[name].to_numpy(dtype=float))
+        found += tails_of(true.column(name), *values, log_weight, section.n_bins_tails, section.tail)
     return found
 
 
