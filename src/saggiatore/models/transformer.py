@@ -3,7 +3,7 @@ r"""A density p(x | theta) one feature after the other: $p(x|\theta) = \prod_i p
 The order is that of the study's features. A transformer decoder (arXiv:1706.03762; on collider events "JetGPT",
 arXiv:2305.10475) reads the features so far, each one token, with attention to earlier tokens only, so that one pass
 gives all conditionals. A conditional is a mixture of normal distributions on a line, and of wrapped normal
-distributions on a circle. Sampling needs one pass a feature.
+distributions on a circle, or has bins. Sampling needs one pass a feature.
 """
 
 from typing import ClassVar, Literal
@@ -11,17 +11,13 @@ from typing import ClassVar, Literal
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jax.scipy.special import logsumexp
-from jax.scipy.stats import norm
 from pydantic import Field, model_validator
 
+from saggiatore.models.conditional import CONDITIONALS, AbstractConditional
 from saggiatore.models.density import AbstractDensity
 from saggiatore.models.frame import Frame, FrameSpec, Position
 from saggiatore.types import Array, Context, Features, Float, Int, PRNGKeyArray, Scalar
 
-LEAST_SCALE = 1e-3  # standard deviations; a mixture cannot collapse onto one event
-MOST_TURN = 3.0  # rad: a wrapped normal of this width is flat to one per cent
-WINDINGS = (-2, -1, 0, 1, 2)  # beyond these a wrapped normal of the greatest width has 1e-6
 Tokens = Float[Array, "token width"]
 
 
@@ -32,7 +28,10 @@ class TransformerSpec(FrameSpec):
     width: int = Field(32, ge=1, description="numbers of a token")
     depth: int = Field(2, ge=1, description="layers of attention")
     n_heads: int = Field(4, ge=1, description="heads of attention; they divide the width")
-    n_components: int = Field(16, ge=1, description="distributions mixed in a conditional")
+    conditional: Literal["mixture", "binned"] = Field(
+        "mixture", description="density of one feature given the others: normal distributions, or a histogram"
+    )
+    n_components: int = Field(16, ge=1, description="distributions mixed in a conditional, or its bins")
 
     @model_validator(mode="after")
     def _heads_divide_the_width(self) -> "TransformerSpec":
@@ -70,14 +69,6 @@ class Layer(eqx.Module):
         return tokens + jax.vmap(self.net)(jax.vmap(self.before_net)(tokens))
 
 
-class Conditional(eqx.Module):
-    """Mixtures, one a feature: logarithms of the shares, places and widths of their components."""
-
-    log_share: Float[Array, "*feature component"]
-    place: Float[Array, "*feature component"]
-    width: Float[Array, "*feature component"]
-
-
 class Transformer(AbstractDensity):
     """The density of `TransformerSpec`."""
 
@@ -89,13 +80,14 @@ class Transformer(AbstractDensity):
     position: Tokens
     layers: tuple[Layer, ...]
     before_head: eqx.nn.LayerNorm
-    head: Float[Array, "feature 3 component width"]
-    head_bias: Float[Array, "feature 3 component"]
+    head: Float[Array, "feature part component width"]
+    head_bias: Float[Array, "feature part component"]
+    conditional: type[AbstractConditional] = eqx.field(static=True)
 
     def __init__(self, spec: TransformerSpec, frame: Frame, *, key: PRNGKeyArray):
         keys = jax.random.split(key, 5)
-        size = (frame.dim, 3, spec.n_components)
-        self.frame = frame
+        self.frame, self.conditional = frame, CONDITIONALS[spec.conditional]
+        size = (frame.dim, self.conditional.n_parts, spec.n_components)
         self.read_place = eqx.nn.Linear(2, spec.width, use_bias=False, key=keys[0])
         self.read_context = eqx.nn.Linear(frame.n_context + 1, spec.width, use_bias=False, key=keys[1])
         self.position = 0.1 * jax.random.normal(keys[2], (frame.dim, spec.width))
@@ -103,10 +95,10 @@ class Transformer(AbstractDensity):
         self.before_head = eqx.nn.LayerNorm(spec.width)
         self.head = 0.02 * jax.random.normal(keys[4], (*size, spec.width))
         spread = jnp.linspace(-1.5, 1.5, spec.n_components)
-        self.head_bias = jnp.zeros(size).at[:, 1].set(spread)
+        self.head_bias = jnp.zeros(size).at[:, 1:2].set(spread)  # the places of a mixture; bins have none
 
-    def conditionals(self, z: Position, context: Context) -> Conditional:
-        """The mixture of every feature given those before it; the last position is not read."""
+    def conditionals(self, z: Position, context: Context) -> AbstractConditional:
+        """The density of every feature given those before it; the last position is not read."""
         is_circle = jnp.array(self.frame.is_circle)
         places = jnp.stack([jnp.where(is_circle, jnp.cos(z), z), jnp.where(is_circle, jnp.sin(z), 0.0)], axis=1)
         first = self.read_context(jnp.append(self.frame.context(context), 1.0))
@@ -114,10 +106,8 @@ class Transformer(AbstractDensity):
         for layer in self.layers:
             tokens = layer(tokens)
         read = jax.vmap(self.before_head)(tokens)
-        share, place, width = jnp.moveaxis(jnp.einsum("fkcw,fw->fkc", self.head, read) + self.head_bias, 1, 0)
-        on_circle = is_circle[:, None]
-        widths = jnp.where(on_circle, MOST_TURN * jax.nn.sigmoid(width), jax.nn.softplus(width)) + LEAST_SCALE
-        return Conditional(jax.nn.log_softmax(share, axis=1), place * jnp.where(on_circle, 2.0, 1.0), widths)
+        parts = jnp.einsum("fkcw,fw->fkc", self.head, read) + self.head_bias
+        return self.conditional.of(parts, is_circle)
 
     def loss(self, features: Features, context: Context, *, key: PRNGKeyArray) -> Scalar:
         """Negative log-likelihood."""
@@ -130,22 +120,14 @@ class Transformer(AbstractDensity):
     def log_conditionals(self, features: Features, context: Context) -> Float[Array, " feature"]:
         """Logarithm of the density of every feature, given the context and the features before it."""
         z, log_jacobians = self.frame.forward_each(features)
-        found = self.conditionals(z, context)
-        on_circle = jnp.array(self.frame.is_circle)[:, None]
-        nearest = jax.vmap(self.frame.displacement, (1, None), 1)(found.place, z)
-        away = nearest[:, :, None] + 2 * jnp.pi * jnp.array(WINDINGS) * on_circle[:, :, None]
-        copies = jnp.where(on_circle[:, 0], 0.0, jnp.log(float(len(WINDINGS))))  # on a line all terms are the same
-        terms = found.log_share[:, :, None] + norm.logpdf(away, scale=found.width[:, :, None])
-        return logsumexp(terms, axis=(1, 2)) - copies + log_jacobians
+        return self.conditionals(z, context).log_prob(self.frame, z) + log_jacobians
 
     def sample(self, context: Context, *, key: PRNGKeyArray) -> Features:
         """One event, feature after feature."""
 
         def step(z: Position, i: Int[Array, ""]) -> tuple[Position, None]:
             found = jax.tree.map(lambda values: values[i], self.conditionals(z, context))
-            to_component, to_place = jax.random.split(jax.random.fold_in(key, i))
-            k = jax.random.categorical(to_component, found.log_share)
-            return z.at[i].set(found.place[k] + found.width[k] * jax.random.normal(to_place)), None
+            return z.at[i].set(found.draw(key=jax.random.fold_in(key, i))), None
 
         z, _ = jax.lax.scan(step, jnp.zeros(self.frame.dim), jnp.arange(self.frame.dim))
         return self.frame.inverse(z)
