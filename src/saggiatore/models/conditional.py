@@ -70,7 +70,7 @@ class Mixture(AbstractConditional):
 class Binned(AbstractConditional):
     r"""Bins of equal base probability, in each of which the density follows the base: normal on lines, flat on circles.
 
-    With u the base's distribution function, $p(z) = K s_k \, p_{\rm base}(z)$ for u in bin k of K, with the share $s_k$:
+    With u the base's distribution function, $p(z) = K s_k \, p_{\rm base}(z)$ for u in bin k of K of share $s_k$:
     normalised on the whole line, with tails that are those of the base.
     """
 
