@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
 from saggiatore.figures.base import AbstractFigure, Inputs
 from saggiatore.figures.style import NETWORK, TRUTH, axis_label, new_figure, readable
@@ -48,6 +48,7 @@ class GeneratorsFigure(AbstractFigure):
         rows = table.data
         axes.errorbar(rows["auc"], places, xerr=rows["auc_error"], fmt="o", ms=5, color=TRUTH)
         axes.axvline(0.5, color=TRUTH, lw=0.8, ls=":")
+        axes.xaxis.set_major_locator(MaxNLocator(3))
         axes.set_xlabel(axis_label(table.column("auc")))
 
     def _cost(self, axes: Axes, table: Table, name: str, places: np.ndarray) -> None:
