@@ -5,7 +5,7 @@ from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 
 from saggiatore.errors import StudyError
-from saggiatore.plan_checks import require_sound_files, require_sound_form
+from saggiatore.plan_checks import require_held_out, require_sound_files, require_sound_form
 from saggiatore.registry import registered_modules
 from saggiatore.schema import Reference, child, closest, complete, faults, marked, references, require_valid
 
@@ -199,6 +199,7 @@ class Study:
 
     def _check_references(self) -> None:
         for stage, label in self.sections:
+            require_held_out(f"study '{self.name}', {stage}.{label}", self.section(stage, label))
             for reference in self.upstream(stage, label):
                 names = list(self.content.get(reference.stage, {}))
                 if reference.label not in names:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from saggiatore.errors import StudyError
 
+_ROLES = ("train", "test", "select")  # of events in a section; what is tried on one must not have seen it as another
 _SAMPLED = 1 << 20  # bytes at either end of a file that tell its content
 
 
@@ -23,6 +24,20 @@ def require_sound_files(
         _require_span(f"study '{study}', events.{label}", section, parameters)
     for user, labels in uses.items():
         _require_disjoint(f"study '{study}', {user}", [(label, events[label]) for label in labels])
+
+
+def require_held_out(where: str, section: Mapping[str, object]) -> None:
+    """Check that a section does not test, or choose, on the events that it trains on.
+
+    Raises:
+        StudyError: if it names the same events twice.
+    """
+    for one, other in combinations(_ROLES, 2):
+        if one in section and section[one] == section.get(other):
+            raise StudyError(
+                f"{where}: '{one}' and '{other}' are both '{section[one]}', and have to be independent. "
+                "Give one of them a section of events of its own."
+            )
 
 
 def require_sound_form(where: str, text: str, observables: list[str]) -> None:

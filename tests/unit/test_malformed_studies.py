@@ -74,6 +74,9 @@ MALFORMED = [
     ("teachers.network.draws", "teachers", "names no section of 'draws'"),
     ("models.network.features", ["x_p1", "delta_fi"], "has no observable 'delta_fi'"),
     ("models.network.task.parameter", "c_hw", "has no parameter 'c_hw'"),
+    ("models.network.features", ["x_p1", "x_p1"], "non-unique"),
+    ("draws.network.test", "train", "draws.network: 'train' and 'test' are both 'train'"),
+    ("formulas.formula.select", "train", "formulas.formula: 'train' and 'select' are both 'train'"),
     # expressions that cannot be read, or say nothing of an event
     ("information.main.forms", {"cut_off": "a*x_p1 +"}, "forms.cut_off: 'a*x_p1 +' is no expression (invalid syntax)"),
     ("information.main.forms", {"typo": "a*x_p3"}, "forms.typo: 'a*x_p3' uses no observable"),

@@ -195,7 +195,7 @@ def test_searches_see_neither_their_number_nor_what_becomes_of_them(plan):
     islands = [f"results/other/formulas/formula/island-{shard}.parquet" for shard in range(3)]
     assert several.islands("other", "formula") == islands
     search, whole = (several.job("other", stage, "formula") for stage in ("distill", "formulas"))
-    elsewhere = plan("train", "formulas", "formula", "select")
+    elsewhere = plan("test", "formulas", "formula", "select")
     assert elsewhere.job("other", "distill", "formula") == search
     assert elsewhere.job("other", "formulas", "formula") != whole
     assert "results/other/spec/distill.formula.json" in several.specs("other")

@@ -30,7 +30,9 @@ class FormulaFigureSpec(Spec):
     scores: ScoresLabel
     network: Label
     formula: Label
-    features: tuple[ObservableName, ...] = Field((), description="observables to draw; all if there are none")
+    features: tuple[ObservableName, ...] = Field(
+        (), description="observables to draw; all if there are none", json_schema_extra={"uniqueItems": True}
+    )
     n_bins: int = Field(24, ge=4, le=200, description="bins along each observable")
 
     def build(self) -> "FormulaFigure":

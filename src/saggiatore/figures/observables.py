@@ -34,7 +34,9 @@ class ObservablesFigureSpec(Spec):
     kind: Literal["observables"] = "observables"
     scores: ScoresLabel
     of: tuple[Label, ...] = Field((), max_length=len(_COLOURS), description="scores to compare with the truth")
-    features: tuple[ObservableName, ...] = Field((), description="observables to draw; all if there are none")
+    features: tuple[ObservableName, ...] = Field(
+        (), description="observables to draw; all if there are none", json_schema_extra={"uniqueItems": True}
+    )
     n_bins: int = Field(40, ge=4, le=400, description="bins of each histogram")
 
     def build(self) -> "ObservablesFigure":

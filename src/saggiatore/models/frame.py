@@ -37,7 +37,8 @@ class FrameSpec(Spec):
         """The frame before it is standardised.
 
         Raises:
-            StudyError: if an option names what is not a feature, or a feature is asked to be two things.
+            StudyError: if an option names what is not a feature, a feature is asked to be two things, or
+                edges are reversed.
         """
         options = {"periodic": self.periodic, "lower": tuple(self.lower), "bounded": tuple(self.bounded)}
         for option, names in options.items():
@@ -49,6 +50,8 @@ class FrameSpec(Spec):
         circles = {name: Circle() for name in self.periodic}
         edges: dict[str, AbstractEdge] = {name: LowerEdge(a - ROUNDING * abs(a)) for name, a in self.lower.items()}
         for name, (a, b) in self.bounded.items():
+            if not a < b:
+                raise StudyError(f"bounded: {name} is [{a:g}, {b:g}], expected [low, high] with low < high.")
             margin = ROUNDING * max(abs(a), abs(b))
             edges[name] = BothEdges(a - margin, b + margin)
         coordinates = tuple(

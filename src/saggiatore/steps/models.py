@@ -31,7 +31,9 @@ class ModelsSection(Section):
     """One trained model."""
 
     events: EventsLabel
-    features: tuple[ObservableName, ...] = Field(min_length=1, description="observables that the model reads")
+    features: tuple[ObservableName, ...] = Field(
+        min_length=1, description="observables that the model reads", json_schema_extra={"uniqueItems": True}
+    )
     context: tuple[ContextName, ...] = Field(
         (),
         description="theory parameters that a density, or a likelihood ratio, is a function of; for a density also "
