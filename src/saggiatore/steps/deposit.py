@@ -64,13 +64,18 @@ def _write(target: Path, bundle: Path, folder: Path, parts: list[str], events: d
 
 
 def _readme(path: Path, absent: dict) -> str:
-    listed = "".join(f"  {name} ({entry['size'] / 1e6:.1f} MB)\n" for name, entry in sorted(absent.items()))
+    listed = "".join(f"  {name} ({_shown(entry['size'])})\n" for name, entry in sorted(absent.items()))
     return path.read_text(encoding="utf-8") + f"\nThis is a part of that archive. Not in it, but on record:\n\n{listed}"
+
+
+def _shown(size: int) -> str:
+    """A size in bytes, as people say it."""
+    return f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.1f} kB"
 
 
 def _listing(bundle: Path, verdict: Verdict) -> str:
     lines = [f"{bundle}: parts for --parts, with their sizes"]
     for part, (count, size) in sizes(verdict.manifest).items():
         where = {"events": "not in the archive; from --results", BASE: "in every deposit"}.get(part, "")
-        lines.append(f"  {part:<8} {count:>5} files {size / 1e6:>10.1f} MB  {where}".rstrip())
+        lines.append(f"  {part:<8} {count:>5} files {_shown(size):>10}  {where}".rstrip())
     return "\n".join(lines)
