@@ -7,7 +7,7 @@ from shlex import quote
 gc.disable()  # until the graph stands nothing is garbage, and looking for some takes long
 sys.path.insert(0, f"{workflow.basedir}/src")
 
-from saggiatore.workflow import Plan
+from saggiatore.workflow import planned
 
 
 configfile: "config/config.yaml"
@@ -18,7 +18,7 @@ shell.prefix(
     f"set -euo pipefail; trap : TERM; export PYTHONPATH={quote(workflow.basedir)}/src SAGGIATORE_RECORD=1; "
 )
 
-plan = Plan(
+plan = planned(
     workflow.basedir, config, conda=bool(workflow.deployment_settings.deployment_method)
 )
 

@@ -5,6 +5,7 @@ Imports no jax: Snakemake parses the workflow at every start, and once more in e
 
 import json
 import re
+import sys
 from collections.abc import Iterable
 from functools import cache, cached_property
 from pathlib import Path
@@ -226,3 +227,16 @@ class Plan:
     @cached_property
     def _schema(self) -> dict:
         return json.loads((self._root / "config" / "schema" / "study.schema.json").read_text(encoding="utf-8"))
+
+
+def planned(root: str | Path, config: dict, *, conda: bool = False) -> Plan:
+    """The plan of the chosen studies; if one cannot be built, the program ends with the message alone.
+
+    Snakemake would put the lines of its and our code around it that it came through.
+    """
+    try:
+        plan = Plan(root, config, conda=conda)
+        plan.targets()
+    except StudyError as error:
+        sys.exit(f"error: {error}")
+    return plan

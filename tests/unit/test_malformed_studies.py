@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from saggiatore.errors import StudyError
-from saggiatore.workflow import Plan
+from saggiatore.workflow import Plan, planned
 
 ROOT = Path(__file__).parents[2]
 QUICK = yaml.safe_load((ROOT / "config" / "studies" / "quick.yaml").read_text())
@@ -160,6 +160,12 @@ NO_STUDIES = [
 def test_what_is_no_yaml_of_a_study_is_refused(folder, content, message):
     with pytest.raises(StudyError, match=f"other.yaml: .*{message}"):
         plan(folder, content)
+
+
+def test_the_workflow_ends_with_the_message_alone(folder):
+    (folder / "config" / "studies" / "other.yaml").write_text("title: x\ntitle: y")
+    with pytest.raises(SystemExit, match=r"^error: .*other\.yaml: the key 'title' stands twice"):
+        planned(folder, {"studies": ["other"]})
 
 
 def test_a_file_may_begin_with_a_byte_order_mark(folder):

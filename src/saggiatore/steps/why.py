@@ -24,11 +24,12 @@ def run(target: Path) -> None:
             f"{target}: expected a file such as results/quick/figures/score.pdf, from the repository's root."
         )
     study = Path(parts[2]).stem if parts[1] == "bundles" else parts[1]
+    plan = Plan(Path(), {**yaml.safe_load(CONFIG.read_text(encoding="utf-8")), "studies": [study]})
+    plan.study(study)
     jobs = dry_run(Path(), study, target.as_posix())
     if not jobs:
         print(f"{target} is up to date.")
         return
-    plan = Plan(Path(), {**yaml.safe_load(CONFIG.read_text(encoding="utf-8")), "studies": [study]})
     found: dict[str, list[str]] = {}
     for job in jobs:
         for cause in causes(plan, job):
