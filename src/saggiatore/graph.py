@@ -213,14 +213,14 @@ class Study:
         """Observables and parameters that sections use must be the process's own."""
         kind = self.content["process"]["kind"]
         for stage, label in self.sections:
-            node = self._node(stage, label)
-            for place, what, name in marked(self._schema, node, self.section(stage, label), "x-names"):
+            node, section = self._node(stage, label), self.section(stage, label)
+            for place, what, name in marked(self._schema, node, section, "x-names"):
                 if name not in self._known[what]:
                     raise StudyError(
                         f"study '{self.name}', {stage}.{label}.{place}: the process '{kind}' has no "
                         f"{what} '{name}'; {closest(name, self._known[what])}"
                     )
-            for place, _, text in marked(self._schema, node, self.section(stage, label), "x-form"):
+            for place, _, text in marked(self._schema, node, section, "x-form"):
                 require_sound_form(f"study '{self.name}', {stage}.{label}.{place}", text, self._known["observable"])
 
     def _check_processes(self, process: dict) -> None:
@@ -234,8 +234,7 @@ class Study:
             if wrong:
                 raise StudyError(f"{where}: {' '.join(wrong)}")
         for stage, label in self.sections if changed else ():
-            events = self._events_of(stage, label) if stage in _COMPUTING else ()
-            for each in events:
+            for each in self._events_of(stage, label) if stage in _COMPUTING else ():
                 if self.content["events"][each].get("sampler") in changed:
                     raise StudyError(
                         f"study '{self.name}', {stage}.{label}: events.{each} are of another process than the study's, "
