@@ -32,8 +32,8 @@ wildcard_constraints:
 
 # how jobs start, the spec of each section, the stages in the order of the graph, and what closes a study
 for rules in (
-    *("start", "spec", "sampler", "events", "events_ratio", "events_merged", "models"),
-    *("draws", "formulas", "structures", "information", "limits", "ratios"),
+    *("start", "spec", "sampler", "events", "events_derived", "models", "draws"),
+    *("formulas", "structures", "information", "limits", "ratios", "accuracy"),
     *("control", "densities", "amplification", "figures", "hepdata", "bundle"),
 ):
 

@@ -23,6 +23,7 @@ rule numbers:
         coverages=lambda wc: plan.all_of(wc.study, "limits", "coverage"),
         sensitivities=lambda wc: plan.all_of(wc.study, "limits", "sensitivity"),
         ratios=lambda wc: plan.all_of(wc.study, "ratios", "ratios"),
+        accuracies=lambda wc: plan.all_of(wc.study, "accuracy", "accuracy"),
         pdfs=lambda wc: plan.all_of(wc.study, "figures", "pdf"),
         pngs=lambda wc: plan.all_of(wc.study, "figures", "png"),
     output:
@@ -45,7 +46,7 @@ rule numbers:
         "--calibrations {input.calibrations:q} --diagnostics {input.diagnostics:q} {input.densities:q} "
         "--predictives {input.predictives:q} --amplifications {input.amplifications:q} --histories {input.histories:q} --structures {input.structures:q} --constants {input.constants:q} "
         "--bands {input.bands:q} --limits {input.limits:q} --coverages {input.coverages:q} "
-        "--sensitivities {input.sensitivities:q} --ratios {input.ratios:q} "
+        "--sensitivities {input.sensitivities:q} --ratios {input.ratios:q} --accuracies {input.accuracies:q} "
         "--figures {input.pdfs:q} {input.pngs:q} --out {output:q} > {log:q} 2>&1"
 
 

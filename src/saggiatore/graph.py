@@ -1,9 +1,11 @@
 """One checked study: its sections, and the graph that their labels span. Works on the generated schema, without jax."""
 
 import functools
+import re
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 
+from saggiatore.artefacts import ARTEFACTS
 from saggiatore.errors import StudyError
 from saggiatore.plan_checks import require_held_out, require_sound_files, require_sound_form
 from saggiatore.registry import registered_modules
@@ -11,76 +13,17 @@ from saggiatore.schema import Reference, child, closest, complete, faults, marke
 
 STAGES = (
     *("sampler", "events", "models", "draws", "teachers", "formulas", "structures", "information", "limits"),
-    *("ratios", "control", "densities", "predictive", "amplification", "figures"),
+    *("ratios", "accuracy", "control", "densities", "predictive", "amplification", "figures"),
 )
 # the stages whose jobs see the study's process
 SIMULATING = ("sampler", "events", "limits", "ratios", "predictive", "amplification")
 
 _COMPUTING = ("limits", "ratios", "predictive", "amplification")  # those of them that compute with it
 
-ARTEFACTS = {
-    ("sampler", "grid"): "sampler/{label}.grid.parquet",
-    ("sampler", "integral"): "tables/{label}.integral.parquet",
-    ("events", "events"): "events/{label}.parquet",
-    ("events", "sample"): "tables/{label}.sample.parquet",
-    ("models", "model"): "models/{label}.eqx",
-    ("models", "history"): "models/{label}.history.parquet",
-    ("draws", "draws"): "draws/{label}.parquet",
-    ("draws", "diagnostics"): "draws/{label}.diagnostics.parquet",
-    ("draws", "pulls"): "tables/{label}.pulls.parquet",
-    ("draws", "calibration"): "tables/{label}.calibration.parquet",
-    ("teachers", "teacher"): "tables/{label}.teacher.parquet",
-    ("formulas", "hall_of_fame"): "formulas/{label}.hall_of_fame.parquet",
-    ("formulas", "refits"): "formulas/{label}.refits.parquet",
-    ("formulas", "latex"): "formulas/{label}.refits.tex",
-    ("formulas", "formula"): "formulas/{label}.formula.json",
-    ("structures", "structures"): "tables/{label}.structures.parquet",
-    ("structures", "constants"): "tables/{label}.constants.parquet",
-    ("structures", "covariances"): "tables/{label}.covariances.parquet",
-    ("structures", "band"): "tables/{label}.band.parquet",
-    ("structures", "drawn"): "structures/{label}.drawn.parquet",
-    ("structures", "posterior"): "structures/{label}.formula.json",
-    ("structures", "latex"): "tables/{label}.structures.tex",
-    ("information", "scores"): "tables/{label}.scores.parquet",
-    ("information", "information"): "tables/{label}.information.parquet",
-    ("information", "agreement"): "tables/{label}.agreement.parquet",
-    ("information", "score_posteriors"): "tables/{label}.score_posteriors.parquet",
-    ("limits", "limits"): "tables/{label}.limits.parquet",
-    ("limits", "sensitivity"): "tables/{label}.sensitivity.parquet",
-    ("limits", "coverage"): "tables/{label}.coverage.parquet",
-    ("limits", "scan"): "tables/{label}.scan.parquet",
-    ("limits", "bins"): "tables/{label}.bins.parquet",
-    ("limits", "workspace"): "limits/{label}.workspace.json",
-    ("ratios", "ratios"): "tables/{label}.ratios.parquet",
-    ("ratios", "log_ratios"): "tables/{label}.log_ratios.parquet",
-    ("control", "control"): "tables/{label}.control.parquet",
-    ("control", "marginals"): "tables/{label}.marginals.parquet",
-    ("control", "weights"): "tables/{label}.weights.parquet",
-    ("control", "reliability"): "tables/{label}.reliability.parquet",
-    ("control", "tails"): "tables/{label}.tails.parquet",
-    ("control", "latex"): "tables/{label}.control.tex",
-    ("densities", "draws"): "densities/{label}.parquet",
-    ("densities", "diagnostics"): "densities/{label}.diagnostics.parquet",
-    ("predictive", "predictive"): "tables/{label}.predictive.parquet",
-    ("amplification", "amplification"): "tables/{label}.amplification.parquet",
-    ("figures", "pdf"): "figures/{label}.pdf",
-    ("figures", "png"): "figures/{label}.png",
-}
+# what event tables with an amplitude hold beside observables (models.leg)
+OF_LEGS = re.compile(r"leg\d_(e|px|py|pz)|s_\d\d")
 
-PUBLISHED = (
-    ("sampler", "integral"),
-    ("draws", "calibration"),
-    ("information", "information"),
-    ("information", "agreement"),
-    ("limits", "limits"),
-    ("limits", "sensitivity"),
-    ("limits", "coverage"),
-    ("limits", "scan"),
-    ("limits", "bins"),
-    ("ratios", "ratios"),
-    ("predictive", "predictive"),
-    ("amplification", "amplification"),
-)
+_CALLED = {"feature": "observable"}  # in messages
 
 
 class Study:
@@ -192,7 +135,8 @@ class Study:
         known = self._schema["x-process"][process["kind"]]
         parameters = known["parameter"] or list(process.get("parameters", {}))
         nuisances = {name for each in self.content["events"].values() for name in each.get("nuisances", {})}
-        return {**known, "parameter": parameters, "context": [*parameters, *sorted(nuisances)]}
+        more = {"feature": known["observable"], "context": [*parameters, *sorted(nuisances)]}
+        return {**known, "parameter": parameters, **more}
 
     def _node(self, stage: str, label: str) -> dict:
         return child(self._schema["properties"][stage], label) or {}
@@ -215,10 +159,12 @@ class Study:
         for stage, label in self.sections:
             node, section = self._node(stage, label), self.section(stage, label)
             for place, what, name in marked(self._schema, node, section, "x-names"):
+                if what == "feature" and OF_LEGS.fullmatch(name):
+                    continue
                 if name not in self._known[what]:
                     raise StudyError(
                         f"study '{self.name}', {stage}.{label}.{place}: the process '{kind}' has no "
-                        f"{what} '{name}'; {closest(name, self._known[what])}"
+                        f"{_CALLED.get(what, what)} '{name}'; {closest(name, self._known[what])}"
                     )
             for place, _, text in marked(self._schema, node, section, "x-form"):
                 require_sound_form(f"study '{self.name}', {stage}.{label}.{place}", text, self._known["observable"])

@@ -32,6 +32,7 @@ REGISTRY: dict[str, dict[str, str]] = {
     },
     "model": {
         "diffusion": "saggiatore.models.diffusion:DiffusionSpec",
+        "dsi": "saggiatore.models.dsi:DSISpec",
         "flow_matching": "saggiatore.models.flow_matching:FlowMatchingSpec",
         "mlp": "saggiatore.models.mlp:MLPSpec",
         "multiplicity": "saggiatore.models.multiplicity:MultiplicitySpec",
@@ -42,6 +43,7 @@ REGISTRY: dict[str, dict[str, str]] = {
     "task": {
         "alice": "saggiatore.tasks.alice:AliceSpec",
         "alices": "saggiatore.tasks.alices:AlicesSpec",
+        "amplitude": "saggiatore.tasks.amplitude:AmplitudeSpec",
         "carl": "saggiatore.tasks.carl:CarlSpec",
         "cascal": "saggiatore.tasks.cascal:CascalSpec",
         "classifier": "saggiatore.tasks.classifier:ClassifierSpec",
@@ -63,6 +65,7 @@ REGISTRY: dict[str, dict[str, str]] = {
         "pysr": "saggiatore.distill.pysr_engine:PySRSpec",
     },
     "figure": {
+        "accuracy": "saggiatore.figures.accuracy:AccuracyFigureSpec",
         "amplification": "saggiatore.figures.amplification:AmplificationFigureSpec",
         "contours": "saggiatore.figures.contours:ContoursFigureSpec",
         "control": "saggiatore.figures.control:ControlFigureSpec",

@@ -18,6 +18,8 @@ def _upstream(stage: str, artefact: str) -> Any:
 # A name that the process must know; the workflow checks it before anything runs.
 ObservableName = Annotated[str, Field(json_schema_extra={"x-names": "observable"})]
 ContextName = Annotated[str, Field(json_schema_extra={"x-names": "context"})]  # a theory parameter, or a nuisance
+# an observable, or what a table of amplitudes holds besides: a component of a leg's momentum, 2 p_i p_j of two legs
+FeatureName = Annotated[str, Field(json_schema_extra={"x-names": "feature"})]
 ParameterName = Annotated[str, Field(json_schema_extra={"x-names": "parameter"})]
 # An expression of observables and free constants; that it can be read is checked before anything runs, too.
 Form = Annotated[str, Field(json_schema_extra={"x-form": True})]
@@ -38,6 +40,8 @@ ConstantsLabel = Annotated[str, _upstream("structures", "constants")]
 BandLabel = Annotated[str, _upstream("structures", "band")]
 ScoresLabel = Annotated[str, _upstream("information", "scores")]
 ControlLabel = Annotated[str, _upstream("control", "control")]
+AccuracyLabel = Annotated[str, _upstream("accuracy", "accuracy")]
+DeltasLabel = Annotated[str, _upstream("accuracy", "deltas")]
 WeightsLabel = Annotated[str, _upstream("control", "weights")]
 ReliabilityLabel = Annotated[str, _upstream("control", "reliability")]
 DensityLabel = Annotated[str, _upstream("densities", "draws")]

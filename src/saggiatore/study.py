@@ -8,6 +8,7 @@ from pydantic import Field
 from saggiatore.files import atomic
 from saggiatore.registry import REGISTRY, ProcessSpec, load
 from saggiatore.spec import Label, Spec
+from saggiatore.steps.accuracy import AccuracySection
 from saggiatore.steps.amplification import AmplificationSection
 from saggiatore.steps.control import ControlSection
 from saggiatore.steps.densities import DensitiesSection
@@ -56,6 +57,7 @@ class Study(Spec):
     information: dict[Label, InformationSection] = Field({}, description="what each score is worth")
     limits: dict[Label, LimitsSection] = Field({}, description="expected limits")
     ratios: dict[Label, RatiosSection] = Field({}, description="learned likelihood ratios against the exact one")
+    accuracy: dict[Label, AccuracySection] = Field({}, description="learned amplitudes against the exact one")
     control: dict[Label, ControlSection] = Field({}, description="generated events against true ones")
     densities: dict[Label, DensitiesSection] = Field({}, description="posteriors over densities")
     predictive: dict[Label, PredictiveSection] = Field({}, description="what they say in bins, against the truth")

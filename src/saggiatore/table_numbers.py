@@ -189,6 +189,16 @@ def _ratios(label: str, table: Table, artefact: str) -> Named:
         yield f"mse_log_ratio.{label}.{row['name']}.{at}", _entry(table, row, "mse", artefact, meaning)
 
 
+def _accuracy(label: str, table: Table, artefact: str) -> Named:
+    """Of all events together."""
+    for _, row in table.data[table.data["region"] == "all"].iterrows():
+        for name in ("delta_50", "delta_95", "pull_68", "pull_syst_68", "pull_stat_68", "sigma_syst", "sigma_stat"):
+            if row["method"] == "none" and "stat" in name:
+                continue
+            meaning = f"{row['kind']} {row['name']}, {row['n_train']} events: {table.column(name).meaning}"
+            yield f"{name}.{label}.{row['name']}", _entry(table, row, name, artefact, meaning)
+
+
 def _predictive(label: str, table: Table, artefact: str) -> Named:
     """Of well-populated bins: how wide their pulls are, and how uncertain they are."""
     rows = table.data[table.data["is_populated"] == 1]
@@ -221,6 +231,7 @@ _TABLES: dict[str, Callable[[str, Table, str], Named]] = {
     "coverage": _coverage,
     "sensitivity": _sensitivity,
     "ratios": _ratios,
+    "accuracy": _accuracy,
     "predictive": _predictive,
     "amplification": _amplification,
 }

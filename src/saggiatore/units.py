@@ -19,6 +19,7 @@ _SCALES = {
 UNITS = (
     "1",
     "GeV",
+    "GeV^2",
     "pb",
     "rad",
     "TeV^-2",

@@ -10,9 +10,10 @@ from collections.abc import Iterable
 from functools import cache, cached_property
 from pathlib import Path
 
+from saggiatore.artefacts import ARTEFACTS, PUBLISHED
 from saggiatore.errors import StudyError
 from saggiatore.fingerprint import fingerprint, foreign
-from saggiatore.graph import ARTEFACTS, PUBLISHED, SIMULATING, Study, artefact
+from saggiatore.graph import SIMULATING, Study, artefact
 from saggiatore.libraries import installed, pinned, read_precision, rounded
 from saggiatore.plan_checks import content_key
 from saggiatore.request import Request
@@ -197,7 +198,7 @@ class Plan:
         """The shards that make up an events table; events of a file, a model, two hypotheses or a mixture are one."""
         section = self.study(study).section("events", label)
         names = [f"shard-{shard}" for shard in range(section.get("n_shards", 1))]
-        whole = {"path": "file", "model": "model", "numerator": "ratio", "of": "merged"}
+        whole = {"path": "file", "model": "model", "numerator": "ratio", "of": "merged", "pdg": "amplitude"}
         names = [name for key, name in whole.items() if key in section] or names
         return [f"results/{study}/events/{label}/{name}.parquet" for name in names]
 

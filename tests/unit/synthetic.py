@@ -274,12 +274,14 @@ def write_study(root: Path) -> dict[str, Path]:
         "scan": "tables/one.scan.parquet",
         "ratios": "tables/main.ratios.parquet",
         "log_ratios": "tables/main.log_ratios.parquet",
+        "accuracy": "tables/main.accuracy.parquet",
+        "deltas": "tables/main.deltas.parquet",
         "amplification": "tables/generated.amplification.parquet",
         "predictive": "tables/density.predictive.parquet",
     }
     paths = {name: root / path for name, path in names.items()}
     write_scores(paths["scores"])
-    for schema, columns in [*_columns(), *_limits(), *_ratios()]:
+    for schema, columns in [*_columns(), *_limits(), *_ratios(), *_accuracy()]:
         write_table(paths[schema.name], schema, columns, ORIGIN)
     paths["formula"].write_text(json.dumps(FORMULA))
     return paths
@@ -591,3 +593,33 @@ def _ratios() -> list[tuple[TableSchema, dict]]:
     columns |= {f"log_ratio_{name}": column for name, column in {"exact": exact, **found}.items()}
     schema = TableSchema("log_ratios", 1, tuple(Column(name, "1", name, r"$\log r$") for name in columns))
     return [(RATIOS, ratios), (schema, columns)]
+
+
+_ACCURACIES = ("delta_50", "delta_95", "pull_68", "pull_syst_68", "pull_stat_68", "sigma_syst", "sigma_stat")
+ACCURACY = TableSchema(
+    "accuracy",
+    1,
+    (
+        *(Column(name, "1", name, kind="str") for name in ("name", "kind", "method", "region")),
+        Column("n_train", "1", "training events", "training events", "int"),
+        *(Column(f"{name}{error}", "1", name) for name in _ACCURACIES for error in ("", "_error")),
+    ),
+)
+
+
+def _accuracy() -> list[tuple[TableSchema, dict]]:
+    names = ("mlp", "dsi")
+    rows = {
+        "name": names,
+        "kind": names,
+        "method": ("none", "replicas"),
+        "region": ("all", "all"),
+        "n_train": (500, 900),
+    }
+    rows |= {f"{name}{error}": (2e-2, 3e-3) for name in _ACCURACIES for error in ("", "_error")}
+    rng = np.random.default_rng(9)
+    found = {name: width * rng.normal(size=N) for name, width in zip(names, (0.01, 0.1), strict=True)}
+    columns = {"weight": np.full(N, 1e-4)} | {f"delta_{name}": column for name, column in found.items()}
+    columns |= {f"pull_{name}": column / column.std() for name, column in found.items()}
+    schema = TableSchema("deltas", 1, tuple(Column(name, "1", name) for name in columns))
+    return [(ACCURACY, rows), (schema, columns)]

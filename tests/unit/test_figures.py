@@ -18,6 +18,13 @@ from saggiatore.steps.figures import FiguresSection, open_inputs, run, upstream
 from saggiatore.tables import Column
 
 FIGURES = {
+    "accuracy": {
+        "accuracy": "main",
+        "deltas": "main",
+        "shown": ["mlp"],
+        "pulls": ["dsi"],
+        "sizes": {"dsi": ["mlp", "dsi"]},
+    },
     "amplification": {"amplification": "generated"},
     "contours": {"scan": "one"},
     "control": {"control": "main", "weights": "main", "reliability": "main"},

@@ -81,9 +81,10 @@ def test_units_follow_the_process(tmp_path):
         (("--pdg", "2,1,2,1,25", "--coefficients", "f_ww=nan"), "wbf_higgs", "must be finite"),
         (
             ("--pdg", "11,-11,13,-13"),
-            "asymmetry",
-            "no amplitudes to compare; these have: drell_yan, top_pair",
+            "ring",
+            "no amplitudes to compare; these have: asymmetry, drell_yan, top_pair",
         ),
+        (("--pdg", "11,-11,2,-2"), "asymmetry", "no such channel of asymmetry. Covered:"),
         (("--pdg", "2,-1,13,-13"), "drell_yan", "no such channel of drell_yan. Covered:"),
         (("--pdg", "2,-2,24,25"), "zh", "no such channel of zh. Covered:"),
         (("--pdg", "2,1,2,1,25"), "higgs", "no process is called 'higgs'"),

@@ -40,6 +40,7 @@ def collect(paths, folder, figures=(), informations=None, samples=()):
         coverages=[paths["coverage"]],
         sensitivities=[paths["sensitivity"]],
         ratios=[paths["ratios"]],
+        accuracies=[paths["accuracy"]],
         predictives=[paths["predictive"]],
         amplifications=[paths["amplification"]],
         figures=list(figures),
@@ -138,7 +139,7 @@ def test_captions_quote_the_numbers(paths, tmp_path):
 def test_nothing_is_needed(tmp_path):
     names = ("integrals", "samples", "informations", "formulas", "calibrations", "diagnostics", "histories")
     names += ("structures", "constants", "bands", "limits", "coverages", "sensitivities", "ratios", "predictives")
-    names += ("amplifications", "agreements", "score_posteriors", "figures")
+    names += ("amplifications", "agreements", "score_posteriors", "figures", "accuracies")
     run(study="toy", code="0", **{name: [] for name in names}, out=tmp_path / "numbers.json")
     assert json.loads((tmp_path / "numbers.json").read_text())["numbers"] == {}
     assert main(["summary", "--numbers", str(tmp_path / "numbers.json")]) == 0

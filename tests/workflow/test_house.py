@@ -44,7 +44,7 @@ LAYERS = [
     },
     {"steps"},
     {"study"},
-    {"plan_checks", "study_file"},
+    {"artefacts", "plan_checks", "study_file"},
     {"graph"},
     {"request", "workflow", "places", "explain", "__main__"},
 ]

@@ -22,6 +22,7 @@ from saggiatore.infer.batches import Batch
 from saggiatore.models.base import AbstractModel, AbstractRegression
 from saggiatore.registry import load
 from saggiatore.tables import Column, Table, TableSchema
+from saggiatore.tasks.base import AbstractTask
 from saggiatore.types import Array, Features, Float, PRNGKeyArray, Scalar
 
 CHAIN = Column("chain", "1", "number of the Markov chain; 0 where there is none", kind="int")
@@ -89,6 +90,10 @@ class AbstractMethod(eqx.Module):
 
         A method that does not override this starts anew.
         """
+        return self
+
+    def learning(self, task: AbstractTask) -> "AbstractMethod":
+        """The same method for a network that learned `task`; one that trains no network has no use for it."""
         return self
 
     @abc.abstractmethod
@@ -179,6 +184,16 @@ def drawn_weights(draws: Table, n_weights: int) -> Float[np.ndarray, "draw weigh
 def _method(draws: Table) -> AbstractMethod:
     method = dict(draws.provenance["method"])
     return load("method", method["kind"]).model_validate(method).build()
+
+
+class PointRegression(AbstractPosteriorScore):
+    """A regression without draws: the variance that it learned is known, that of its weights is not and is zero."""
+
+    model: AbstractRegression
+
+    def __call__(self, features: Features) -> ScoreEstimate:
+        mean = self.model.score(features)
+        return ScoreEstimate(mean, jnp.zeros_like(mean), self.model.noise(features))
 
 
 class PointScore(AbstractPosteriorScore):

@@ -8,7 +8,9 @@ import numpy as np
 from tqdm import tqdm
 
 from saggiatore.errors import StudyError
+from saggiatore.registry import load
 from saggiatore.tables import Column, iterate_table
+from saggiatore.tasks.base import AbstractTask
 from saggiatore.tasks.columns import joint_score_column
 from saggiatore.types import Float
 
@@ -29,7 +31,11 @@ def score_batches(path: Path, features: Sequence[Column], parameter: str, rows: 
     Raises:
         SchemaError: if a feature is missing or in another unit, or the joint score of `parameter` is missing.
     """
-    target = joint_score_column(parameter)
+    return target_batches(path, features, joint_score_column(parameter), rows)
+
+
+def target_batches(path: Path, features: Sequence[Column], target: Column, rows: int = 4096) -> Iterator[Batch]:
+    """The same with `target`, what a regression learned, in the place of the joint score."""
     names = [feature.name for feature in features]
     tables = iterate_table(path, "events", rows, require=(*features, target, WEIGHT))
     for data in tqdm(tables, f"events {path}", unit="batch", mininterval=1):
@@ -63,6 +69,28 @@ def padded(batch: Batch) -> Batch:
 def model_features(header: Mapping) -> tuple[Column, ...]:
     """The features of a saved model, by its header."""
     return tuple(Column(f["name"], f["unit"], "feature of the model", f["label"]) for f in header["features"])
+
+
+def learned_column(header: Mapping) -> Column:
+    """The column of event tables that a saved regression learned: a joint score, or the logarithm of an amplitude.
+
+    Raises:
+        StudyError: if its task has none, or several.
+    """
+    targets = learned_task(header).targets()
+    if len(targets) != 1:
+        raise StudyError(
+            f"a posterior needs a network that learned one quantity, the task {header['task']['kind']} has "
+            f"{', '.join(column.name for column in targets) or 'none'}; choose a regression."
+        )
+    return targets[0]
+
+
+def learned_task(header: Mapping) -> AbstractTask:
+    """The task that a saved model learned, by its header."""
+    context = tuple(column["name"] for column in header["context"])
+    task: AbstractTask = load("task", header["task"]["kind"]).model_validate(header["task"]).build(context)
+    return task
 
 
 def feature_names(header: Mapping) -> list[str]:

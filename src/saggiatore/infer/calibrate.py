@@ -33,12 +33,16 @@ from saggiatore.tables import Column, TableSchema
 from saggiatore.types import Float
 
 MARGINAL = Column("marginal_score", "1", "exact score of the event's features", "$t^*$")
+JOINT_SCORE = Column("joint_score", "1", "joint score of a held-out event", "$t$")
 PULL_COLUMNS = (
-    Column("joint_score", "1", "joint score of a held-out event", "$t$"),
-    Column("mean", "1", "posterior mean of the score at the event's features", r"$\hat t$"),
-    Column("std_stat", "1", "standard deviation of the score over the posterior", r"$\sigma_{\rm stat}$"),
-    Column("std_noise", "1", "standard deviation of the joint score at fixed features", r"$\sigma_{\rm noise}$"),
-    Column("pull", "1", "(joint_score - mean) / sqrt(std_stat^2 + std_noise^2)", "pull"),
+    Column(
+        "mean", "1", "posterior mean of the score, or of what else was learned, at the event's features", r"$\hat t$"
+    ),
+    Column("std_stat", "1", "standard deviation of that over the posterior", r"$\sigma_{\rm stat}$"),
+    Column(
+        "std_noise", "1", "standard deviation of what was learned about it at fixed features", r"$\sigma_{\rm noise}$"
+    ),
+    Column("pull", "1", "(what was learned - mean) / sqrt(std_stat^2 + std_noise^2)", "pull"),
     Column("weight", "pb", "Monte Carlo weight"),
 )
 EXACT_COLUMNS = (
@@ -116,17 +120,21 @@ def evaluate(posterior: AbstractPosteriorScore, batches: Iterable[Batch]) -> Eva
     return Evaluated(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
-def pulls_schema(features: Sequence[Column], is_exact: bool) -> TableSchema:
+def pulls_schema(features: Sequence[Column], is_exact: bool, learned: Column = JOINT_SCORE) -> TableSchema:
     """The table [pulls]: one row an event, with its features, and the exact score where it is known."""
-    return TableSchema("pulls", 2, (*PULL_COLUMNS, *(EXACT_COLUMNS if is_exact else ()), *features))
+    return TableSchema("pulls", 2, (learned, *PULL_COLUMNS, *(EXACT_COLUMNS if is_exact else ()), *features))
 
 
 def pulls_columns(
-    events: Evaluated, features: Sequence[Column], n_rows: int, exact: Float[np.ndarray, " event"] | None = None
+    events: Evaluated,
+    features: Sequence[Column],
+    n_rows: int,
+    exact: Float[np.ndarray, " event"] | None = None,
+    learned: Column = JOINT_SCORE,
 ) -> dict[str, np.ndarray]:
     """Columns of the table [pulls], of the first `n_rows` events; `exact` is the score of their features."""
     columns = {feature.name: values for feature, values in zip(features, events.features.T, strict=True)} | {
-        "joint_score": events.joint_score,
+        learned.name: events.joint_score,
         "mean": events.mean,
         "std_stat": np.sqrt(events.var_stat),
         "std_noise": np.sqrt(events.var_noise),

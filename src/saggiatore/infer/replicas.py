@@ -10,6 +10,7 @@ all is smaller.
 All replicas are one compiled, vmapped training, see `learn.replicas`.
 """
 
+from dataclasses import replace
 from typing import Literal
 
 import equinox as eqx
@@ -40,13 +41,18 @@ class ReplicasSpec(Spec):
     training: TrainingSpec = Field(description="of each replica; as the model's own to repeat it")
 
     def build(self) -> "Replicas":
-        return Replicas(self)
+        return Replicas(self, JointScore(()))
 
 
 class Replicas(AbstractNetworkMethod, AbstractDensityMethod):
     """Weights of independent trainings."""
 
     spec: ReplicasSpec
+    task: AbstractTask  # of a regression
+
+    def learning(self, task: AbstractTask) -> "Replicas":
+        """See `AbstractMethod.learning`: each replica is trained with the loss of `task`."""
+        return replace(self, task=task)
 
     def sample(self, model: AbstractRegression, events: Event, *, key: PRNGKeyArray) -> Sampled:
         """See `AbstractNetworkMethod.sample`.
@@ -58,7 +64,7 @@ class Replicas(AbstractNetworkMethod, AbstractDensityMethod):
         width = prior_width(model, 1.0)
         starts = width * jax.random.normal(at, (self.spec.n_replicas, width.size))
         leaves = jax.vmap(lambda w: eqx.filter(with_weights(model, w), trainable(model)))(starts)
-        return self._train(model, leaves, JointScore(()), events, key=order)  # the target comes with the events
+        return self._train(model, leaves, self.task, events, key=order)
 
     def sample_density(self, learned: LearnedDensity, *, key: PRNGKeyArray) -> Sampled:
         """See `AbstractDensityMethod.sample_density`: every replica starts as a density that its spec builds.

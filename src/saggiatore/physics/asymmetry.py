@@ -17,7 +17,10 @@ import equinox as eqx
 import jax.numpy as jnp
 from pydantic import Field
 
+from saggiatore.errors import EventError
 from saggiatore.physics.colour_flow import Flow
+from saggiatore.physics.kinematics import minkowski_dot
+from saggiatore.physics.matrix_element import MatrixElement, parse_pdg
 from saggiatore.physics.process import AbstractProcess, Channel, Observable
 from saggiatore.spec import Spec
 from saggiatore.types import Flag, Momenta, Scalar, Theta, UnitPoint
@@ -25,6 +28,8 @@ from saggiatore.units import Energy
 
 _TOTAL = 1.0  # pb, over all angles
 _PARAMETERS = ("a_fb",)
+_LEGS = (11, -11, 13, -13)
+_COVERED = "11,-11,13,-13"
 COS_TILT = 0.5**0.5  # of the axis in the plane of x and z to the electron's direction: 45 degrees
 
 
@@ -37,6 +42,13 @@ def cos_tilted_mu(momenta: Momenta) -> Scalar:
     """Cosine of the angle between the negative muon and an axis at 45 degrees to the electron, towards +x."""
     x, z = momenta[2, 1] / momenta[2, 0], momenta[2, 3] / momenta[2, 0]
     return (1 - COS_TILT**2) ** 0.5 * x + COS_TILT * z
+
+
+def _square(momenta: Momenta, theta: Theta) -> Scalar:
+    """p(c|A), with the cosine from invariants, in any frame."""
+    electron, _, muon, antimuon = momenta
+    cos = (minkowski_dot(electron, antimuon) - minkowski_dot(electron, muon)) / minkowski_dot(electron, momenta[1])
+    return 0.375 * (1 + cos**2) + theta[0] * cos
 
 
 class AsymmetryCuts(Spec):
@@ -57,6 +69,17 @@ class AsymmetrySpec(Spec):
         """Observables and parameters that a study can name."""
         return {"observable": list(Asymmetry.observables), "parameter": list(_PARAMETERS)}
 
+    @classmethod
+    def matrix_element(cls, pdg: str, widths: bool) -> MatrixElement:
+        """|M|^2 up to a constant factor: p(c|A). There are no widths.
+
+        Raises:
+            EventError: if the legs are others.
+        """
+        if parse_pdg(pdg, _COVERED) != _LEGS:
+            raise EventError(f"--pdg {pdg}: no such channel of asymmetry. Covered: {_COVERED}.")
+        return MatrixElement((0.0,) * len(_LEGS), dict.fromkeys(_PARAMETERS, "1"), _square)
+
     def build(self) -> "Asymmetry":
         """The process."""
         return Asymmetry(
@@ -64,7 +87,7 @@ class AsymmetrySpec(Spec):
             max_abs_cos=self.cuts.abs_cos_theta_mu,
             parameters=_PARAMETERS,
             quadratic=_PARAMETERS,
-            channels=((11, -11, 13, -13),),
+            channels=(_LEGS,),
         )
 
 

@@ -12,6 +12,12 @@ def minkowski_dot(p: FourMomentum, q: FourMomentum) -> Scalar:
     return p[0] * q[0] - p[1] * q[1] - p[2] * q[2] - p[3] * q[3]
 
 
+def invariants(momenta: Momenta) -> Float[Array, " pair"]:
+    """2 p_i p_j of all pairs of legs i < j, in the order (0, 1), (0, 2), ..., GeV^2."""
+    n = len(momenta)
+    return jnp.stack([2 * minkowski_dot(momenta[i], momenta[j]) for i in range(n) for j in range(i + 1, n)])
+
+
 def mass_squared(p: FourMomentum) -> Scalar:
     """Invariant mass squared, GeV^2."""
     return minkowski_dot(p, p)

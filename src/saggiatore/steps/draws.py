@@ -1,6 +1,6 @@
 """Draw from the posterior of a network, and hold its errors against events that it was not fitted to."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -9,8 +9,18 @@ import numpy as np
 from pydantic import Field
 
 from saggiatore.infer.base import draws_columns, draws_schema, posterior_score
-from saggiatore.infer.batches import Batch, model_features, parameter_position, require_positive, score_batches
+from saggiatore.infer.batches import (
+    Batch,
+    feature_names,
+    learned_column,
+    learned_task,
+    model_features,
+    parameter_position,
+    require_positive,
+    target_batches,
+)
 from saggiatore.infer.calibrate import (
+    JOINT_SCORE,
     calibration_columns,
     calibration_schema,
     evaluate,
@@ -23,7 +33,7 @@ from saggiatore.models.store import load_model
 from saggiatore.provenance import provenance
 from saggiatore.registry import MethodSpec
 from saggiatore.spec import EventsLabel, ModelLabel, Section
-from saggiatore.tables import Column, read_header, read_table, write_table
+from saggiatore.tables import read_header, read_table, write_table
 from saggiatore.tasks.columns import marginal_score_column
 from saggiatore.types import Float
 
@@ -62,12 +72,12 @@ def run(
     """
     section = job.section
     network, header = load_model(model)
-    parameter = header["parameters"][parameter_position(header, None)]
+    target = learned_column(header)
 
     def batches(path: Path) -> Iterator[Batch]:
-        return require_positive(score_batches(path, model_features(header), parameter), path)
+        return require_positive(target_batches(path, model_features(header), target), path)
 
-    method = section.method.build().resuming(checkpoint, code)
+    method = section.method.build().learning(learned_task(header)).resuming(checkpoint, code)
     chains = method.draw(network, partial(batches, train), key=jax.random.key(job.stream("draws")))
     made = provenance(job.model_dump(mode="json"), code)
     drawn = made | {"method": section.method.model_dump(mode="json")}
@@ -76,20 +86,23 @@ def run(
 
     posterior = posterior_score(network, read_table(draws, "draws"))
     fitted, held_out = evaluate(posterior, batches(train)), evaluate(posterior, batches(test))
-    features, exact = model_features(header), _exact(test, model_features(header), parameter)
-    shown = pulls_columns(held_out, features, section.n_pulls, exact)
-    write_table(pulls, pulls_schema(features, exact is not None), shown, made)
+    learned = JOINT_SCORE if header["parameters"] else target  # none: another quantity stands in the score's place
+    features, exact = model_features(header), _exact(test, header)
+    shown = pulls_columns(held_out, features, section.n_pulls, exact, learned)
+    write_table(pulls, pulls_schema(features, exact is not None, learned), shown, made)
     counted = calibration_columns(fitted, held_out, section.levels, exact)
     write_table(calibration, calibration_schema(exact is not None), counted, made)
     checkpoint.unlink(missing_ok=True)
 
 
-def _exact(test: Path, features: Sequence[Column], parameter: str) -> Float[np.ndarray, " event"] | None:
-    """The exact score of the features of the events at `test`, if the table has that of these very features."""
-    column = marginal_score_column(parameter)
+def _exact(test: Path, header: dict) -> Float[np.ndarray, " event"] | None:
+    """The exact score of the model's features of the events at `test`, if the table has that of these very features."""
+    if not header["parameters"]:
+        return None
+    column = marginal_score_column(header["parameters"][parameter_position(header, None)])
     schema, header = read_header(test, "events")
     if column.name not in schema.names:
         return None
-    if set(header["spec"]["section"]["marginal"]) != {feature.name for feature in features}:
+    if set(header["spec"]["section"]["marginal"]) != set(feature_names(header)):
         return None
     return read_table(test, "events", require=(column,)).data[column.name].to_numpy()

@@ -155,6 +155,32 @@ class MergedEvents(Section):
         return self
 
 
+class Boost(Spec):
+    """Events that weigh more: those that a trained network is furthest from, in units of the error that it states."""
+
+    model: ModelLabel = Field(description="network of the amplitude")
+    fraction: float = Field(0.1, gt=0, lt=1, description="of the events, those with the largest |pull|")
+    factor: float = Field(4, gt=1, description="what their weight is multiplied by")
+
+
+class AmplitudeEvents(Section):
+    """Points of phase space with a squared amplitude, invariants and momenta: what an amplitude is learned from."""
+
+    n_shards: ClassVar[int] = 1
+
+    source: Literal["amplitude"]
+    like: EventsLabel = Field(description="events whose momenta they are, whatever their flavours")
+    pdg: str = Field(
+        description="PDG numbers of the amplitude's legs, ordered as those of the process, such as 2,-2,21,23"
+    )
+    skip: int = Field(0, ge=0, description="events of `like` that are left out")
+    n_events: int = Field(ge=1, description="the events after them")
+    keeps_weights: bool = Field(
+        True, description="false: every point counts the same, wherever the sampler of weighted events laid it"
+    )
+    boost: Boost | None = Field(None, description="events of which a second training sees more; none if absent")
+
+
 EventsSection = Annotated[
     Annotated[GeneratedEvents, Tag("process")]
     | Annotated[LheEvents, Tag("lhe")]
@@ -162,8 +188,9 @@ EventsSection = Annotated[
     | Annotated[ModelEvents, Tag("model")]
     | Annotated[SmearedEvents, Tag("smeared")]
     | Annotated[RatioEvents, Tag("ratio")]
-    | Annotated[MergedEvents, Tag("merged")],
-    *chosen_by("source", ("process", "lhe", "flat", "model", "smeared", "ratio", "merged"), default="process"),
+    | Annotated[MergedEvents, Tag("merged")]
+    | Annotated[AmplitudeEvents, Tag("amplitude")],
+    *chosen_by("source", ("process", "lhe", "flat", "model", "smeared", "ratio", "merged", "amplitude"), "process"),
 ]
 
 

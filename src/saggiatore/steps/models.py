@@ -18,7 +18,7 @@ from saggiatore.models.base import Event
 from saggiatore.models.store import save
 from saggiatore.provenance import provenance
 from saggiatore.registry import ModelSpec, TaskSpec
-from saggiatore.spec import ContextName, EventsLabel, ObservableName, Section
+from saggiatore.spec import ContextName, EventsLabel, FeatureName, Section
 from saggiatore.tables import Column, Table, read_table, write_table
 from saggiatore.tasks.base import AbstractTask
 from saggiatore.tasks.classifier import labelled
@@ -31,8 +31,11 @@ class ModelsSection(Section):
     """One trained model."""
 
     events: EventsLabel
-    features: tuple[ObservableName, ...] = Field(
-        min_length=1, description="observables that the model reads", json_schema_extra={"uniqueItems": True}
+    features: tuple[FeatureName, ...] = Field(
+        min_length=1,
+        description="observables that the model reads; of events with an amplitude also momenta of legs, such as "
+        "leg2_px, and invariants of two, such as s_02",
+        json_schema_extra={"uniqueItems": True},
     )
     context: tuple[ContextName, ...] = Field(
         (),
@@ -81,7 +84,7 @@ def run(
     log.info("best validation loss %.6g after %d epochs", losses["validation_loss"][best], losses["epoch"][best])
     origin = provenance(job.model_dump(mode="json"), code)
     write_table(history, HISTORY, losses, origin)
-    save(model, trained, _header(section, table, task) | {"provenance": origin})
+    save(model, trained, _header(section, table, task) | {"n_events": len(data.weight), "provenance": origin})
     checkpoint.unlink(missing_ok=True)
 
 

@@ -41,6 +41,7 @@ def run(
     coverages: list[Path],
     sensitivities: list[Path],
     ratios: list[Path],
+    accuracies: list[Path],
     predictives: list[Path],
     amplifications: list[Path],
     figures: list[Path],
@@ -52,15 +53,24 @@ def run(
     tables |= {"history": histories, "structures": structures, "constants": constants, "band": bands, "limits": limits}
     tables |= {"coverage": coverages, "sensitivity": sensitivities, "ratios": ratios, "predictive": predictives}
     tables |= {"amplification": amplifications, "agreement": agreements, "score_posteriors": score_posteriors}
-    scored = dict(_each(informations, root, "information"))
-    numbers = {**(_without_label(scored) if len(informations) == 1 else scored), **dict(_formulas(formulas, root))}
-    numbers |= {name: number for table, paths in tables.items() for name, number in _each(paths, root, table)}
+    tables |= {"accuracy": accuracies}
+    scored, numbers = _all_numbers(informations, formulas, tables, root)
     document = {
         "numbers": {name: asdict(number) for name, number in numbers.items()},
         **_for_readers(formulas, structures, limits, root),
         "figures": _figures(figures, root, {**scored, **numbers}),
     }
     _write(out, study, code, document)
+
+
+def _all_numbers(
+    informations: list[Path], formulas: list[Path], tables: dict[str, list[Path]], root: Path
+) -> tuple[dict[str, Number], dict[str, Number]]:
+    """Those of scores by themselves; and all: those of scores, of formulas and of every table."""
+    scored = dict(_each(informations, root, "information"))
+    shown = _without_label(scored) if len(informations) == 1 else scored
+    of_tables = {name: number for table, paths in tables.items() for name, number in _each(paths, root, table)}
+    return scored, {**shown, **dict(_formulas(formulas, root)), **of_tables}
 
 
 def _write(out: Path, study: str, code: str, document: dict) -> None:

@@ -3,6 +3,12 @@
 from saggiatore.tables import Column
 
 IS_NUMERATOR = Column("is_numerator", "1", "1: the event was drawn at its theta; 0: at theta = 0", kind="int")
+LOG_AMPLITUDE = Column(
+    "log_amplitude",
+    "1",
+    "log of s^(n-4) |M|^2 at the event's momenta: n legs, s their mass squared, which makes it a number",
+    r"$\log A$",
+)
 JOINT_LOG_RATIO = Column("joint_log_ratio", "1", "log p(x, z | theta) / p(x, z | 0) at the event's theta")
 
 

@@ -51,7 +51,12 @@ class JointScore(AbstractTask):
     def loss(self, model: AbstractModel, event: Event, *, key: PRNGKeyArray) -> Scalar:
         """Loss of one event in units of the target's scale."""
         assert isinstance(model, AbstractRegression)
-        residual = event.target[0] / model.scale - model.hidden(event.features) @ model.last_layer
-        log_variance = model.log_variance(event.features)
-        noise = jax.lax.stop_gradient(residual) ** 2 * jnp.exp(-log_variance)
-        return residual**2 + 0.5 * (log_variance + noise)
+        return squared_error_and_variance(model, event)
+
+
+def squared_error_and_variance(model: AbstractRegression, event: Event) -> Scalar:
+    """Squared error of the mean, and the likelihood of the detached residual: minimal at mean and variance."""
+    residual = event.target[0] / model.scale - model.hidden(event.features) @ model.last_layer
+    log_variance = model.log_variance(event.features)
+    noise = jax.lax.stop_gradient(residual) ** 2 * jnp.exp(-log_variance)
+    return residual**2 + 0.5 * (log_variance + noise)
