@@ -133,8 +133,9 @@ class DSI(AbstractRegression):
         """
         logarithms = eqx.filter_jit(jax.vmap(self.legs.logarithms))(events.features)
         affine = PairAffine.fit(self.legs, np.asarray(logarithms))
-        sums = eqx.filter_jit(jax.vmap(lambda x: self.legs.of_all(affine(x))))(logarithms)
-        momenta = jnp.concatenate(list(jnp.moveaxis(jax.vmap(self.legs.own)(events.features), 1, 0)))
+        sums = np.asarray(eqx.filter_jit(jax.vmap(lambda x: self.legs.of_all(affine(x))))(logarithms))
+        momenta = np.asarray(eqx.filter_jit(jax.vmap(self.legs.own))(events.features))
+        every_leg = jnp.asarray(momenta.reshape(momenta.shape[0] * momenta.shape[1], momenta.shape[2]))
         moment = Affine.fit(events.target)
         target = TargetFrame(moment.shift[0] / moment.scale[0], moment.scale[0])
         last = self.last_layer.at[-1].set(target.mean / target.constant)
@@ -143,8 +144,8 @@ class DSI(AbstractRegression):
             self,
             (
                 affine,
-                Affine(jnp.mean(sums, axis=0), spread(sums)),
-                Affine.fit(momenta, is_centred=False),
+                Affine(jnp.asarray(sums.mean(axis=0, dtype=float)), jnp.asarray(spread(sums))),
+                Affine.fit(every_leg, is_centred=False),
                 target,
                 last,
             ),

@@ -136,11 +136,11 @@ class PairAffine(AbstractFixed):
         shift, scale = np.zeros(off.shape), np.ones(off.shape)
         for kind in np.unique(legs.pair_kinds[off]):
             mask = off & (legs.pair_kinds == kind)
-            shift[mask], scale[mask] = logarithms[:, mask].mean(), spread(jnp.asarray(logarithms[:, mask].ravel()))
+            shift[mask], scale[mask] = logarithms[:, mask].mean(dtype=float), spread(logarithms[:, mask].ravel())
         return cls(jnp.asarray(shift), jnp.asarray(scale))
 
 
-def spread(values: Array) -> Array:
+def spread(values: np.ndarray) -> np.ndarray:
     """Standard deviation over the first axis; one where nothing varies, such as the energy of colliding leptons."""
-    spread = jnp.std(values, axis=0)
-    return jnp.where(spread > _CONSTANT, spread, 1.0)
+    found = np.std(values, axis=0, dtype=float)
+    return np.where(found > _CONSTANT, found, 1.0)
