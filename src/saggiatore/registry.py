@@ -124,7 +124,8 @@ class _Registered:
 
     def __get_pydantic_json_schema__(self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> dict:
         names = sorted(REGISTRY[self.slot])
-        options = [handler(load(self.slot, name).__pydantic_core_schema__) for name in names]
+        specs = [load(self.slot, name) for name in names]
+        options = [spec.described(spec.__pydantic_core_schema__, handler) for spec in specs]
         return {"oneOf": options, "discriminator": {"propertyName": "kind", "names": names}}
 
 

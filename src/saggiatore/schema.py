@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import jsonschema
 
 from saggiatore.errors import StudyError
+from saggiatore.units import outside
 
 
 class Reference(NamedTuple):
@@ -168,7 +169,8 @@ def _leaf_faults(schema: dict, node: dict, value: object, place: str) -> Iterato
         yield f"{place}: got {value!r}, expected a finite number."
         return
     document = {**node, "$defs": schema.get("$defs", {})}
-    for error in jsonschema.Draft202012Validator(document).iter_errors(value):
+    errors = list(jsonschema.Draft202012Validator(document).iter_errors(value))
+    for error in errors:
         quantity = next((option for option in (node, *node.get("anyOf", ())) if "x-unit" in option), None)
         if quantity:
             wanted = f"a quantity in {quantity['x-unit']}, such as '{quantity['examples'][0]}'"
@@ -178,3 +180,7 @@ def _leaf_faults(schema: dict, node: dict, value: object, place: str) -> Iterato
             yield f"{place}: got {value!r}, expected {wanted}."
         else:
             yield f"{place or 'the whole of it'}: {error.message}."
+    if "x-limits" in node and isinstance(value, str) and not errors:
+        missed = outside(node["x-unit"], value, node["x-limits"])
+        if missed:
+            yield f"{place}: got {value!r}, expected a quantity {missed}."

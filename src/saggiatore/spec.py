@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, GetJsonSchemaHandler
+from pydantic_core import core_schema
 
-from saggiatore.units import Duration, Memory
+from saggiatore.units import LIMITS, Duration, Memory
 
 LABEL_PATTERN = r"^[a-z][a-z0-9_]{0,99}$"  # a file system takes names of 255 bytes
 Label = Annotated[str, Field(pattern=LABEL_PATTERN)]
@@ -58,6 +59,22 @@ class Spec(BaseModel):
     """A frozen piece of configuration; unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> dict:
+        return cls.described(schema, handler)
+
+    @classmethod
+    def described(cls, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> dict:
+        """JSON Schema, which knows no limits of a text: those of quantities are `x-limits`, in the field's unit."""
+        found = handler(schema)
+        properties = handler.resolve_ref_schema(found).get("properties", {})
+        for name, field in cls.model_fields.items():
+            limits = {key: getattr(each, key) for each in field.metadata for key in LIMITS if hasattr(each, key)}
+            node = properties.get(name, {})
+            if limits and any("x-unit" in option for option in (node, *node.get("anyOf", ()))):
+                node["x-limits"] = limits
+        return found
 
 
 class Resources(Spec):

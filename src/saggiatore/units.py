@@ -1,6 +1,8 @@
 """Units. Inside: GeV, pb, radians; a quantity in a study carries its unit and is converted once, here."""
 
+import operator
 import re
+from collections.abc import Mapping
 from functools import partial
 from typing import Annotated
 
@@ -74,6 +76,22 @@ def parse_quantity(unit: str, text: object) -> float:
     if unit in _ALWAYS_POSITIVE and float(value) <= 0:
         raise ValueError(f"got {text!r}, expected a quantity above zero.")
     return float(value) * known[name]
+
+
+# what a field may ask of a quantity: the names of pydantic, and how to say them
+LIMITS = {
+    "gt": (operator.gt, "above"),
+    "ge": (operator.ge, "at least"),
+    "lt": (operator.lt, "below"),
+    "le": (operator.le, "at most"),
+}
+
+
+def outside(unit: str, text: str, limits: Mapping[str, float]) -> str | None:
+    """Which of `limits`, in `unit`, a quantity misses, in words; None if it keeps them all."""
+    value = parse_quantity(unit, text)
+    missed = [f"{LIMITS[key][1]} {limit:g} {unit}" for key, limit in limits.items() if not LIMITS[key][0](value, limit)]
+    return " and ".join(missed) or None
 
 
 def _schema(unit: str) -> dict:

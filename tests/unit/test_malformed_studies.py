@@ -50,6 +50,8 @@ MALFORMED = [
     ("models.network.resources", {"time": "-2 h"}, "resources.time: got '-2 h'"),
     ("models.network.resources", {"time": "2 GB"}, "resources.time: got '2 GB'"),
     # numbers out of range, and of another kind
+    ("process.sqrt_s", "0 TeV", "process.sqrt_s: got '0 TeV', expected a quantity above 0 GeV"),
+    ("process.cuts.m_jj", "-0.1 TeV", "process.cuts.m_jj: got '-0.1 TeV', expected a quantity at least 0 GeV"),
     ("seed", -1, "seed"),
     ("seed", "one", "seed"),
     ("events.train.n_events", 0, "events.train.n_events"),

@@ -119,6 +119,17 @@ def test_local_search_adds_what_is_missing():
     assert search.front()[0] in search.members()
 
 
+@pytest.mark.parametrize("pairs", [False, True])
+def test_two_features_enter_at_once_where_one_brings_nothing(pairs):
+    """The mean of a product over any one of its factors is zero, as of a decay's angles: no step there is better."""
+    columns = dict(zip("xyz", np.random.default_rng(5).uniform(-2, 2, (3, 1000)), strict=True))
+    target = 3 * columns["x"] * columns["y"] * columns["z"]
+    search = LocalSearch(tuple(columns), columns, target, np.full(1000, 1e-3), 7, pairs=pairs)
+    search.offer(Parametric(parse("a*x"), {"a": 0.1}))
+    search.run(100)
+    assert (search.front()[-1].expression == parse("a*x*y*z")) == pairs
+
+
 def test_few_rows_do_not_decide_between_the_best():
     """The last row alone tells x from x + phi/100; it is none of the few that sort out what is far behind."""
     n_rows = 2000

@@ -9,6 +9,7 @@ are far behind the best of their complexity, and few rows show it. Deterministic
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain, combinations
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,7 @@ class LocalSearch:
     max_complexity: int
     width: int = 2
     allow_nested: bool = False
+    pairs: bool = False  # whether a constant may become a product of two features as well
     n_fits: int = 0
     _beams: dict[int, list[_Member]] = field(default_factory=dict)
     _seen: set[sympy.Expr] = field(default_factory=set)
@@ -59,9 +61,9 @@ class LocalSearch:
         except FormulaError:  # a constant that is not finite: no formula
             return
         nodes = complexity(form.expression)
-        if nodes > self.max_complexity or form.expression in self._seen or form.expression.has(sympy.nan, sympy.zoo):
-            return
-        if not self.allow_nested and has_nested_functions(form.expression):
+        is_refused = form.expression in self._seen or form.expression.has(sympy.nan, sympy.zoo)
+        is_refused |= not self.allow_nested and has_nested_functions(form.expression)
+        if is_refused or nodes > self.max_complexity:
             return
         self._seen.add(form.expression)
         self.n_fits += 1
@@ -136,8 +138,7 @@ class LocalSearch:
 
     def _next_variations(self) -> list[Parametric] | None:
         """Of the front's simplest member that was not varied yet; then of those behind it, with their prunings."""
-        behind = [member for nodes in sorted(self._beams) for member in self._beams[nodes]]
-        for member in (*self._front(), *behind):
+        for member in (*self._front(), *chain.from_iterable(beam for _, beam in sorted(self._beams.items()))):
             if not member.is_varied:
                 member.is_varied = True
                 return [*(self._next_prunings([member]) or ()), *self._variations(member.form)]
@@ -182,18 +183,23 @@ class LocalSearch:
                 yield node + feature, {}
 
     def _promoted(self, constant: sympy.Expr, value: float) -> Iterator[tuple[sympy.Expr, dict[str, float]]]:
-        """A constant becomes a constant times a feature's power, of the same median size."""
+        """A constant becomes a constant times a feature's power, or times two features, of the same median size."""
         for name in self.features:
-            size = float(np.median(np.absolute(self.columns[name])))
-            for exponent in _POWERS:
-                if size > 0:
+            if size := self._size(name):
+                for exponent in _POWERS:
                     yield constant * sympy.Symbol(name) ** exponent, {constant.name: value / size**exponent}
+        for one, two in combinations(self.features, 2) if self.pairs else ():
+            if size := self._size(one) * self._size(two):
+                yield constant * sympy.Symbol(one) * sympy.Symbol(two), {constant.name: value / size}
+
+    def _size(self, name: str) -> float:
+        return float(np.median(np.absolute(self.columns[name])))
 
     def _damped(self, whole: sympy.Expr) -> Iterator[tuple[sympy.Expr, dict[str, float]]]:
         """The whole divided by a constant plus a feature's power: what falls off, or saturates."""
         for name in self.features:
             for exponent in (1, 2):
-                size = 2 * float(np.median(np.absolute(self.columns[name]))) ** exponent
+                size = 2 * self._size(name) ** exponent
                 yield _SCALE * whole / (_NEW + sympy.Symbol(name) ** exponent), {_NEW.name: size, _SCALE.name: size}
 
     def _varied(self, feature: sympy.Expr) -> Iterator[tuple[sympy.Expr, dict[str, float]]]:

@@ -50,6 +50,11 @@ class OperonSpec(Spec):
     rows: int = Field(2000, ge=50, description="teacher rows that a population sees")
     fit_rows: int = Field(8000, ge=50, description="teacher rows of the local search")
     max_fits: int = Field(1600, ge=0, description="forms that the local search fits before it only prunes the best")
+    pairs: bool = Field(
+        False,
+        description="whether the local search also lets two features in at once: for targets whose mean over any one "
+        "feature vanishes, as of the angles of a decay, so that one feature more brings a formula no closer",
+    )
     max_seconds: float = Field(
         300, gt=0, description="guard in seconds: beyond it the search ends early, says so, and is not reproducible"
     )
@@ -91,7 +96,9 @@ class OperonEngine:
         found = self._populations(problem, streams[:-1], clock, checkpoint)
         chosen = _rows(problem, self.spec.fit_rows, np.random.default_rng(streams[-1]), weighted=False)
         small = problem.rows(chosen)
-        search = LocalSearch(problem.features, small.columns, small.y, small.share, self.spec.max_complexity)
+        search = LocalSearch(
+            problem.features, small.columns, small.y, small.share, self.spec.max_complexity, pairs=self.spec.pairs
+        )
         if kept := checkpoint.load(_LOCAL):
             search.restore(kept)
         else:
