@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from saggiatore.physics import electroweak as ew
 from saggiatore.registry import load
 
 FOLDER = Path(__file__).parent
@@ -73,6 +74,15 @@ def test_zh(name, order):
     places = [*order, last, *range(2, last)] if order == (1, 0) else list(range(last + 1))
     found = values(",".join(numbers[place] for place in places), momenta[:, places], np.zeros(6), process="zh")
     np.testing.assert_allclose(found, data["me2"], rtol=1e-9)
+
+
+def test_zh_without_the_width_of_its_one_propagator():
+    """Annihilation has no mode without widths: its one propagator, that of the Z boson, is exchanged here."""
+    momenta, data, pdg = read("uux__zh")
+    found = values(pdg, momenta, np.zeros(6), process="zh")
+    virtuality = 4 * momenta[:, 0, 0] * momenta[:, 1, 0] - ew.M_Z**2
+    ratio = 1 + (ew.M_Z * ew.WIDTH_Z / virtuality) ** 2
+    np.testing.assert_allclose(found * ratio, data["me2_zero_width"], rtol=1e-9)
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2, 3), (1, 0, 2, 3), (0, 1, 3, 2), (1, 0, 3, 2)])
