@@ -38,9 +38,13 @@ class GeneratorsFigure(AbstractFigure):
         for name, fill in (("chi2", TRUTH), ("chi2_2d", "none")):
             axes.plot(table.data[name], places, "o", color=TRUTH, mfc=fill, ms=5, label=table.column(name).label)
         axes.axvline(1, color=TRUTH, lw=0.8, ls=":")
-        axes.set_xscale("log", subs=(2, 5))
-        for side in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
-            side(StrMethodFormatter("{x:g}"))
+        values = table.data[["chi2", "chi2_2d"]].to_numpy()
+        if values.max() > 5 * values.min():
+            axes.set_xscale("log", subs=(2, 5))
+            for side in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
+                side(StrMethodFormatter("{x:g}"))
+        else:
+            axes.xaxis.set_major_locator(MaxNLocator(4))
         axes.set_xlabel(r"$\chi^2$ a bin")
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2, columnspacing=0.8)
 
