@@ -40,8 +40,8 @@ class Compiled(NamedTuple):
     weight: Callable  # of u, theta
 
 
-# where a study further down the alphabet has more to obey: decays
-STUDY_OF = {"top_pair": "tt_spin"}
+# where a study further down the alphabet has more to obey: decays, a parameter that moves the rate
+STUDY_OF = {"top_pair": "tt_spin", "zjets": "zj_mixing_angle"}
 
 
 def section(kind):
