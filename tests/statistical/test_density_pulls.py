@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from saggiatore.infer.density import DensityDraws, LearnedDensity
+from saggiatore.infer.density import LearnedDensity
+from saggiatore.infer.density_draws import DensityDraws
 from saggiatore.infer.predictive import by_quadrature, in_bins
 from saggiatore.infer.replicas import ReplicasSpec
 from saggiatore.infer.truth import exact_bins, exact_quantiles

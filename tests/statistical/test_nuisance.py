@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from saggiatore.infer.density import DensityDraws
-from saggiatore.infer.network import flatten
+from saggiatore.infer.density_draws import DensityDraws
 from saggiatore.infer.predictive import averaged, by_quadrature, in_bins
+from saggiatore.infer.weights import flatten
 from saggiatore.job import Job
 from saggiatore.learn.loop import TrainingSpec, train
 from saggiatore.models.base import Event

@@ -9,16 +9,9 @@ import pytest
 from saggiatore.errors import ConvergenceError, ModelError
 from saggiatore.infer.base import Chains, Parameter, draw_scores, draws_columns, draws_schema, posterior_score
 from saggiatore.infer.batches import Batch
-from saggiatore.infer.network import (
-    flatten,
-    gather,
-    log_likelihood,
-    prior_width,
-    regression,
-    total_log_likelihood,
-    with_weights,
-)
+from saggiatore.infer.network import gather, log_likelihood, prior_width, regression, total_log_likelihood
 from saggiatore.infer.svi import SviSpec, drawn, n_noise
+from saggiatore.infer.weights import flatten, with_weights
 from saggiatore.models.base import Event
 from saggiatore.models.mlp import MLPSpec
 from saggiatore.tables import read_table, write_table

@@ -12,9 +12,11 @@ from scipy.special import ndtr
 
 from saggiatore.errors import ModelError, StudyError
 from saggiatore.infer.base import Chains, draws_columns, draws_schema
-from saggiatore.infer.density import DensityDraws, LearnedDensity, effective, log_likelihood_per_loss, prior_width
-from saggiatore.infer.network import flatten, stated, weight_names
+from saggiatore.infer.density import LearnedDensity, effective, log_likelihood_per_loss, prior_width
+from saggiatore.infer.density_draws import DensityDraws
+from saggiatore.infer.network import stated, weight_names
 from saggiatore.infer.predictive import by_quadrature, by_sampling, in_bins, nodes, polynomial_std
+from saggiatore.infer.weights import flatten
 from saggiatore.job import Job
 from saggiatore.models.base import Event
 from saggiatore.models.density import AbstractDensity

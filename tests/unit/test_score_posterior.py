@@ -7,7 +7,8 @@ from test_information import job, score, write_events
 
 from saggiatore.errors import StudyError
 from saggiatore.infer.base import Chains, draws_columns, draws_schema
-from saggiatore.infer.network import flatten, stated
+from saggiatore.infer.network import stated
+from saggiatore.infer.weights import flatten
 from saggiatore.job import Job
 from saggiatore.limits.score_posterior import ScorePosterior
 from saggiatore.models.store import save

@@ -23,15 +23,16 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from saggiatore.errors import StudyError
-from saggiatore.infer.base import Chains, Parameter, drawn_weights
-from saggiatore.infer.network import Sampled, Weights, flatten, stated, weight_names, with_weights
+from saggiatore.infer.base import Chains, Parameter
+from saggiatore.infer.density_draws import DensityDraws
+from saggiatore.infer.network import Sampled, stated, weight_names
+from saggiatore.infer.weights import Weights
 from saggiatore.models.base import Event, trainable
 from saggiatore.models.density import AbstractDensity
 from saggiatore.registry import load
-from saggiatore.tables import Table
 from saggiatore.tasks.base import AbstractTask
 from saggiatore.tasks.density import Density
-from saggiatore.types import Array, Context, Features, Float, PRNGKeyArray, Scalar
+from saggiatore.types import Array, Float, PRNGKeyArray, Scalar
 
 _N_REFERENCE = 16  # events whose log density is monitored
 
@@ -50,7 +51,7 @@ class AbstractDensityMethod(eqx.Module):
 
     @abc.abstractmethod
     def sample_density(self, learned: LearnedDensity, *, key: PRNGKeyArray) -> Sampled:
-        """Draws of a density's weights, in the order of `infer.network.flatten`.
+        """Draws of a density's weights, in the order of `infer.weights.flatten`.
 
         Raises:
             ConvergenceError: if the numbers must not be used.
@@ -67,54 +68,6 @@ class AbstractDensityMethod(eqx.Module):
         parameters = {f"weight_{i}": stated(sampled.weights[..., i], name) for i, name in enumerate(names)}
         monitored = _monitor(learned, sampled.weights)
         return Chains(parameters, sampled.n_divergent, monitored, sampled.is_markov)
-
-
-class DensityDraws(eqx.Module):
-    """One density for each draw of the weights."""
-
-    density: AbstractDensity
-    weights: Float[Array, "draw weight"]
-
-    @property
-    def n_draws(self) -> int:
-        """Number of draws."""
-        return len(self.weights)
-
-    def log_prob(
-        self, features: Float[Array, "event feature"], context: Float[Array, "event context"]
-    ) -> Float[Array, "draw event"]:
-        """log p of many events by each draw, one draw after the other: memory does not grow with their number."""
-        found: Float[Array, "draw event"] = jax.lax.map(
-            lambda weights: jax.vmap(with_weights(self.density, weights).log_prob)(features, context), self.weights
-        )
-        return found
-
-    def sample(
-        self, context: Float[Array, "draw event context"], *, key: PRNGKeyArray
-    ) -> Float[Array, "event feature"]:
-        """Events of the posterior predictive, as many from each draw: one at each of its contexts."""
-        keys = jax.random.split(key, context.shape[:2])
-
-        def each(drawn: tuple[Weights, Array, Array]) -> Float[Array, "event feature"]:
-            weights, contexts, its_keys = drawn
-            density = with_weights(self.density, weights)
-
-            def one(at: Context, k: PRNGKeyArray) -> Features:
-                return density.sample(at, key=k)
-
-            return jax.vmap(one)(contexts, its_keys)
-
-        found = jax.lax.map(each, (self.weights, context, keys))
-        return found.reshape(-1, found.shape[-1])
-
-
-def density_draws(density: AbstractDensity, draws: Table) -> DensityDraws:
-    """The densities of a table [draws].
-
-    Raises:
-        ModelError: if the draws are of another model.
-    """
-    return DensityDraws(density, jnp.asarray(drawn_weights(draws, flatten(density).size)))
 
 
 def rebuild(header: Mapping) -> Callable[[PRNGKeyArray], AbstractDensity]:

@@ -16,7 +16,7 @@ under one site is the same model, compiles in a fraction of the time, and leaves
 
 import abc
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -38,12 +38,11 @@ from saggiatore.infer.base import (
     regression,
 )
 from saggiatore.infer.batches import Batch
+from saggiatore.infer.weights import Weights, flatten, with_weights
 from saggiatore.models.base import AbstractModel, AbstractRegression, Event, trainable
 from saggiatore.tables import Table
 from saggiatore.types import Array, Features, Float, PRNGKeyArray, Scalar
 
-Weights = Float[Array, " weight"]
-Network = TypeVar("Network", bound=AbstractModel)
 _N_REFERENCE = 16  # events whose score and noise are monitored
 
 
@@ -140,18 +139,6 @@ def gather(batches: Iterator[Batch]) -> Event:
     features, score, weight = (np.concatenate(column) for column in zip(*parts, strict=True))
     scaled = weight * (weight.sum() / (weight**2).sum())
     return Event(jnp.asarray(features), jnp.zeros((len(score), 0)), jnp.asarray(score)[:, None], jnp.asarray(scaled))
-
-
-def flatten(model: AbstractModel) -> Weights:
-    """The weights of a network as one vector."""
-    return ravel_pytree(eqx.filter(model, trainable(model)))[0]
-
-
-def with_weights(model: Network, weights: Weights) -> Network:
-    """The network with other weights, a vector as `flatten` gives it."""
-    leaves, rest = eqx.partition(model, trainable(model))
-    network: Network = eqx.combine(ravel_pytree(leaves)[1](weights), rest)
-    return network
 
 
 def prior_width(model: AbstractRegression, scale: float) -> Weights:

@@ -18,7 +18,7 @@ import numpy as np
 from jax.scipy.special import logsumexp
 
 from saggiatore.errors import StudyError
-from saggiatore.infer.density import DensityDraws
+from saggiatore.infer.density_draws import DensityDraws
 from saggiatore.types import Float, PRNGKeyArray
 
 _BLOCK = 4096  # points that are evaluated at once

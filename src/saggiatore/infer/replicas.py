@@ -20,7 +20,8 @@ from pydantic import Field
 
 from saggiatore.infer.base import Chains
 from saggiatore.infer.density import AbstractDensityMethod, LearnedDensity
-from saggiatore.infer.network import AbstractNetworkMethod, Sampled, flatten, prior_width, with_weights
+from saggiatore.infer.network import AbstractNetworkMethod, Sampled, prior_width
+from saggiatore.infer.weights import flatten, with_weights
 from saggiatore.learn.loop import TrainingSpec
 from saggiatore.learn.replicas import train_replicas
 from saggiatore.models.base import AbstractModel, AbstractRegression, Event, trainable

@@ -34,15 +34,8 @@ from saggiatore.infer import density
 from saggiatore.infer.base import Chains
 from saggiatore.infer.density import AbstractDensityMethod, LearnedDensity
 from saggiatore.infer.minibatch import MinibatchSpec, run_epochs
-from saggiatore.infer.network import (
-    AbstractNetworkMethod,
-    Sampled,
-    Weights,
-    flatten,
-    log_likelihood,
-    prior_width,
-    with_weights,
-)
+from saggiatore.infer.network import AbstractNetworkMethod, Sampled, log_likelihood, prior_width
+from saggiatore.infer.weights import Weights, flatten, with_weights
 from saggiatore.models.base import AbstractFixed, AbstractRegression, Event
 from saggiatore.models.density import AbstractDensity
 from saggiatore.types import Array, Float, PRNGKeyArray, Scalar

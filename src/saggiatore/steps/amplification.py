@@ -19,10 +19,10 @@ from pydantic import Field
 from tqdm import tqdm
 
 from saggiatore.errors import StudyError
-from saggiatore.infer.density import DensityDraws
-from saggiatore.infer.network import flatten
+from saggiatore.infer.density_draws import DensityDraws
 from saggiatore.infer.predictive import Edges, by_quadrature
 from saggiatore.infer.truth import exact_quantiles, toy
+from saggiatore.infer.weights import flatten
 from saggiatore.job import Job
 from saggiatore.learn.loop import TrainingSpec, train
 from saggiatore.models.base import Event

@@ -12,8 +12,8 @@ from saggiatore.distill.form import fit_form
 from saggiatore.distill.formula import Formula
 from saggiatore.errors import StudyError
 from saggiatore.infer.batches import WEIGHT, feature_names, parameter_position
-from saggiatore.infer.density import density_draws
-from saggiatore.infer.network import with_weights
+from saggiatore.infer.density_draws import density_draws
+from saggiatore.infer.weights import with_weights
 from saggiatore.job import Job
 from saggiatore.limits import fisher
 from saggiatore.limits.bootstrap import Bootstrap

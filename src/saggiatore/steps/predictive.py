@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from saggiatore.errors import StudyError
 from saggiatore.infer.batches import model_features
-from saggiatore.infer.density import DensityDraws, density_draws
+from saggiatore.infer.density_draws import DensityDraws, density_draws
 from saggiatore.infer.predictive import Bins, Edges, averaged, by_quadrature, by_sampling, in_bins, polynomial_std
 from saggiatore.infer.truth import exact_bins, toy
 from saggiatore.job import Job
