@@ -125,6 +125,8 @@ def _choose(schema: dict, node: dict, value: Any, place: str) -> tuple[dict, str
         return node, f"{place}.{key}: nothing is called '{kind}'; {closest(str(kind), names)}"
     if "anyOf" in node:
         options = [_resolve(schema, option) for option in node["anyOf"]]
+        options.sort(key=lambda option: value not in option.get("enum", ()))  # a text may be a name or a quantity
+        node = {**node, "x-choices": [name for option in options for name in option.get("enum", ())]}
         types: dict[str, type] = {"object": dict, "array": list, "string": str, "null": type(None)}
         for option in options:
             if option.get("type") in types and isinstance(value, types[option["type"]]):
@@ -174,7 +176,7 @@ def _leaf_faults(schema: dict, node: dict, value: object, place: str) -> Iterato
         quantity = next((option for option in (node, *node.get("anyOf", ())) if "x-unit" in option), None)
         if quantity:
             wanted = f"a quantity in {quantity['x-unit']}, such as '{quantity['examples'][0]}'"
-            yield f"{place}: got {value!r}, expected {wanted}."
+            yield f"{place}: got {value!r}, expected {' or '.join([wanted, *node.get('x-choices', ())])}."
         elif error.validator == "anyOf":
             wanted = " or ".join(str(option.get("type", option)) for option in node["anyOf"])
             yield f"{place}: got {value!r}, expected {wanted}."

@@ -36,7 +36,7 @@ ZH = {
 SPECS = {
     "drell_yan": (DrellYanSpec, DRELL_YAN),
     "zh": (ZhSpec, ZH),
-    "zh_muons": (ZhSpec, {**ZH, "decay": {"pt_l": "10 GeV", "abs_eta_l": 2.5}}),
+    "zh_muons": (ZhSpec, {**ZH, "factorisation_scale": "half_ht", "decay": {"pt_l": "10 GeV", "abs_eta_l": 2.5}}),
 }
 REFLECTION = jnp.array([1.0, 1.0, -1.0, 1.0])  # py -> -py
 BEAMS = jnp.array([1.0, 1.0, -1.0, -1.0])  # a turn by pi about the x axis

@@ -44,6 +44,10 @@ MALFORMED = [
     ("process.cuts.m_jj", "400 Gev", "process.cuts.m_jj: got '400 Gev'"),
     ("process.cuts.pt_j", "heavy", "process.cuts.pt_j: got 'heavy'"),
     ("process.cuts.pt_j", ["20 GeV"], "process.cuts.pt_j"),
+    ("process.factorisation_scale", "ht", "got 'ht', expected a quantity in GeV, such as '20 GeV' or half_ht or mt"),
+    ("process.factorisation_scale", 80.4, "got 80.4, expected a quantity in GeV, such as '20 GeV' or half_ht or mt"),
+    ("process.factorisation_scale", "-1 GeV", "got '-1 GeV', expected a quantity above 0 GeV"),
+    ("process.factorisation_factor", 0, "process.factorisation_factor"),
     ("models.network.resources", {"memory": "2 h"}, "resources.memory: got '2 h'"),
     ("models.network.resources", {"memory": "0.0 GB"}, "resources.memory: got '0.0 GB'"),
     ("models.network.resources", {"time": "0e3 h"}, "resources.time: got '0e3 h'"),
@@ -136,6 +140,11 @@ def test_a_malformed_study_is_refused_by_name(folder, where, value, message):
 
 def test_the_study_that_they_are_made_from_is_sound(folder):
     plan(folder, yaml.safe_dump(QUICK))
+
+
+@pytest.mark.parametrize("scale", ["mt", "half_ht", "1 TeV"])
+def test_a_scale_is_a_quantity_or_a_choice(folder, scale):
+    plan(folder, yaml.safe_dump(changed("process.factorisation_scale", scale)))
 
 
 # (what the file holds, what the message says)

@@ -11,7 +11,8 @@ from typing import NamedTuple
 import jax.numpy as jnp
 
 from saggiatore.physics.electroweak import quark_numbers
-from saggiatore.physics.parton_density import FLAVOURS, ScaledDensity, positive_xf
+from saggiatore.physics.factorisation_scale import Density
+from saggiatore.physics.parton_density import FLAVOURS, positive_xf
 from saggiatore.types import Array, Float, FourMomentum, Int, Momenta, Scalar
 from saggiatore.units import GEV2_PB
 
@@ -35,11 +36,12 @@ def place(channel: Int[Array, ""]) -> ChannelPlace:
     return ChannelPlace(channel // n_quarks, channel % n_quarks // (n_quarks // 2))
 
 
-def fluxes(density: ScaledDensity, incoming: Momenta, sqrt_s: float) -> Float[Array, " channel"]:
+def fluxes(density: Density, momenta: Momenta, sqrt_s: float) -> Float[Array, " channel"]:
     """f_1(x_1) f_2(x_2) / (2 s-hat) of each of the `CHANNELS`, pb: what multiplies |M|^2."""
-    x_1, x_2 = 2 * incoming[0, 0] / sqrt_s, 2 * incoming[1, 0] / sqrt_s
+    x_1, x_2 = 2 * momenta[0, 0] / sqrt_s, 2 * momenta[1, 0] / sqrt_s
+    at_event = density.at(momenta)
     first, second = (jnp.array([FLAVOURS.index(pair[leg]) for pair in CHANNELS]) for leg in (0, 1))
-    pairs = positive_xf(density, x_1)[first] * positive_xf(density, x_2)[second]
+    pairs = positive_xf(at_event, x_1)[first] * positive_xf(at_event, x_2)[second]
     return GEV2_PB / (2 * (x_1 * x_2 * sqrt_s) ** 2) * pairs
 
 

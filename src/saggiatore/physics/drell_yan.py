@@ -6,6 +6,7 @@ The couplings of the Z' are those of the Z times $\kappa$, the sequential Z' of 
 Z. Phys. C45 (1989) 109; its width is an input and does not follow mass or coupling, and it does not mix with the Z.
 The weak mixing angle enters as in the scheme ($G_F$, $\sin^2\theta_w$, $M_Z$) of arXiv:1906.11569: in
 $T_3 - Q \sin^2\theta_w$ alone, while $g/\cos\theta_w = 2 M_Z/v$, $\alpha$, $M_Z$ and the widths stay.
+Of the dynamical scales, ``mt`` is the transverse mass of the pair, here its mass, and ``half_ht`` half of that.
 """
 
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from pydantic import Field, model_validator
 
-from saggiatore.physics import annihilation, parton_density
+from saggiatore.physics import annihilation
 from saggiatore.physics import electroweak as ew
 from saggiatore.physics.colour_flow import Flow
 from saggiatore.physics.drell_yan_amplitude import (
@@ -26,14 +27,14 @@ from saggiatore.physics.drell_yan_amplitude import (
     invariants,
     square,
 )
+from saggiatore.physics.factorisation_scale import Density, Produced
 from saggiatore.physics.kinematics import boost_along_z
 from saggiatore.physics.lepton_pair import LEPTON_PAIR_OBSERVABLES, leptons_accepted, m_ll
 from saggiatore.physics.mapping import AbstractMapping, propagator_mappings
 from saggiatore.physics.matrix_element import MatrixElement
-from saggiatore.physics.parton_density import ScaledDensity
 from saggiatore.physics.peak_map import PeakMap, Resonance, peak_map
 from saggiatore.physics.process import AbstractProcess, Channel, Observable
-from saggiatore.physics.variation import AbstractFixedScaleSpec
+from saggiatore.physics.variation import AbstractElectroweakSpec
 from saggiatore.spec import Label, Spec
 from saggiatore.types import Array, Flag, Float, Momenta, Scalar, Theta, UnitPoint
 from saggiatore.units import Energy
@@ -77,7 +78,7 @@ class DrellYanCuts(Spec):
     abs_eta_l: float | None = Field(None, gt=0, description="greatest |pseudorapidity| of each lepton; none if absent")
 
 
-class DrellYanSpec(AbstractFixedScaleSpec):
+class DrellYanSpec(AbstractElectroweakSpec):
     """Muon pairs by photon, Z and an optional Z' in proton collisions."""
 
     kind: Literal["drell_yan"] = "drell_yan"
@@ -116,14 +117,13 @@ class DrellYanSpec(AbstractFixedScaleSpec):
         Raises:
             PartonDensityError: if the set is missing, damaged or does not cover the scale.
         """
-        density = parton_density.load(self.parton_density).at_scale(self.factorisation_scale)
         resonances = ((ew.M_Z, ew.WIDTH_Z), *((p.mass, p.width) for p in (self.z_prime,) if p is not None))
         directions = [direction.values() for direction in self.parameters.values()]
         return DrellYan(
             sqrt_s=self.sqrt_s,
             cuts=self.cuts,
             z_prime=self.z_prime or ZPrime(mass=ew.M_Z, width=ew.WIDTH_Z, coupling=0),  # decoupled
-            density=density,
+            density=self.density(Produced((2, 3), objects=((2, 3),), least=(_mass_range(self)[0],))),
             pair_mass=peak_map(*_mass_range(self), resonances),
             mass_range=_mass_range(self),
             resonances=resonances,
@@ -152,7 +152,7 @@ class DrellYan(AbstractProcess):
     sqrt_s: float = eqx.field(static=True)  # GeV
     cuts: DrellYanCuts = eqx.field(static=True)
     z_prime: ZPrime = eqx.field(static=True)
-    density: ScaledDensity
+    density: Density
     pair_mass: PeakMap
     mass_range: tuple[float, float] = eqx.field(static=True)  # GeV
     resonances: tuple[Resonance, ...] = eqx.field(static=True)
@@ -200,8 +200,8 @@ class DrellYan(AbstractProcess):
         return total
 
     def scales(self, momenta: Momenta) -> tuple[Scalar, Scalar]:
-        """The fixed scale; no strong coupling."""
-        return self.density.scale, jnp.array(jnp.nan)
+        """The factorisation scale; no strong coupling."""
+        return self.density.at(momenta).scale, jnp.array(jnp.nan)
 
     def channel_rate(self, momenta: Momenta, channel: Channel, theta: Theta) -> Scalar:
         """The rate of one channel."""

@@ -35,6 +35,11 @@ def transverse_momentum(p: FourMomentum) -> Scalar:
     return jnp.hypot(p[1], p[2])
 
 
+def transverse_mass(p: FourMomentum) -> Scalar:
+    """Transverse mass, the root of m^2 + pT^2, GeV."""
+    return jnp.sqrt((p[0] - p[3]) * (p[0] + p[3]))
+
+
 def pseudorapidity(p: FourMomentum) -> Scalar:
     """Pseudorapidity; the rapidity of a massless momentum."""
     return jnp.arcsinh(p[3] / transverse_momentum(p))

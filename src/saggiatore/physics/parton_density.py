@@ -14,6 +14,8 @@ Outside the grid there is no extrapolation: x > 1 gives zero, x below the lowest
 which no table accepts; `PartonDensity.at_scale` refuses a scale outside the grid when it is built.
 """
 
+from typing import Self
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -21,7 +23,7 @@ import numpy as np
 
 from saggiatore.errors import PartonDensityError
 from saggiatore.physics.lhagrid import Subgrid, find_grid, read_grid
-from saggiatore.types import Array, Float, Int, Scalar
+from saggiatore.types import Array, Float, Int, Momenta, Scalar
 
 FLAVOURS = (-5, -4, -3, -2, -1, 21, 1, 2, 3, 4, 5)  # PDG ids, in the order of every result
 _ROUNDING = 1e-10  # of a logarithm, at the edges of the grid
@@ -79,6 +81,21 @@ class ScaledDensity(eqx.Module):
         interval, s = self.axis.locate(log_x)
         return _bounded(self.axis, log_x, jnp.polyval(self.coefficients[interval], s))
 
+    def at(self, momenta: Momenta) -> Self:
+        """The densities for an event: the same for all."""
+        return self
+
+
+class EventDensity(eqx.Module):
+    """Parton densities at the scale of one event."""
+
+    density: "PartonDensity"
+    scale: Scalar  # GeV
+
+    def xf(self, x: Scalar) -> Float[Array, " 11"]:
+        """See `PartonDensity.xf`."""
+        return self.density.xf(x, self.scale)
+
 
 class PartonDensity(eqx.Module):
     """Parton densities of one set, as functions of x and Q."""
@@ -123,7 +140,7 @@ class PartonDensity(eqx.Module):
         return ScaledDensity(patch.x, coefficients[:, ::-1], jnp.asarray(q, float))
 
 
-def positive_xf(density: ScaledDensity, x: Scalar) -> Float[Array, " 11"]:
+def positive_xf(density: ScaledDensity | EventDensity, x: Scalar) -> Float[Array, " 11"]:
     """x f(x), with zero where a fitted density is negative, as Pythia and LHAPDF's ForcePositive take it.
 
     NNPDF has such densities at large x, where no data are (strange quarks beyond x = 0.2); events need probabilities.

@@ -7,10 +7,12 @@ A process whose spec can be `varied` has another rate at the same momenta: phase
 """
 
 import abc
-from typing import NamedTuple, Self
+from typing import Annotated, NamedTuple, Self
 
 from pydantic import Field
 
+from saggiatore.physics import parton_density
+from saggiatore.physics.factorisation_scale import Density, Produced, ScaleChoice, at_choice
 from saggiatore.physics.process import AbstractProcess
 from saggiatore.spec import Spec
 from saggiatore.units import Energy
@@ -18,6 +20,7 @@ from saggiatore.units import Energy
 CENTRAL = 0  # member of a set
 
 _FACTORS = (0.5, 1.0, 2.0)
+_PositiveEnergy = Annotated[Energy, Field(gt=0, json_schema_extra={"x-limits": {"gt": 0}})]
 
 
 class Variation(NamedTuple):
@@ -51,10 +54,24 @@ class AbstractHadronSpec(Spec):
         return self.parton_density if member == CENTRAL else f"{self.parton_density.partition('/')[0]}/{member}"
 
 
-class AbstractFixedScaleSpec(AbstractHadronSpec):
-    """A process of two protons without a strong coupling, at one scale."""
+class AbstractElectroweakSpec(AbstractHadronSpec):
+    """A process of two protons without a strong coupling, at one scale or at that of each event."""
 
-    factorisation_scale: Energy = Field(gt=0)
+    factorisation_scale: _PositiveEnergy | ScaleChoice = Field(
+        description="a quantity, or that of each event: a transverse mass or H_T/2 (see the process)"
+    )
+    factorisation_factor: float = Field(1, gt=0, description="what multiplies the factorisation scale")
+
+    def density(self, produced: Produced) -> Density:
+        """Parton densities; at a fixed scale they are interpolated once.
+
+        Raises:
+            PartonDensityError: if the set is missing, damaged or does not cover the scale or the least of them.
+        """
+        densities, scale = parton_density.load(self.parton_density), self.factorisation_scale
+        if isinstance(scale, str):
+            return at_choice(densities, scale, self.factorisation_factor, produced)
+        return densities.at_scale(self.factorisation_factor * scale)
 
     def scale_variations(self) -> dict[str, Variation]:
         """Half and twice the factorisation scale."""
@@ -64,7 +81,7 @@ class AbstractFixedScaleSpec(AbstractHadronSpec):
         """See `AbstractHadronSpec.varied`."""
         return self.model_copy(
             update={
-                "factorisation_scale": self.factorisation_scale * variation.factorisation,
+                "factorisation_factor": self.factorisation_factor * variation.factorisation,
                 "parton_density": self.varied_set(variation.member),
             }
         )

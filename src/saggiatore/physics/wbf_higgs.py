@@ -1,8 +1,9 @@
 r"""Higgs production by weak-boson fusion at a proton collider: $p p \to j j h$, all t- and u-channel exchanges.
 
 Two generations of massless quarks and antiquarks, W and Z fusion with their interference, photons through the
-dimension-six vertices, no widths in the exchanged propagators, fixed factorisation scale, leading order. V h production
-by annihilation, which the cut on the distance of the jets removes, is left out. See `wbf_amplitude` for the operators.
+dimension-six vertices, no widths in the exchanged propagators, leading order. V h production by annihilation, which the
+cut on the distance of the jets removes, is left out. See `wbf_amplitude` for the operators. Of the dynamical scales,
+``mt`` is the transverse mass of the Higgs boson, and ``half_ht`` half the sum of that and of the jets' pT.
 """
 
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from saggiatore.physics import electroweak as ew
 from saggiatore.physics import parton_density
 from saggiatore.physics.colour_flow import Flow
 from saggiatore.physics.dimension_six import Direction, in_hisz
+from saggiatore.physics.factorisation_scale import Density, Produced
 from saggiatore.physics.fusion_mapping import FusionMapping
 from saggiatore.physics.helicity import contractions
 from saggiatore.physics.kinematics import pseudorapidity, transverse_momentum
@@ -23,10 +25,10 @@ from saggiatore.physics.mapping import AbstractMapping, Identity
 from saggiatore.physics.marginal import MarginalPoint, marginal_score
 from saggiatore.physics.matrix_element import MatrixElement
 from saggiatore.physics.observables import JET_OBSERVABLES, delta_eta, m_jj
-from saggiatore.physics.parton_density import ScaledDensity, positive_xf
+from saggiatore.physics.parton_density import EventDensity, ScaledDensity, positive_xf
 from saggiatore.physics.phase_space import JetRegion, event, jet_variables, log_density, rapidity_range
 from saggiatore.physics.process import AbstractProcess, Channel, Observable
-from saggiatore.physics.variation import AbstractFixedScaleSpec
+from saggiatore.physics.variation import AbstractElectroweakSpec
 from saggiatore.physics.wbf_amplitude import assignments, pair_propagators, vertex_amplitudes
 from saggiatore.physics.wbf_channel import (
     channel_matrix_element,
@@ -52,7 +54,7 @@ class WbfCuts(Spec):
     m_jj: Energy = Field(0, ge=0, description="least invariant mass of the jets")
 
 
-class WbfHiggsSpec(AbstractFixedScaleSpec):
+class WbfHiggsSpec(AbstractElectroweakSpec):
     """Weak-boson fusion to a Higgs boson in proton collisions."""
 
     kind: Literal["wbf_higgs"] = "wbf_higgs"
@@ -88,12 +90,11 @@ class WbfHiggsSpec(AbstractFixedScaleSpec):
         Raises:
             PartonDensityError: if the set is missing, damaged or does not cover the scale.
         """
-        density = parton_density.load(self.parton_density).at_scale(self.factorisation_scale)
         channels = existing_channels()
         return WbfHiggs(
             sqrt_s=self.sqrt_s,
             cuts=self.cuts,
-            density=density,
+            density=self.density(Produced((4,), ((2,), (3,), (4,)), least=(self.cuts.pt_j, self.cuts.pt_j, ew.M_H))),
             directions=jnp.array([in_hisz(direction) for direction in self.parameters.values()]),
             parameters=tuple(self.parameters),
             quadratic=tuple(self.parameters),  # an amplitude has one dimension-six insertion at most
@@ -123,7 +124,7 @@ class WbfHiggs(AbstractProcess):
 
     sqrt_s: float = eqx.field(static=True)  # GeV
     cuts: WbfCuts = eqx.field(static=True)
-    density: ScaledDensity
+    density: Density
     directions: Float[Array, "theta coefficient"]  # TeV^-2, HISZ
     parameters: tuple[str, ...] = eqx.field(static=True)
     quadratic: tuple[str, ...] = eqx.field(static=True)
@@ -173,18 +174,20 @@ class WbfHiggs(AbstractProcess):
         """Sum over flavours of densities x flux x |M|^2, pb per unit of dPhi / (dx1 dx2)^-1 of `phase_space`."""
         x_1, x_2 = self._fractions(momenta)
         t, u = (_pair_amplitudes(legs, theta @ self.directions) for legs in assignments(momenta))
-        return self._flux(x_1, x_2) * flavour_sum(_proton(self.density, x_1), _proton(self.density, x_2), t, u)
+        density = self.density.at(momenta)
+        return self._flux(x_1, x_2) * flavour_sum(_proton(density, x_1), _proton(density, x_2), t, u)
 
     def scales(self, momenta: Momenta) -> tuple[Scalar, Scalar]:
-        """The fixed scale; no strong coupling."""
-        return self.density.scale, jnp.array(jnp.nan)
+        """The factorisation scale; no strong coupling."""
+        return self.density.at(momenta).scale, jnp.array(jnp.nan)
 
     def channel_rate(self, momenta: Momenta, channel: Channel, theta: Theta) -> Scalar:
         """The rate of one channel of `wbf_channel`; its legs 3 and 4 are the forward and the backward jet."""
         places = [[parton_density.FLAVOURS.index(legs[i]) for legs in self.channels] for i in (0, 1)]
         first, second = jnp.array(places)[:, channel]
         x_1, x_2 = self._fractions(momenta)
-        luminosity = positive_xf(self.density, x_1)[first] * positive_xf(self.density, x_2)[second] / (x_1 * x_2)
+        density = self.density.at(momenta)
+        luminosity = positive_xf(density, x_1)[first] * positive_xf(density, x_2)[second] / (x_1 * x_2)
         amplitudes = chirality_amplitudes(momenta, theta @ self.directions, widths=False)
         square = channel_square(self.couplings_t[channel], self.couplings_u[channel], amplitudes)
         return self._flux(x_1, x_2) * luminosity * square
@@ -202,7 +205,7 @@ class WbfHiggs(AbstractProcess):
         return GEV2_PB / (2 * x_1 * x_2 * self.sqrt_s**2)
 
 
-def _proton(density: ScaledDensity, x: Scalar) -> tuple[Generation, ...]:
+def _proton(density: ScaledDensity | EventDensity, x: Scalar) -> tuple[Generation, ...]:
     """Densities f(x) of the quarks of two generations."""
     xf = dict(zip(parton_density.FLAVOURS, positive_xf(density, x), strict=True))
     return tuple(Generation(*(xf[flavour] / x for flavour in row)) for row in _GENERATIONS)

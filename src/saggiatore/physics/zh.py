@@ -5,26 +5,31 @@ Included: annihilation of u, d, s and c quarks at leading order through a Z boso
 pairs from a virtual photon by the same vertices. Left out: bottom quarks, gluon fusion $g g \to Z h$ (15 % of the rate
 at 13 TeV), the decay of the Higgs boson, operators that couple fermions to Z h directly, and all radiation. At most one
 dimension-six insertion an amplitude. Where CP-odd coefficients show, see arXiv:1309.4819 and arXiv:1912.07628.
+
+Of the dynamical scales, ``mt`` is the transverse mass of Z and Higgs boson together, here their invariant mass, as in
+Brein, Djouadi, Harlander, hep-ph/0307206; ``half_ht`` is the mean of their own transverse masses.
 """
 
 from typing import Literal
 
 import jax.numpy as jnp
+import numpy as np
 from pydantic import Field, model_validator
 
-from saggiatore.physics import annihilation, parton_density
+from saggiatore.physics import annihilation
 from saggiatore.physics import electroweak as ew
 from saggiatore.physics.dimension_six import Direction, in_hisz
+from saggiatore.physics.factorisation_scale import Produced
 from saggiatore.physics.matrix_element import MatrixElement
 from saggiatore.physics.peak_map import peak_map
-from saggiatore.physics.variation import AbstractFixedScaleSpec
+from saggiatore.physics.variation import AbstractElectroweakSpec
 from saggiatore.physics.zh_channel import channel_matrix_element
 from saggiatore.physics.zh_events import ZhCuts, ZhDecay, ZhLeptons, ZhOnShell, ZhSettings
 from saggiatore.physics.zh_observables import DECAY_OBSERVABLES
 from saggiatore.spec import Label
 
 
-class ZhSpec(AbstractFixedScaleSpec):
+class ZhSpec(AbstractElectroweakSpec):
     """Z and Higgs boson in proton collisions."""
 
     kind: Literal["zh"] = "zh"
@@ -65,7 +70,7 @@ class ZhSpec(AbstractFixedScaleSpec):
         Raises:
             PartonDensityError: if the set is missing, damaged or does not cover the scale.
         """
-        density = parton_density.load(self.parton_density).at_scale(self.factorisation_scale)
+        density = self.density(_produced(self))
         directions = jnp.array([in_hisz(direction) for direction in self.parameters.values()])
         settings = ZhSettings(self.sqrt_s, self.cuts, density, directions)
         # an amplitude has one dimension-six insertion at most
@@ -81,3 +86,10 @@ class ZhSpec(AbstractFixedScaleSpec):
             channels=tuple((*pair, 13, -13, 25) for pair in annihilation.CHANNELS),
             **names,
         )
+
+
+def _produced(spec: ZhSpec) -> Produced:
+    """Z and Higgs boson, of equal and opposite transverse momenta."""
+    z, higgs, mass = ((2,), (3,), ew.M_Z) if spec.decay is None else ((2, 3), (4,), spec.decay.m_ll)
+    least = (float(np.hypot(mass, spec.cuts.pt_z)), float(np.hypot(ew.M_H, spec.cuts.pt_z)))
+    return Produced(z + higgs, (z, higgs), least)

@@ -13,10 +13,10 @@ from pydantic import Field
 from saggiatore.physics import annihilation
 from saggiatore.physics import electroweak as ew
 from saggiatore.physics.colour_flow import Flow
+from saggiatore.physics.factorisation_scale import Density
 from saggiatore.physics.kinematics import boost_along_z, massless_pair
 from saggiatore.physics.lepton_pair import leptons_accepted
 from saggiatore.physics.mapping import AbstractMapping, propagator_mappings
-from saggiatore.physics.parton_density import ScaledDensity
 from saggiatore.physics.peak_map import PeakMap
 from saggiatore.physics.process import AbstractProcess, Channel, Observable
 from saggiatore.physics.wbf_amplitude import Coefficients
@@ -111,7 +111,7 @@ class ZhSettings(eqx.Module):
 
     sqrt_s: float = eqx.field(static=True)  # GeV
     cuts: ZhCuts = eqx.field(static=True)
-    density: ScaledDensity
+    density: Density
     directions: Float[Array, "theta coefficient"]  # TeV^-2, HISZ
 
     def rate(self, momenta: Momenta, theta: Theta) -> Scalar:
@@ -167,8 +167,8 @@ class ZhOnShell(AbstractProcess):
         return self.settings.rate(momenta, theta)
 
     def scales(self, momenta: Momenta) -> tuple[Scalar, Scalar]:
-        """The fixed scale; no strong coupling."""
-        return self.settings.density.scale, jnp.array(jnp.nan)
+        """The factorisation scale; no strong coupling."""
+        return self.settings.density.at(momenta).scale, jnp.array(jnp.nan)
 
     def channel_rate(self, momenta: Momenta, channel: Channel, theta: Theta) -> Scalar:
         """See `ZhSettings`."""
@@ -225,8 +225,8 @@ class ZhLeptons(AbstractProcess):
         return self.settings.rate(momenta, theta)
 
     def scales(self, momenta: Momenta) -> tuple[Scalar, Scalar]:
-        """The fixed scale; no strong coupling."""
-        return self.settings.density.scale, jnp.array(jnp.nan)
+        """The factorisation scale; no strong coupling."""
+        return self.settings.density.at(momenta).scale, jnp.array(jnp.nan)
 
     def channel_rate(self, momenta: Momenta, channel: Channel, theta: Theta) -> Scalar:
         """See `ZhSettings`."""
