@@ -70,6 +70,7 @@ REGISTRY: dict[str, dict[str, str]] = {
         "contours": "saggiatore.figures.contours:ContoursFigureSpec",
         "control": "saggiatore.figures.control:ControlFigureSpec",
         "data_score": "saggiatore.figures.data_score:DataScoreFigureSpec",
+        "distributions": "saggiatore.figures.distributions:DistributionsFigureSpec",
         "formula": "saggiatore.figures.formula:FormulaFigureSpec",
         "front": "saggiatore.figures.front:FrontFigureSpec",
         "hall_of_fame": "saggiatore.figures.hall_of_fame:HallOfFameFigureSpec",

@@ -175,6 +175,20 @@ def test_collins_soper_angle_is_the_angle_to_the_quark():
     np.testing.assert_allclose(values["cos_theta_star"], side * (4 * dots / values["m_ll"] ** 2 - 1), atol=1e-7)
 
 
+def test_reduced_mass_is_the_phase_of_the_propagator_of_the_heaviest_resonance():
+    """M Gamma/(s - M^2 + i M Gamma) = 1/(eps + i), of the Z' where there is one and of the Z where there is none."""
+    spec, content = SPECS["drell_yan"]
+    plain = spec.model_validate({**content, "z_prime": None, "parameters": {"mixing": {"sin2_theta_w": 0.01}}}).build()
+    for process in (build("drell_yan"), plain):
+        momenta, _ = jax.jit(jax.vmap(process.momenta))(jax.random.uniform(jax.random.key(8), (512, process.dim)))
+        values = {
+            name: np.asarray(jax.vmap(process.observables[name].function)(momenta)) for name in ("m_ll", "eps_ll")
+        }
+        mass, width = (process.z_prime.mass, process.z_prime.width) if process is not plain else (ew.M_Z, ew.WIDTH_Z)
+        expected = mass * width / (values["m_ll"] ** 2 - mass**2 + 1j * mass * width)
+        np.testing.assert_allclose(1 / (values["eps_ll"] + 1j), expected, rtol=1e-9)
+
+
 def test_a_peak_is_flat_under_its_map():
     """A Breit-Wigner shape and 1/m^2 over the density of the map vary by the number of components at most."""
     mapped = peak_map(15.0, 13000.0, ((ew.M_Z, ew.WIDTH_Z), (400.0, 0.5)))

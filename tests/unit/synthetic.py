@@ -246,10 +246,35 @@ def write_scores(path: Path, seed: int = 1) -> None:
     write_table(path, SCORES, columns, ORIGIN)
 
 
+EVENTS = TableSchema(
+    "events",
+    1,
+    (
+        Column("weight", "pb", "weight"),
+        *(Column(f"weight_{name}", "pb", "weight") for name in ("mur0p5_muf1", "mur2_muf1", "member1")),
+        Column("pt_v", "GeV", "transverse momentum", "$p_{T,W}$"),
+        Column("delta_r_jj", "1", "distance", r"$\Delta R_{jj}$"),
+        Column("leg0_pdg", "1", "PDG number", kind="int"),
+        Column("leg0_e", "GeV", "energy"),
+    ),
+)
+SCALED = {"weight_mur0p5_muf1": 1.3, "weight_mur2_muf1": 0.8, "weight_member1": 3.0}
+
+
+def _events() -> tuple[TableSchema, dict]:
+    """Weights at two other scales, and of one member of the densities, in fixed ratios."""
+    rng = np.random.default_rng(11)
+    weight = np.full(N, 0.02)
+    columns = {"pt_v": rng.gamma(2.0, 40.0, N), "delta_r_jj": rng.gamma(9.0, 0.3, N) + 0.4}
+    legs = {"leg0_pdg": np.full(N, 21), "leg0_e": np.full(N, 100.0)}
+    return EVENTS, {"weight": weight, **{name: weight * each for name, each in SCALED.items()}, **columns, **legs}
+
+
 def write_study(root: Path) -> dict[str, Path]:
     """Every artefact that figures and numbers read, under `root`; by table name."""
     names = {
         "scores": "tables/main.scores.parquet",
+        "events": "events/train.parquet",
         "information": "tables/main.information.parquet",
         "agreement": "tables/main.agreement.parquet",
         "score_posteriors": "tables/main.score_posteriors.parquet",
@@ -448,6 +473,7 @@ def _columns() -> list[tuple[TableSchema, dict]]:
     taught = {"x_p1": rng.gamma(2.0, 0.4, N), "delta_phi": rng.uniform(-np.pi, np.pi, N), "score": rng.normal(size=N)}
     return [
         *_control(),
+        _events(),
         _predictive(),
         _amplification(),
         (TEACHER, taught),

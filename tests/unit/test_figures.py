@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import hist
 import numpy as np
 import pytest
 from matplotlib.legend import Legend
@@ -11,6 +12,7 @@ from synthetic import write_study
 
 from saggiatore.errors import SchemaError, StudyError
 from saggiatore.figures.base import central_range, profile, score_range
+from saggiatore.figures.distributions import envelope
 from saggiatore.figures.style import axis_label, style
 from saggiatore.job import Job
 from saggiatore.registry import REGISTRY
@@ -28,6 +30,7 @@ FIGURES = {
     "amplification": {"amplification": "generated"},
     "contours": {"scan": "one"},
     "control": {"control": "main", "weights": "main", "reliability": "main"},
+    "distributions": {"events": "train", "features": ["pt_v", "delta_r_jj"], "log": ["pt_v"]},
     "data_score": {"teacher": "network", "formula": "formula"},
     "formula": {"scores": "main", "network": "network", "formula": "formula"},
     "front": {"refits": "formula", "information": "main", "network": "network"},
@@ -141,6 +144,17 @@ def test_a_figure_shows_the_features_that_it_is_asked_for(paths):
     with style():
         figure = spec.build().draw(open_inputs(spec, [paths["scores"]]))
     assert [axes.get_xlabel() for axes in figure.get_axes()] == ["", "$m_{jj}$ [GeV]"]
+
+
+def test_the_band_of_scales_leaves_members_out_and_momenta_are_not_read(paths):
+    inputs = open_inputs(job_of("distributions").section.figure, [paths["events"]])
+    table = inputs.tables["events"]
+    assert [name for name in table.schema.names if name.startswith("leg")] == []
+    axis = hist.axis.Regular(5, 0, 400)
+    low, high = envelope(table, axis=axis, column=table.column("pt_v"))
+    central = np.histogram(table.data["pt_v"], axis.edges, weights=table.data["weight"])[0]
+    np.testing.assert_allclose(low, 0.8 * central)
+    np.testing.assert_allclose(high, 1.3 * central)
 
 
 def test_a_label_has_no_unit_where_there_is_none():

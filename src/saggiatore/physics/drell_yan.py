@@ -10,6 +10,7 @@ Of the dynamical scales, ``mt`` is the transverse mass of the pair, here its mas
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import ClassVar, Literal
 
 import equinox as eqx
@@ -29,7 +30,7 @@ from saggiatore.physics.drell_yan_amplitude import (
 )
 from saggiatore.physics.factorisation_scale import Density, Produced
 from saggiatore.physics.kinematics import boost_along_z
-from saggiatore.physics.lepton_pair import LEPTON_PAIR_OBSERVABLES, leptons_accepted, m_ll
+from saggiatore.physics.lepton_pair import LEPTON_PAIR_OBSERVABLES, leptons_accepted, m_ll, resonance_observables
 from saggiatore.physics.mapping import AbstractMapping, propagator_mappings
 from saggiatore.physics.matrix_element import MatrixElement
 from saggiatore.physics.peak_map import PeakMap, Resonance, peak_map
@@ -104,7 +105,7 @@ class DrellYanSpec(AbstractElectroweakSpec):
     @classmethod
     def names(cls) -> dict[str, list[str]]:
         """Observables that a study can name; it names the parameters itself."""
-        return {"observable": list(DrellYan.observables), "parameter": []}
+        return {"observable": [*LEPTON_PAIR_OBSERVABLES, *resonance_observables(ew.M_Z, ew.WIDTH_Z)], "parameter": []}
 
     @classmethod
     def matrix_element(cls, pdg: str, widths: bool) -> MatrixElement:
@@ -147,7 +148,6 @@ class DrellYan(AbstractProcess):
     dim: ClassVar[int] = 4
     colour_flows: ClassVar[tuple[Flow, ...]] = annihilation.COLOUR_FLOWS
     legs: ClassVar[tuple[str, ...]] = ("parton along +z", "parton along -z", "negative muon", "positive muon")
-    observables: ClassVar[Mapping[str, Observable]] = LEPTON_PAIR_OBSERVABLES
 
     sqrt_s: float = eqx.field(static=True)  # GeV
     cuts: DrellYanCuts = eqx.field(static=True)
@@ -160,6 +160,11 @@ class DrellYan(AbstractProcess):
     parameters: tuple[str, ...] = eqx.field(static=True)
     quadratic: tuple[str, ...] = eqx.field(static=True)
     channels: tuple[tuple[int, ...], ...] = eqx.field(static=True)
+
+    @property
+    def observables(self) -> Mapping[str, Observable]:
+        """Those of any lepton pair, and its mass in units of the heaviest resonance."""
+        return MappingProxyType(LEPTON_PAIR_OBSERVABLES | resonance_observables(*max(self.resonances)))
 
     @property
     def mappings(self) -> tuple[AbstractMapping, ...]:

@@ -67,6 +67,16 @@ def eta_plus(momenta: Momenta) -> Scalar:
     return pseudorapidity(momenta[3])
 
 
+def resonance_observables(mass: float, width: float) -> dict[str, Observable]:
+    r"""Where the pair lies about a resonance of `mass` and `width` (GeV): its propagator is 1/(M Gamma (eps + i))."""
+
+    def eps_ll(momenta: Momenta) -> Scalar:
+        return (mass_squared(momenta[2] + momenta[3]) - mass**2) / (mass * width)
+
+    meaning = "(m_ll^2 - M^2)/(M Gamma) of the heaviest resonance"
+    return {"eps_ll": Observable(eps_ll, "1", r"$\epsilon_{\ell\ell}$", meaning)}
+
+
 LEPTON_PAIR_OBSERVABLES: Mapping[str, Observable] = MappingProxyType(
     {
         "m_ll": Observable(m_ll, "GeV", r"$m_{\ell\ell}$", "invariant mass of the leptons"),

@@ -1,9 +1,12 @@
 """Draw one figure of a study."""
 
+import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
+import pandas as pd
 from pydantic.fields import FieldInfo
 
 from saggiatore.errors import StudyError
@@ -13,9 +16,10 @@ from saggiatore.job import Job
 from saggiatore.provenance import provenance
 from saggiatore.registry import FigureSpec
 from saggiatore.spec import Section, Spec
-from saggiatore.tables import Table, read_table
+from saggiatore.tables import Table, iterate_columns, read_header, read_table
 
 DOCUMENTS = ("formula",)  # artefacts that are JSON; all others are tables of the artefact's name
+_OF_A_LEG = re.compile(r"leg\d+_")
 
 
 class FiguresSection(Section):
@@ -52,8 +56,16 @@ def open_inputs(spec: Spec, paths: Sequence[Path]) -> Inputs:
         if artefact in DOCUMENTS:
             documents[field] = read_document(path)
         else:
-            tables[field] = read_table(path, artefact)
+            tables[field] = read_table(path, artefact) if artefact != "events" else _without_legs(path)
     return Inputs(tables, documents)
+
+
+def _without_legs(path: Path) -> Table:
+    """A table of events without its momenta, which are most of it and are not drawn."""
+    schema, origin = read_header(path, "events")
+    columns = tuple(column for column in schema.columns if not _OF_A_LEG.match(column.name))
+    data = pd.concat(list(iterate_columns(path, columns)), ignore_index=True)
+    return Table(replace(schema, columns=columns), data, origin)
 
 
 def upstream(spec: Spec) -> Iterator[tuple[str, str]]:
