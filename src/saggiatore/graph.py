@@ -7,7 +7,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from saggiatore.artefacts import ARTEFACTS
 from saggiatore.errors import StudyError
-from saggiatore.plan_checks import require_held_out, require_sound_files, require_sound_form
+from saggiatore.plan_checks import require_held_out, require_known_weights, require_sound_files, require_sound_form
 from saggiatore.registry import registered_modules
 from saggiatore.schema import Reference, child, closest, complete, faults, marked, references, require_valid
 
@@ -170,7 +170,10 @@ class Study:
                 require_sound_form(f"study '{self.name}', {stage}.{label}.{place}", text, self._known["observable"])
 
     def _check_processes(self, process: dict) -> None:
-        """What a sampler says of the process must fit, and whoever computes with the study's must read its events."""
+        """Events can carry what the process knows, what a sampler says of it must fit, and whoever computes with the
+        study's must read its events."""
+        for label, section in self.content["events"].items():
+            require_known_weights(f"study '{self.name}', events.{label}", section, self._known)
         changed = {label: each["process"] for label, each in self.content.get("sampler", {}).items() if each["process"]}
         for label, changes in changed.items():
             where = f"study '{self.name}', sampler.{label}.process"

@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 from saggiatore.errors import StudyError
 
@@ -24,6 +25,24 @@ def require_sound_files(
         _require_span(f"study '{study}', events.{label}", section, parameters)
     for user, labels in uses.items():
         _require_disjoint(f"study '{study}', {user}", [(label, events[label]) for label in labels])
+
+
+def require_known_weights(where: str, section: Mapping[str, Any], known: Mapping[str, list[str]]) -> None:
+    """Check that the process knows the variations and the marginal score that a section of events asks for.
+
+    Raises:
+        StudyError: if it does not.
+    """
+    if section.get("variations") and not known["varied"]:
+        raise StudyError(
+            f"{where}.variations: the process has neither scales nor parton densities to vary. Leave it out."
+        )
+    asked, sets = section.get("marginal", ()), known.get("marginal", [])
+    if asked and set(asked) not in [set(names.split(", ")) for names in sets]:
+        raise StudyError(
+            f"{where}.marginal: the process knows no exact score of {', '.join(asked)}, but of: "
+            f"{'; '.join(sets) or 'none'}."
+        )
 
 
 def require_held_out(where: str, section: Mapping[str, object]) -> None:

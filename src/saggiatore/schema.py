@@ -8,12 +8,14 @@ import difflib
 import math
 import re
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import jsonschema
 
+from saggiatore.constraint import Constraint
 from saggiatore.errors import StudyError
-from saggiatore.units import outside
+from saggiatore.units import outside, parse_quantity
 
 
 class Reference(NamedTuple):
@@ -32,7 +34,8 @@ def faults(schema: dict, node: dict, value: object, place: str = "") -> Iterator
         yield wrong
         return
     if isinstance(value, dict) and node.get("type") == "object":
-        yield from _object_faults(schema, node, value, place)
+        found = list(_object_faults(schema, node, value, place))
+        yield from found or _broken(schema, node, value, place)  # a wrong value limits no other one
         return
     if isinstance(value, list) and node.get("type") == "array":
         shallow = {key: item for key, item in node.items() if key not in ("items", "prefixItems")}
@@ -164,6 +167,27 @@ def _object_faults(schema: dict, node: dict, value: dict, place: str) -> Iterato
             yield f"{where}: not a label; expected {wanted}."
         else:
             yield f"{where}: unknown key; {closest(str(key), list(properties))}"
+
+
+def _broken(schema: dict, node: dict, value: dict, place: str) -> Iterator[str]:
+    """The first of the constraints between its fields that an object does not keep."""
+    constraints = [Constraint(**each) for each in node.get("x-constraints", ())]
+    fields = vars(plain(schema, node, complete(schema, node, value))) if constraints else {}
+    for constraint in constraints:
+        if complaint := constraint.complaint(fields):
+            yield f"{place}: {complaint}" if place else complaint
+            return
+
+
+def plain(schema: dict, node: dict, value: Any) -> Any:
+    """`value` as its spec has it: quantities as numbers, objects with a name for each field."""
+    node, _ = _choose(schema, _resolve(schema, node), value, "")
+    if isinstance(value, list):
+        return tuple(plain(schema, node.get("items", {}), item) for item in value)
+    if not isinstance(value, dict):
+        return parse_quantity(node["x-unit"], value) if "x-unit" in node and isinstance(value, str) else value
+    fields = {str(key): plain(schema, child(node, str(key)) or {}, item) for key, item in value.items()}
+    return SimpleNamespace(**fields) if node.get("properties") else fields
 
 
 def _leaf_faults(schema: dict, node: dict, value: object, place: str) -> Iterator[str]:

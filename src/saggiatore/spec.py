@@ -1,10 +1,11 @@
 """Specs: frozen configuration, the fields by which a section names another, and what its job asks a scheduler for."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, GetJsonSchemaHandler
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, GetJsonSchemaHandler, model_validator
 from pydantic_core import core_schema
 
+from saggiatore.constraint import Constraint
 from saggiatore.units import LIMITS, Duration, Memory
 
 LABEL_PATTERN = r"^[a-z][a-z0-9_]{0,99}$"  # a file system takes names of 255 bytes
@@ -56,9 +57,24 @@ ScanLabel = Annotated[str, _upstream("limits", "scan")]
 
 
 class Spec(BaseModel):
-    """A frozen piece of configuration; unknown keys are refused."""
+    """A frozen piece of configuration; unknown keys are refused; `constraints` are limits between fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    constraints: ClassVar[tuple[Constraint, ...]] = ()
+
+    @model_validator(mode="after")
+    def _keeps_constraints(self) -> Self:
+        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        for constraint in type(self).every_constraint():
+            if complaint := constraint.complaint(fields):
+                raise ValueError(complaint)
+        return self
+
+    @classmethod
+    def every_constraint(cls) -> list[Constraint]:
+        """Those of the class, behind those that it inherits."""
+        return [each for base in reversed(cls.__mro__) for each in vars(base).get("constraints", ())]
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> dict:
@@ -66,9 +82,16 @@ class Spec(BaseModel):
 
     @classmethod
     def described(cls, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> dict:
-        """JSON Schema, which knows no limits of a text: those of quantities are `x-limits`, in the field's unit."""
+        """JSON Schema with what it has no words for.
+
+        Limits of quantities, which are texts, are `x-limits`, in the field's unit; those that fields set each other are
+        `x-constraints`.
+        """
         found = handler(schema)
-        properties = handler.resolve_ref_schema(found).get("properties", {})
+        resolved = handler.resolve_ref_schema(found)
+        properties = resolved.get("properties", {})
+        if constraints := cls.every_constraint():
+            resolved["x-constraints"] = [constraint._asdict() for constraint in constraints]
         for name, field in cls.model_fields.items():
             limits = {key: getattr(each, key) for each in field.metadata for key in LIMITS if hasattr(each, key)}
             node = properties.get(name, {})

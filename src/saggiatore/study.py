@@ -2,10 +2,12 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field
 
 from saggiatore.files import atomic
+from saggiatore.physics.variation import AbstractHadronSpec
 from saggiatore.registry import REGISTRY, ProcessSpec, load
 from saggiatore.spec import Label, Spec
 from saggiatore.steps.accuracy import AccuracySection
@@ -14,7 +16,7 @@ from saggiatore.steps.control import ControlSection
 from saggiatore.steps.densities import DensitiesSection
 from saggiatore.steps.distill import FormulasSection
 from saggiatore.steps.draws import DrawsSection
-from saggiatore.steps.events import EventsSection
+from saggiatore.steps.events import EventsSection, Variations
 from saggiatore.steps.figures import FiguresSection
 from saggiatore.steps.information import InformationSection
 from saggiatore.steps.limits import LimitsSection
@@ -68,8 +70,14 @@ class Study(Spec):
 def study_schema() -> dict:
     """JSON Schema of a study, with the names that each process knows (`x-process`)."""
     schema = Study.model_json_schema()
-    schema["x-process"] = {name: load("process", name).names() for name in sorted(REGISTRY["process"])}
+    schema["x-process"] = {name: _known(load("process", name)) for name in sorted(REGISTRY["process"])}
     return schema
+
+
+def _known(process: type[Any]) -> dict[str, list[str]]:
+    """Names that a process knows; `varied` is what events can carry weights of."""
+    varied = list(Variations.model_fields) if issubclass(process, AbstractHadronSpec) else []
+    return process.names() | {"varied": varied}
 
 
 def write_schema(path: Path) -> None:

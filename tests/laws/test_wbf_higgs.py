@@ -208,7 +208,7 @@ def test_directions_are_in_the_hisz_basis(process):
     ("change", "message"),
     [
         ({"cuts": {"pt_j": "20 GeV", "abs_eta_j": 1, "delta_eta_jj": 3}}, "leaves no room"),
-        ({"cuts": {"pt_j": "8 TeV", "abs_eta_j": 5}}, "above half of sqrt_s"),
+        ({"cuts": {"pt_j": "8 TeV", "abs_eta_j": 5}}, "more than sqrt_s = "),
         ({"cuts": {"pt_j": "0 GeV", "abs_eta_j": 5}}, "greater than 0"),
         ({"parameters": {"c": {"c_hw": "1 TeV^-2"}}}, "f_wwt"),
         ({"parameters": {"c": {"f_ww": "1 GeV"}}}, "does not convert"),

@@ -57,7 +57,7 @@ def test_a_mixture_follows_the_cross_sections(tmp_path, sources):
 def test_parts_share_no_event(tmp_path, sources):
     parts = [set(merge(tmp_path, sources, n_parts=3, part=part).data["pt_j1"]) for part in range(3)]
     assert len(set.union(*parts)) == 1500
-    with pytest.raises(ValidationError, match="expected one from 0 to n_parts - 1 = 2"):
+    with pytest.raises(ValidationError, match="expected one from 0 to n_parts - 1, and n_parts is 3"):
         merge(tmp_path, sources, n_parts=3, part=3)
 
 

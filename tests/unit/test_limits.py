@@ -309,7 +309,7 @@ def test_wrong_requests_are_refused(folder, tmp_path):
         step(folder, tmp_path / "other.formula.json")
     with pytest.raises(StudyError, match="no observable is called 'network'; there are formula, linear"):
         step(folder, workspace="network")
-    with pytest.raises(ValueError, match="expected one that holds zero"):
+    with pytest.raises(ValueError, match="expected ranges that hold zero"):
         step(folder, range={"a_fb": [0.1, 0.7]})
     with pytest.raises(ValueError, match="forms are for sections of one parameter"):
         step(folder, range={"a_fb": [-0.5, 0.5], "b": [-0.5, 0.5]})

@@ -1,12 +1,14 @@
 """Studies that cannot be built, each refused before anything runs, with the key that is wrong and no traceback."""
 
 import copy
+import re
 from pathlib import Path
 
 import pytest
 import yaml
 
 from saggiatore.errors import StudyError
+from saggiatore.registry import load
 from saggiatore.workflow import Plan, planned
 
 ROOT = Path(__file__).parents[2]
@@ -103,6 +105,88 @@ MALFORMED = [
     ("models.network", None, "models.network"),
 ]
 
+# fields that cannot be together: (study that is changed, where, what stands there, what the message says)
+IMPOSSIBLE = [
+    # rates that are infinite, or known to nobody
+    ("wjj", "process.cuts.delta_r_jj", 0, "process: cuts.delta_r_jj is 0, and the rate of 2 jets is infinite there"),
+    ("wjj", "process.cuts", {"pt_j": "20 GeV", "abs_eta_j": 5}, "cuts.delta_r_jj is 0"),
+    ("zjets_generators", "process.cuts.delta_r_jj", 0, "cuts.delta_r_jj is 0, and the rate of 3 jets"),
+    ("wjj", "process.cuts.pt_j", "0 GeV", "process.cuts.pt_j: got '0 GeV', expected a quantity above 0 GeV"),
+    ("wjj", "process.scale.value", "1.5 GeV", "scale.value = 1.5 GeV times renormalisation_factor = 1 is outside"),
+    ("wjj", "process.scale.value", "-80 GeV", "process.scale.value: got '-80 GeV', expected a quantity above 0 GeV"),
+    ("wjj", "process.renormalisation_factor", 0.01, "is outside the range of strong_coupling, 2 to 100000 GeV"),
+    ("zj_mixing_angle", "process.renormalisation_factor", 0.01, "goes below 2 GeV, where strong_coupling ends"),
+    # cuts that leave nothing of phase space, or more than the beams have
+    ("wjj", "process.cuts", {"pt_j": "20 GeV", "abs_eta_j": 1, "delta_r_jj": 4}, "leaves no room for two jets"),
+    ("wjj", "process.cuts.pt_j", "6.5 TeV", "need more than sqrt_s = 13000 GeV"),
+    ("wjj", "process.cuts.pt_l", "7 TeV", "cuts.pt_l = 7000 GeV is not below half of sqrt_s"),
+    ("wjj", "process.sqrt_s", "60 GeV", "need more than sqrt_s = 60 GeV; lower them"),
+    ("wjj", "process.m_lv", {"low": "120 GeV", "high": "40 GeV"}, "process.m_lv: low = 120 GeV is not below high"),
+    ("zj_mixing_angle", "process.cuts.pt_j", "6.6 TeV", "need more than sqrt_s"),
+    ("drell_yan_zprime", "process.cuts.m_ll", "14 TeV", "process: no lepton pair fits"),
+    ("drell_yan_zprime", "process.cuts.max_m_ll", "0.3 TeV", "below cuts.max_m_ll = 300.0"),
+    ("drell_yan_zprime", "process.cuts.pt_l", "1.1 TeV", "twice cuts.pt_l = 1100 GeV"),
+    ("drell_yan_zprime", "process.sqrt_s", "300 GeV", "no lepton pair fits"),
+    ("quick", "process.cuts.delta_eta_jj", 12, "leaves no room within |eta_j| < 5"),
+    ("quick", "process.sqrt_s", "0.5 TeV", "with a Higgs boson, more than sqrt_s = 500 GeV"),
+    ("quick", "process.cuts.pt_j", "7 TeV", "two jets of cuts.pt_j = 7000 GeV"),
+    ("zh_d6", "process.sqrt_s", "200 GeV", "need more than sqrt_s = 200 GeV"),
+    ("zh_d6", "process.cuts.max_m_zh", "220 GeV", "or cuts.max_m_zh = 220.0 allow"),
+    ("zh_d6", "process.cuts.pt_z", "7 TeV", "cuts.pt_z = 7000 GeV"),
+    ("zh_d6", "process.decay.m_ll", "116 GeV", "process.decay: m_ll = 116 GeV leaves no room"),
+    ("zh_d6", "process.decay.pt_l", "7 TeV", "decay.pt_l = 7000 GeV is not below half"),
+    ("tt_spin", "process.sqrt_s", "340 GeV", "below the least mass of a pair, 346 GeV"),
+    ("tt_spin", "process.cuts", {"m_tt": "13 TeV"}, "cuts.m_tt = 13000 GeV; raise it"),
+    ("tt_spin", "process.decays.pt_j", "6.5 TeV", "add up to more than sqrt_s"),
+    # options that need another one, or exclude it
+    ("wjj", "process.scale", {"choice": "fixed"}, "process.scale: choice is 'fixed', value is None"),
+    ("wjj", "process.scale.choice", "mt", "choice is 'mt', value is 80.419"),
+    ("zj_mixing_angle", "process.final_state", "z", "final_state is 'z'"),
+    ("zjets_generators", "process.final_state", "muons", "muons need a window m_ll"),
+    ("zjets_generators", "process.cuts.pt_l", "10 GeV", "which has no leptons to cut on"),
+    ("tt_spin", "process.decays.channel", "hadronic", "process.decays: the channel 'hadronic' has no charged leptons"),
+    ("tt_spin", "process.decays.leptons", ["e", "e"], "process.decays: leptons are ('e', 'e')"),
+    ("drell_yan_zprime", "process.z_prime", GONE, "parameters move the Z', of which there is none; add z_prime"),
+    ("drell_yan_zprime", "process.z_prime.width", "1.5 TeV", "process.z_prime: width = 1500 GeV is not below mass"),
+    # parameters that move nothing
+    ("quick", "process.parameters.c_wwt", {"c_wwt": "0 TeV^-2"}, "parameters has one that moves nothing"),
+    ("wjj", "process.parameters.m_w", "0 GeV", "parameters has a shift of 0 GeV"),
+    ("zj_mixing_angle", "process.parameters.sin2", {"sin2_eff": 0}, "parameters has one that moves nothing"),
+    ("tt_spin", "process.parameters.c_tg", {"c_tg": "0 TeV^-2"}, "parameters has one that moves nothing"),
+    ("drell_yan_zprime", "process.parameters.mass", {}, "process.parameters.mass: the direction moves nothing"),
+    # a sampler's own process is held to the same
+    (
+        "zjets_generators",
+        "sampler.one.process.cuts",
+        {"pt_j": "7 TeV", "abs_eta_j": 4},
+        "sampler.one.process: jets of cuts.pt_j = 7000 GeV",
+    ),
+    # sections
+    ("quick", "events.train", {"sampler": "map", "n_events": 3, "n_shards": 4}, "n_shards is 4, expected no more than"),
+    ("wjj", "events.train.theta", {"m_w": [1, -1]}, "events.train: theta is {'m_w': (1, -1)}, expected ranges"),
+    (
+        "quick",
+        "events.train.marginal",
+        ["x_p1", "delta_phi"],
+        "events.train.marginal: the process knows no exact score",
+    ),
+    ("oracle_posteriors", "events.train.variations", {"scales": True}, "has neither scales nor parton densities"),
+    ("zjets_generators", "events.select.part", 4, "events.select: part is 4, expected one from 0 to n_parts - 1"),
+    ("zjets_generators", "events.train_2.where", {"n_jets": [3, 2]}, "expected [low, high] with low <= high"),
+    ("zj_systematics", "events.train.nuisances.a_pt.value", [2, 1], "events.train.nuisances.a_pt: value is (2, 1)"),
+    ("zjets_generators", "models.transformer.model.n_heads", 3, "width is 64, expected a multiple of n_heads = 3"),
+    (
+        "zjets_generators",
+        "models.transformer.model.bounded",
+        {"eta_j1": [4, -4]},
+        "expected [low, high] with low < high",
+    ),
+    ("zjets_generators", "models.transformer.model.lower", {"eta_j1": 1}, "in two of periodic, lower and bounded"),
+    ("zjets_generators", "models.all.model.high", 1, "low = 1 is not below high = 1"),
+    ("wbf_limits", "limits.one.range", {"f_wwt": [0.1, 1]}, "expected ranges that hold zero"),
+    ("quick", "structures.formula.n_draws", 30, "n_fits is 20, expected at least n_draws, 30"),
+]
+
 
 @pytest.fixture
 def folder(tmp_path):
@@ -116,8 +200,8 @@ def plan(folder, text):
     Plan(folder, {"studies": ["other"]}).targets()
 
 
-def changed(where, value):
-    study = copy.deepcopy(QUICK)
+def changed(where, value, study=QUICK):
+    study = copy.deepcopy(study)
     if not where:
         return value
     keys = where.split(".") if isinstance(where, str) else where
@@ -136,6 +220,20 @@ def test_a_malformed_study_is_refused_by_name(folder, where, value, message):
     with pytest.raises(StudyError) as caught:
         plan(folder, yaml.safe_dump(changed(where, value)))
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "where", "value", "message"), IMPOSSIBLE, ids=lambda item: str(item)[:40])
+def test_fields_that_cannot_be_together_are_refused(folder, name, where, value, message):
+    """By the plan, and, of a process, by its spec in the same words: what a job would refuse is refused before."""
+    study = yaml.safe_load((ROOT / "config" / "studies" / f"{name}.yaml").read_text())
+    wrong = changed(where, value, study)
+    with pytest.raises(StudyError) as caught:
+        plan(folder, yaml.safe_dump(wrong))
+    assert message in str(caught.value)
+    _, _, said = str(caught.value).splitlines()[-1].partition(": ")
+    if where.startswith("process.") and not said.startswith("got "):
+        with pytest.raises(ValueError, match=re.escape(said)):
+            load("process", study["process"]["kind"]).model_validate(wrong["process"])
 
 
 def test_the_study_that_they_are_made_from_is_sound(folder):

@@ -281,7 +281,7 @@ def test_a_study_whose_name_a_shell_would_run(built, name):
 
 def test_the_docs_count_these_tests():
     """Each fault has a row that names its test and how many variants were tried; no row names a test that is gone."""
-    from test_malformed_studies import MALFORMED
+    from test_malformed_studies import IMPOSSIBLE, MALFORMED
 
     text = (ROOT / "docs" / "reliability.md").read_text()
     rows = dict(re.findall(r"\| `(test_\w+)` \| (\d+) \|", text))
@@ -291,6 +291,7 @@ def test_the_docs_count_these_tests():
         if name.startswith("test_") and name != "test_the_docs_count_these_tests"
     }
     tried["test_a_malformed_study_is_refused_by_name"] = len(MALFORMED)
+    tried["test_fields_that_cannot_be_together_are_refused"] = len(IMPOSSIBLE)
     elsewhere = {name: count for name, count in rows.items() if name not in tried}
     assert {name: int(count) for name, count in rows.items() if name in tried} == tried
     found = "".join(path.read_text() for path in Path(ROOT / "tests").rglob("test_*.py"))

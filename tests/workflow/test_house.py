@@ -15,7 +15,7 @@ PACKAGE = ROOT / "src" / "saggiatore"
 
 # A module imports only from its own row and the rows above it.
 LAYERS = [
-    {"types", "units", "errors", "spec", "files", "compilation", "libraries", "programs", "gpu", "runs"},
+    {"types", "units", "errors", "constraint", "spec", "files", "compilation", "libraries", "programs", "gpu", "runs"},
     {"tables", "provenance", "schema", "sources", "fingerprint", "number", "record", "table_numbers", "tabular"},
     {"registry"},
     {"job"},
@@ -104,6 +104,14 @@ def test_the_schema_is_in_step_with_the_specs(tmp_path):
     fresh = json.loads(out.read_text())
     kept = json.loads((ROOT / "config" / "schema" / "study.schema.json").read_text())
     assert fresh == kept, "run: python -m saggiatore schema"
+
+
+def test_limits_between_fields_are_known_to_the_plan():
+    """A validator of a spec class runs in a job, not when a study is planned: `constraints` are asked in both."""
+    found = [
+        path for path in modules() if "@model_validator" in path.read_text() or "@field_validator" in path.read_text()
+    ]
+    assert [path.name for path in found] == ["spec.py"]
 
 
 def test_the_workflow_module_imports_no_jax():

@@ -11,12 +11,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
-from pydantic import Field, model_validator
+from pydantic import Field
 
+from saggiatore.constraint import Constraint
 from saggiatore.distill.engine import Problem
 from saggiatore.distill.parametric import Parametric, read_parametric
 from saggiatore.errors import EngineError
@@ -55,14 +56,13 @@ class PySRSpec(Spec):
         None, gt=0, description="guard in seconds; a search that it ends is not reproducible"
     )
 
-    @model_validator(mode="after")
-    def _deterministic_is_serial(self) -> "PySRSpec":
-        if self.is_deterministic and self.parallelism != "serial":
-            raise ValueError(
-                f"is_deterministic with parallelism '{self.parallelism}': PySR is deterministic in serial only; "
-                "set is_deterministic: false or parallelism: serial."
-            )
-        return self
+    constraints: ClassVar[tuple[Constraint, ...]] = (
+        Constraint(
+            "not is_deterministic or parallelism == 'serial'",
+            "is_deterministic with parallelism '{parallelism}': PySR is deterministic in serial only; "
+            "set is_deterministic: false or parallelism: serial.",
+        ),
+    )
 
     def build(self) -> "PySREngine":
         return PySREngine(self)

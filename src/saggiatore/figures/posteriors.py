@@ -1,13 +1,14 @@
 """Posteriors of one network side by side: what each method says about the score, and whether that is true."""
 
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import ClassVar, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from pydantic import Field, model_validator
+from pydantic import Field
 
+from saggiatore.constraint import Constraint
 from saggiatore.figures.base import AbstractFigure, Inputs, values_of
 from saggiatore.figures.style import FORMULA, NETWORK, OTHER, TRUTH, Style, axis_label, new_figure, readable
 from saggiatore.spec import CalibrationLabel, ObservableName, PullsLabel, Spec
@@ -25,11 +26,12 @@ class PosteriorsFigureSpec(Spec):
     calibrations: tuple[CalibrationLabel, ...] = Field(min_length=1, max_length=len(_COLOURS))
     feature: ObservableName = Field(description="along which the score is shown")
 
-    @model_validator(mode="after")
-    def _one_each(self) -> Self:
-        if self.pulls != self.calibrations:
-            raise ValueError("pulls and calibrations name different sections; name the same ones in the same order.")
-        return self
+    constraints: ClassVar[tuple[Constraint, ...]] = (
+        Constraint(
+            "pulls == calibrations",
+            "pulls and calibrations name different sections; name the same ones in the same order.",
+        ),
+    )
 
     def build(self) -> "PosteriorsFigure":
         return PosteriorsFigure(self.pulls, self.feature)

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
+from saggiatore.constraint import Constraint
 from saggiatore.spec import ParameterName, Section
 
 OWN_WEIGHT = "the event's own weight"  # its name among the benchmarks
@@ -69,11 +70,10 @@ class FlatEvents(AbstractFileEvents):
         {}, description="column (pb) of each further weight: the parameters that are not zero there"
     )
 
-    @model_validator(mode="after")
-    def _theta_needs_benchmarks(self) -> "FlatEvents":
-        if not self.benchmarks and (self.theta or self.at is not None or self.average_flavours):
-            raise ValueError(
-                "theta, at and average_flavours belong to weights that are morphed: they need benchmarks. Without, the "
-                "columns theta_*, joint_score_*, ... of the file are taken; remove them."
-            )
-        return self
+    constraints: ClassVar[tuple[Constraint, ...]] = (
+        Constraint(
+            "benchmarks or not theta and at is None and not average_flavours",
+            "theta, at and average_flavours belong to weights that are morphed: they need benchmarks. Without, the "
+            "columns theta_*, joint_score_*, ... of the file are taken; remove them.",
+        ),
+    )

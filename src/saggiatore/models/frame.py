@@ -1,11 +1,12 @@
 """The space in which a density runs: features on lines and circles, behind the map of their edges, and the context."""
 
-from typing import Self
+from typing import ClassVar, Self
 
 import equinox as eqx
 import jax.numpy as jnp
 from pydantic import Field
 
+from saggiatore.constraint import Constraint
 from saggiatore.errors import StudyError
 from saggiatore.models.base import Event, positions
 from saggiatore.models.coordinate import (
@@ -32,6 +33,17 @@ class FrameSpec(Spec):
     periodic: tuple[str, ...] = Field((), description="angles in radians, which stay on their circle")
     lower: dict[str, float] = Field({}, description="features with a lower edge, in the feature's unit: log(x - edge)")
     bounded: dict[str, tuple[float, float]] = Field({}, description="features with a lower and an upper edge")
+
+    constraints: ClassVar[tuple[Constraint, ...]] = (
+        Constraint(
+            "all(low < high for low, high in bounded.values())",
+            "bounded is {bounded}, expected [low, high] with low < high.",
+        ),
+        Constraint(
+            "len(set([*periodic, *lower, *bounded])) == len([*periodic, *lower, *bounded])",
+            "a feature is in two of periodic, lower and bounded; it is one of them.",
+        ),
+    )
 
     def frame(self, features: tuple[str, ...], context: tuple[str, ...]) -> "Frame":
         """The frame before it is standardised.

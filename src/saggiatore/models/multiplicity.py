@@ -13,8 +13,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field
 
+from saggiatore.constraint import Constraint
 from saggiatore.errors import StudyError
 from saggiatore.models.base import Event, positions
 from saggiatore.models.density import AbstractDensity
@@ -38,14 +39,13 @@ class MultiplicitySpec(Spec):
     width: int = Field(32, ge=1, description="hidden units of the network that states the number's probabilities")
     transformer: TransformerSpec = TransformerSpec()
 
-    @model_validator(mode="after")
-    def _numbers_fit(self) -> "MultiplicitySpec":
-        if not self.low < self.high:
-            raise ValueError(f"low = {self.low} is not below high = {self.high}.")
-        wrong = {name: need for name, need in self.needs.items() if not self.low < need <= self.high}
-        if wrong:
-            raise ValueError(f"needs is {wrong}, expected numbers above low = {self.low} and up to high = {self.high}.")
-        return self
+    constraints: ClassVar[tuple[Constraint, ...]] = (
+        Constraint("low < high", "low = {low} is not below high = {high}; lower it, or raise high."),
+        Constraint(
+            "all(low < need <= high for need in needs.values())",
+            "needs is {needs}, expected numbers above low = {low} and up to high = {high}.",
+        ),
+    )
 
     def build(self, features: tuple[str, ...], context: tuple[str, ...], *, key: PRNGKeyArray) -> "Multiplicity":
         """A density with random weights.

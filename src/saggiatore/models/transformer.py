@@ -11,8 +11,9 @@ from typing import ClassVar, Literal
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from pydantic import Field, model_validator
+from pydantic import Field
 
+from saggiatore.constraint import Constraint
 from saggiatore.models.conditional import CONDITIONALS, AbstractConditional
 from saggiatore.models.density import AbstractDensity
 from saggiatore.models.frame import Frame, FrameSpec, Position
@@ -33,11 +34,9 @@ class TransformerSpec(FrameSpec):
     )
     n_components: int = Field(16, ge=1, description="distributions mixed in a conditional, or its bins")
 
-    @model_validator(mode="after")
-    def _heads_divide_the_width(self) -> "TransformerSpec":
-        if self.width % self.n_heads:
-            raise ValueError(f"width is {self.width}, expected a multiple of n_heads = {self.n_heads}.")
-        return self
+    constraints: ClassVar[tuple[Constraint, ...]] = (
+        Constraint("width % n_heads == 0", "width is {width}, expected a multiple of n_heads = {n_heads}."),
+    )
 
     def build(self, features: tuple[str, ...], context: tuple[str, ...], *, key: PRNGKeyArray) -> "Transformer":
         """A transformer with random weights.

@@ -67,7 +67,8 @@ class AsymmetrySpec(Spec):
     @classmethod
     def names(cls) -> dict[str, list[str]]:
         """Observables and parameters that a study can name."""
-        return {"observable": list(Asymmetry.observables), "parameter": list(_PARAMETERS)}
+        marginals = [f"cos_{angle}_mu" for angle in ("theta", "tilted")]
+        return {"observable": list(Asymmetry.observables), "parameter": list(_PARAMETERS), "marginal": marginals}
 
     @classmethod
     def matrix_element(cls, pdg: str, widths: bool) -> MatrixElement:

@@ -8,13 +8,15 @@ diagrams with more electroweak couplings (exchange of vector bosons between quar
 import abc
 import itertools
 import math
+from typing import ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field
 
+from saggiatore.constraint import Constraint
 from saggiatore.physics import jet_observable, jet_phase_space, weyl
 from saggiatore.physics.colour_flow import Flow
 from saggiatore.physics.hadron_collision import AbstractQcdSpec, Collision, flavour_places
@@ -25,6 +27,7 @@ from saggiatore.physics.kinematics import mass_squared, pseudorapidity, transver
 from saggiatore.physics.mapping import AbstractMapping, CollinearMapping, Identity, PermutedMapping
 from saggiatore.physics.peak_map import ResonantPropagator
 from saggiatore.physics.process import AbstractProcess, Channel
+from saggiatore.physics.strong_coupling import Q_RANGE
 from saggiatore.spec import Spec
 from saggiatore.types import Array, Flag, Float, Momenta, Scalar, Theta, UnitPoint
 from saggiatore.units import Energy
@@ -43,19 +46,49 @@ class BosonJetsCuts(Spec):
     abs_eta_l: float = Field(20, gt=0, le=20, description="greatest |pseudorapidity| of a charged lepton")
 
 
+def room(mass: str, says: str) -> tuple[Constraint, Constraint]:
+    """That the collision has the energy for the jets and a boson, and that its coupling is known at the least scale.
+
+    Args:
+        mass: expression of the least mass of the boson, GeV.
+        says: the fields that it comes from, for the messages.
+    """
+    least = f"hypot({mass}, cuts.pt_j * (n_jets == 1))"  # transverse mass: one jet has only the boson to recoil against
+    scale = f"(({least}) if scale.choice == 'mt' else (({least}) + n_jets * cuts.pt_j) / 2)"
+    return (
+        Constraint(
+            f"n_jets * cuts.pt_j + {least} < sqrt_s",
+            f"jets of cuts.pt_j = {{cuts.pt_j:g}} GeV and {says} need more than sqrt_s = {{sqrt_s:g}} GeV; lower them.",
+        ),
+        Constraint(
+            f"scale.value is not None or strong_coupling is None or renormalisation_factor * {scale} >= {Q_RANGE[0]}",
+            f"scale.choice '{{scale.choice}}' with {says} and renormalisation_factor = {{renormalisation_factor:g}} "
+            f"goes below {Q_RANGE[0]:g} GeV, where strong_coupling ends; tighten the cuts, or fix the scale.",
+        ),
+    )
+
+
 class AbstractBosonJetsSpec(AbstractQcdSpec):
     """Fields that Z and W with jets share."""
 
     n_jets: int = Field(ge=1, le=MAX_JETS, description="jets; three take a minute to compile")
     cuts: BosonJetsCuts
 
-    @model_validator(mode="after")
-    def _cuts_leave_room(self) -> "AbstractBosonJetsSpec":
-        if self.n_jets > 1 and self.cuts.delta_r_jj <= 0:
-            raise ValueError("delta_r_jj is 0: with two jets or more the rate is infinite; give a distance above zero.")
-        if 2 * self.cuts.pt_j >= self.sqrt_s:
-            raise ValueError(f"pt_j = {self.cuts.pt_j:g} GeV is above half of sqrt_s = {self.sqrt_s:g} GeV; lower it.")
-        return self
+    constraints: ClassVar[tuple[Constraint, ...]] = (
+        Constraint(
+            "n_jets == 1 or cuts.delta_r_jj > 0",
+            "cuts.delta_r_jj is 0, and the rate of {n_jets} jets is infinite there; give a distance, such as 0.4.",
+        ),
+        Constraint(
+            "n_jets == 1 or cuts.delta_r_jj < hypot(2 * cuts.abs_eta_j, pi)",
+            "cuts.delta_r_jj = {cuts.delta_r_jj:g} leaves no room for two jets within |eta_j| < {cuts.abs_eta_j:g}; "
+            "lower it, or raise cuts.abs_eta_j.",
+        ),
+        Constraint(
+            "2 * cuts.pt_l < sqrt_s",
+            "cuts.pt_l = {cuts.pt_l:g} GeV is not below half of sqrt_s = {sqrt_s:g} GeV; lower it.",
+        ),
+    )
 
 
 class Resonance(Spec):
@@ -64,11 +97,9 @@ class Resonance(Spec):
     low: Energy = Field(gt=0, description="least mass")
     high: Energy = Field(gt=0, description="greatest mass")
 
-    @model_validator(mode="after")
-    def _is_a_window(self) -> "Resonance":
-        if self.low >= self.high:
-            raise ValueError(f"low = {self.low:g} GeV is not below high = {self.high:g} GeV.")
-        return self
+    constraints: ClassVar[tuple[Constraint, ...]] = (
+        Constraint("low < high", "low = {low:g} GeV is not below high = {high:g} GeV; lower it, or raise high."),
+    )
 
 
 class Products(eqx.Module):

@@ -15,8 +15,9 @@ from typing import ClassVar, Literal
 
 import equinox as eqx
 import jax.numpy as jnp
-from pydantic import Field, model_validator
+from pydantic import Field
 
+from saggiatore.constraint import Constraint
 from saggiatore.physics import annihilation
 from saggiatore.physics import electroweak as ew
 from saggiatore.physics.colour_flow import Flow
@@ -48,6 +49,13 @@ class ZPrime(Spec):
     width: Energy = Field(gt=0)
     coupling: float = Field(description="its couplings over those of the Z")
 
+    constraints: ClassVar[tuple[Constraint, ...]] = (
+        Constraint(
+            "width < mass",
+            "width = {width:g} GeV is not below mass = {mass:g} GeV: no resonance of fixed width; lower it.",
+        ),
+    )
+
 
 class DrellYanDirection(Spec):
     """By how much one unit of a theory parameter moves each input."""
@@ -57,13 +65,13 @@ class DrellYanDirection(Spec):
     z_prime_mass: Energy = Field(0, description="mass of the Z'; its width stays")
     sin2_theta_w: float = Field(0, description="weak mixing angle in the couplings of Z and Z'")
 
-    @model_validator(mode="after")
-    def _moves(self) -> "DrellYanDirection":
-        if not any(self.values()):
-            raise ValueError(
-                f"the direction moves nothing; expected a value for one of {', '.join(self.model_dump())}."
-            )
-        return self
+    constraints: ClassVar[tuple[Constraint, ...]] = (
+        Constraint(
+            "z_prime_coupling or z_prime_strength or z_prime_mass or sin2_theta_w",
+            "the direction moves nothing; expected a value for one of z_prime_coupling, z_prime_strength, "
+            "z_prime_mass, sin2_theta_w.",
+        ),
+    )
 
     def values(self) -> list[float]:
         """Steps of coupling, strength, mass (GeV) and sin^2."""
@@ -89,18 +97,18 @@ class DrellYanSpec(AbstractElectroweakSpec):
         min_length=1, description="each theory parameter: the direction in the inputs of which it is a multiple"
     )
 
-    @model_validator(mode="after")
-    def _consistent(self) -> "DrellYanSpec":
-        low, high = _mass_range(self)
-        if low >= high:
-            raise ValueError(
-                f"no lepton pair fits: its mass must be above {low:g} GeV (m_ll and twice pt_l) and below {high:g} GeV "
-                "(max_m_ll and sqrt_s). Widen the cuts."
-            )
-        moves_z_prime = [name for name, direction in self.parameters.items() if any(direction.values()[:3])]
-        if self.z_prime is None and moves_z_prime:
-            raise ValueError(f"parameters {moves_z_prime} move the Z', of which there is none; add z_prime.")
-        return self
+    constraints: ClassVar[tuple[Constraint, ...]] = (
+        Constraint(
+            "max(cuts.m_ll, 2 * cuts.pt_l) < min(sqrt_s, sqrt_s if cuts.max_m_ll is None else cuts.max_m_ll)",
+            "no lepton pair fits: its mass must be above cuts.m_ll = {cuts.m_ll:g} GeV and twice cuts.pt_l = "
+            "{cuts.pt_l:g} GeV, and below cuts.max_m_ll = {cuts.max_m_ll} and sqrt_s = {sqrt_s:g} GeV. Widen the cuts.",
+        ),
+        Constraint(
+            "z_prime is not None or not any("
+            "d.z_prime_coupling or d.z_prime_strength or d.z_prime_mass for d in parameters.values())",
+            "parameters move the Z', of which there is none; add z_prime.",
+        ),
+    )
 
     @classmethod
     def names(cls) -> dict[str, list[str]]:

@@ -6,17 +6,18 @@ scale are that times a factor each, which is one unless a variation asks for ano
 as in Pythia.
 """
 
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field
 
+from saggiatore.constraint import Constraint
 from saggiatore.errors import PartonDensityError
 from saggiatore.physics import parton_density, strong_coupling
 from saggiatore.physics.parton_density import PartonDensity, ScaledDensity
-from saggiatore.physics.strong_coupling import EvolvedCoupling, FixedCoupling, StrongCoupling
+from saggiatore.physics.strong_coupling import Q_RANGE, EvolvedCoupling, FixedCoupling, StrongCoupling
 from saggiatore.physics.variation import AbstractHadronSpec, Variation, seven_points
 from saggiatore.spec import Spec
 from saggiatore.types import Array, Float, Momenta, Scalar
@@ -27,15 +28,14 @@ class Scale(Spec):
     """Renormalisation and factorisation scale."""
 
     choice: Literal["fixed", "half_ht", "mt"] = Field(description="a number, H_T/2, or the boson's transverse mass")
-    value: Energy | None = Field(None, description="the scale, if fixed")
+    value: Energy | None = Field(None, gt=0, description="the scale, if fixed")
 
-    @model_validator(mode="after")
-    def _value_belongs_to_fixed(self) -> "Scale":
-        if (self.choice == "fixed") != (self.value is not None):
-            raise ValueError(
-                f"choice is '{self.choice}', value is {self.value}: 'fixed' needs a value, others have none."
-            )
-        return self
+    constraints: ClassVar[tuple[Constraint, ...]] = (
+        Constraint(
+            "(choice == 'fixed') == (value is not None)",
+            "choice is '{choice}', value is {value}: 'fixed' needs a value, others have none.",
+        ),
+    )
 
 
 class Collision(eqx.Module):
@@ -85,6 +85,15 @@ class AbstractQcdSpec(AbstractHadronSpec):
     scale: Scale
     renormalisation_factor: float = Field(1, gt=0, description="renormalisation scale over `scale`")
     factorisation_factor: float = Field(1, gt=0, description="factorisation scale over `scale`")
+
+    constraints: ClassVar[tuple[Constraint, ...]] = (
+        Constraint(
+            "scale.value is None or strong_coupling is None"
+            f" or {Q_RANGE[0]} <= renormalisation_factor * scale.value <= {Q_RANGE[1]}",
+            "scale.value = {scale.value} GeV times renormalisation_factor = {renormalisation_factor:g} is outside the "
+            f"range of strong_coupling, {Q_RANGE[0]:g} to {Q_RANGE[1]:g} GeV; choose one inside.",
+        ),
+    )
 
     def scale_variations(self) -> dict[str, Variation]:
         """Six points around the study's own."""

@@ -23,7 +23,7 @@ from saggiatore.spec import Spec
 from saggiatore.types import Array, Float, Scalar
 
 _N_FLAVOURS = 5
-_Q_RANGE = (2.0, 1e5)  # GeV, of the evolution
+Q_RANGE = (2.0, 1e5)  # GeV, of the evolution
 _N_KNOTS = 241
 
 
@@ -80,7 +80,7 @@ def load(set_name: str, evolved: EvolvedCoupling | None) -> StrongCoupling:
 
 def evolve(at_m_z: float, loops: int) -> StrongCoupling:
     """Solve the renormalisation group equation from M_Z to both ends of the range, by Runge-Kutta steps."""
-    low, high = (2 * math.log(q) for q in _Q_RANGE)
+    low, high = (2 * math.log(q) for q in Q_RANGE)
     grid = np.linspace(low, high, _N_KNOTS)
     start = 2 * math.log(ew.M_Z)
     first = int(np.searchsorted(grid, start))

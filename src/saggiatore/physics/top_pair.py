@@ -8,11 +8,12 @@ the decays. The theory parameter is a multiple of the chromomagnetic coefficient
 amplitude. Scales: ``mt`` and ``half_ht`` are both $m_T = \sqrt{m_t^2 + p_T^2}$ of either top.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import jax.numpy as jnp
-from pydantic import Field, model_validator
+from pydantic import Field
 
+from saggiatore.constraint import Constraint
 from saggiatore.physics import electroweak as ew
 from saggiatore.physics.hadron_collision import AbstractQcdSpec
 from saggiatore.physics.matrix_element import MatrixElement
@@ -21,6 +22,7 @@ from saggiatore.physics.top_pair_decays import TOP, TopDecays
 from saggiatore.physics.top_pair_events import DecayedTopPair, TopPair
 from saggiatore.physics.top_pair_observables import ALL
 from saggiatore.physics.top_pair_production import INITIAL, Production, TopPairCuts
+from saggiatore.physics.variation import MOVES
 from saggiatore.spec import Label
 from saggiatore.units import InverseTeV2
 
@@ -37,14 +39,20 @@ class TopPairSpec(AbstractQcdSpec):
         min_length=1, max_length=1, description="the theory parameter: the coefficient of which it is a multiple"
     )
 
-    @model_validator(mode="after")
-    def _pair_can_be_made(self) -> "TopPairSpec":
-        least = max(2 * ew.M_TOP, self.cuts.m_tt)
-        if self.sqrt_s <= least:
-            raise ValueError(
-                f"sqrt_s = {self.sqrt_s:g} GeV is below the least mass of a pair, {least:g} GeV; raise it."
-            )
-        return self
+    constraints: ClassVar[tuple[Constraint, ...]] = (
+        Constraint(
+            f"max({2 * ew.M_TOP}, cuts.m_tt) < sqrt_s",
+            f"sqrt_s = {{sqrt_s:g}} GeV is below the least mass of a pair, {2 * ew.M_TOP:g} GeV and "
+            "cuts.m_tt = {cuts.m_tt:g} GeV; raise it.",
+        ),
+        Constraint(
+            "decays is None or sum(number * pt for number, pt in zip({'dilepton': (2, 2), 'semileptonic': (1, 4), "
+            "'hadronic': (0, 6)}[decays.channel], (decays.pt_l, decays.pt_j))) < sqrt_s",
+            "decays.pt_l = {decays.pt_l:g} GeV and decays.pt_j = {decays.pt_j:g} GeV add up to more than "
+            "sqrt_s = {sqrt_s:g} GeV over all leptons and quarks; lower them.",
+        ),
+        MOVES,
+    )
 
     @classmethod
     def names(cls) -> dict[str, list[str]]:

@@ -6,11 +6,12 @@ the leptonic ones, whatever their charge.
 """
 
 import itertools
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import jax.numpy as jnp
-from pydantic import Field, model_validator
+from pydantic import Field
 
+from saggiatore.constraint import Constraint
 from saggiatore.physics.colour import N_COLOURS
 from saggiatore.physics.colour_flow import Flow
 from saggiatore.physics.intermediate import Intermediate
@@ -96,13 +97,15 @@ class TopDecays(Spec):
     pt_j: Energy = Field(0, ge=0, description="least transverse momentum of each quark, bottom quarks included")
     abs_eta_j: float = Field(_EVERYWHERE, gt=0, le=20, description="greatest |pseudorapidity| of each quark")
 
-    @model_validator(mode="after")
-    def _leptons_belong_to_the_channel(self) -> "TopDecays":
-        if self.channel == "hadronic" and (self.leptons or self.pt_l or self.abs_eta_l < _EVERYWHERE):
-            raise ValueError("the channel 'hadronic' has no charged leptons: leave out leptons, pt_l and abs_eta_l.")
-        if self.leptons and len(set(self.leptons)) < len(self.leptons):
-            raise ValueError(f"leptons are {', '.join(self.leptons)}: name each flavour once.")
-        return self
+    constraints: ClassVar[tuple[Constraint, ...]] = (
+        Constraint(
+            f"channel != 'hadronic' or not leptons and pt_l == 0 and abs_eta_l == {_EVERYWHERE}",
+            "the channel 'hadronic' has no charged leptons: leave out leptons, pt_l and abs_eta_l.",
+        ),
+        Constraint(
+            "not leptons or len(set(leptons)) == len(leptons)", "leptons are {leptons}: name each flavour once."
+        ),
+    )
 
     def states(self) -> Decays:
         """The final states."""

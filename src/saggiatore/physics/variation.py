@@ -11,6 +11,7 @@ from typing import Annotated, NamedTuple, Self
 
 from pydantic import Field
 
+from saggiatore.constraint import Constraint
 from saggiatore.physics import parton_density
 from saggiatore.physics.factorisation_scale import Density, Produced, ScaleChoice, at_choice
 from saggiatore.physics.process import AbstractProcess
@@ -18,6 +19,11 @@ from saggiatore.spec import Spec
 from saggiatore.units import Energy
 
 CENTRAL = 0  # member of a set
+# of processes whose parameters are directions: without one, no event would know of the parameter
+MOVES = Constraint(
+    "all(any(direction.values()) for direction in parameters.values())",
+    "parameters has one that moves nothing; give each a coefficient that is not zero.",
+)
 
 _FACTORS = (0.5, 1.0, 2.0)
 _PositiveEnergy = Annotated[Energy, Field(gt=0, json_schema_extra={"x-limits": {"gt": 0}})]

@@ -11,8 +11,9 @@ from typing import ClassVar, Literal
 
 import equinox as eqx
 import jax.numpy as jnp
-from pydantic import Field, model_validator
+from pydantic import Field
 
+from saggiatore.constraint import Constraint
 from saggiatore.physics import electroweak as ew
 from saggiatore.physics import parton_density
 from saggiatore.physics.colour_flow import Flow
@@ -28,7 +29,7 @@ from saggiatore.physics.observables import JET_OBSERVABLES, delta_eta, m_jj
 from saggiatore.physics.parton_density import EventDensity, ScaledDensity, positive_xf
 from saggiatore.physics.phase_space import JetRegion, event, jet_variables, log_density, rapidity_range
 from saggiatore.physics.process import AbstractProcess, Channel, Observable
-from saggiatore.physics.variation import AbstractElectroweakSpec
+from saggiatore.physics.variation import MOVES, AbstractElectroweakSpec
 from saggiatore.physics.wbf_amplitude import assignments, pair_propagators, vertex_amplitudes
 from saggiatore.physics.wbf_channel import (
     channel_matrix_element,
@@ -63,21 +64,25 @@ class WbfHiggsSpec(AbstractElectroweakSpec):
         min_length=1, description="each theory parameter: the direction in coefficient space of which it is a multiple"
     )
 
-    @model_validator(mode="after")
-    def _cuts_leave_room(self) -> "WbfHiggsSpec":
-        if self.cuts.delta_eta_jj >= 2 * self.cuts.abs_eta_j:
-            raise ValueError(
-                f"delta_eta_jj = {self.cuts.delta_eta_jj:g} leaves no room within |eta_j| < {self.cuts.abs_eta_j:g}; "
-                "lower it below twice abs_eta_j."
-            )
-        if 2 * self.cuts.pt_j >= self.sqrt_s:
-            raise ValueError(f"pt_j = {self.cuts.pt_j:g} GeV is above half of sqrt_s = {self.sqrt_s:g} GeV; lower it.")
-        return self
+    constraints: ClassVar[tuple[Constraint, ...]] = (
+        Constraint(
+            "cuts.delta_eta_jj < 2 * cuts.abs_eta_j",
+            "cuts.delta_eta_jj = {cuts.delta_eta_jj:g} leaves no room within |eta_j| < {cuts.abs_eta_j:g}; "
+            "lower it below twice abs_eta_j.",
+        ),
+        Constraint(
+            f"max(2 * cuts.pt_j, cuts.m_jj) + {ew.M_H} < sqrt_s",
+            "two jets of cuts.pt_j = {cuts.pt_j:g} GeV and cuts.m_jj = {cuts.m_jj:g} GeV need, with a Higgs boson, "
+            "more than sqrt_s = {sqrt_s:g} GeV; lower them.",
+        ),
+        MOVES,
+    )
 
     @classmethod
     def names(cls) -> dict[str, list[str]]:
         """Observables that a study can name; it names the parameters itself."""
-        return {"observable": list(JET_OBSERVABLES), "parameter": []}
+        marginals = [", ".join(MarginalPoint._fields)]
+        return {"observable": list(JET_OBSERVABLES), "parameter": [], "marginal": marginals}
 
     @classmethod
     def matrix_element(cls, pdg: str, widths: bool) -> MatrixElement:

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from pydantic import Field
 
+from saggiatore.constraint import Constraint
 from saggiatore.errors import EventError
 from saggiatore.physics import electroweak as ew
 from saggiatore.physics.boson_jets import (
@@ -32,6 +33,7 @@ from saggiatore.physics.boson_jets import (
     decayed,
     on_shell,
     products,
+    room,
 )
 from saggiatore.physics.hadron_collision import Collision
 from saggiatore.physics.jet_channel import charged_channels, charged_features, find_channel, identical_factor, squares
@@ -66,6 +68,14 @@ class WJetsSpec(AbstractBosonJetsSpec):
         min_length=1,
         max_length=1,
         description="the theory parameter: the shift of the W mass of which it is a multiple",
+    )
+
+    constraints: ClassVar[tuple[Constraint, ...]] = (
+        *room("m_lv.low", "a W boson of m_lv.low = {m_lv.low:g} GeV"),
+        Constraint(
+            "all(parameters.values())",
+            "parameters has a shift of 0 GeV, which moves nothing; give one that is not zero.",
+        ),
     )
 
     @classmethod

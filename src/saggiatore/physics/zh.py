@@ -10,19 +10,20 @@ Of the dynamical scales, ``mt`` is the transverse mass of Z and Higgs boson toge
 Brein, Djouadi, Harlander, hep-ph/0307206; ``half_ht`` is the mean of their own transverse masses.
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import jax.numpy as jnp
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field
 
+from saggiatore.constraint import Constraint
 from saggiatore.physics import annihilation
 from saggiatore.physics import electroweak as ew
 from saggiatore.physics.dimension_six import Direction, in_hisz
 from saggiatore.physics.factorisation_scale import Produced
 from saggiatore.physics.matrix_element import MatrixElement
 from saggiatore.physics.peak_map import peak_map
-from saggiatore.physics.variation import AbstractElectroweakSpec
+from saggiatore.physics.variation import MOVES, AbstractElectroweakSpec
 from saggiatore.physics.zh_channel import channel_matrix_element
 from saggiatore.physics.zh_events import ZhCuts, ZhDecay, ZhLeptons, ZhOnShell, ZhSettings
 from saggiatore.physics.zh_observables import DECAY_OBSERVABLES
@@ -39,20 +40,19 @@ class ZhSpec(AbstractElectroweakSpec):
         min_length=1, description="each theory parameter: the direction in coefficient space of which it is a multiple"
     )
 
-    @model_validator(mode="after")
-    def _cuts_leave_room(self) -> "ZhSpec":
-        if self.decay is not None and self.decay.m_ll >= self.decay.max_m_ll:
-            raise ValueError(
-                f"m_ll = {self.decay.m_ll:g} GeV leaves no room below max_m_ll = {self.decay.max_m_ll:g} GeV; lower it."
-            )
-        heaviest = ew.M_Z if self.decay is None else self.decay.max_m_ll
-        needed = (heaviest**2 + self.cuts.pt_z**2) ** 0.5 + (ew.M_H**2 + self.cuts.pt_z**2) ** 0.5
-        if needed >= min(self.cuts.max_m_zh or self.sqrt_s, self.sqrt_s):
-            raise ValueError(
-                f"Z and Higgs boson need {needed:g} GeV, more than sqrt_s or max_m_zh allow; raise those, or lower "
-                "pt_z or max_m_ll."
-            )
-        return self
+    constraints: ClassVar[tuple[Constraint, ...]] = (
+        Constraint(
+            f"hypot({ew.M_Z} if decay is None else decay.max_m_ll, cuts.pt_z) + hypot({ew.M_H}, cuts.pt_z)"
+            " < min(sqrt_s, sqrt_s if cuts.max_m_zh is None else cuts.max_m_zh)",
+            "Z and Higgs boson with cuts.pt_z = {cuts.pt_z:g} GeV and decay.max_m_ll need more than "
+            "sqrt_s = {sqrt_s:g} GeV or cuts.max_m_zh = {cuts.max_m_zh} allow; raise those, or lower the others.",
+        ),
+        Constraint(
+            "decay is None or 2 * decay.pt_l < sqrt_s",
+            "decay.pt_l = {decay.pt_l:g} GeV is not below half of sqrt_s = {sqrt_s:g} GeV; lower it.",
+        ),
+        MOVES,
+    )
 
     @classmethod
     def names(cls) -> dict[str, list[str]]:

@@ -10,6 +10,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from pydantic import Field
 
+from saggiatore.constraint import Constraint
 from saggiatore.physics import annihilation
 from saggiatore.physics import electroweak as ew
 from saggiatore.physics.colour_flow import Flow
@@ -44,6 +45,12 @@ class ZhDecay(Spec):
     max_m_ll: Energy = Field(116, gt=0, description="greatest invariant mass of the muons")
     pt_l: Energy = Field(0, ge=0, description="least transverse momentum of each muon")
     abs_eta_l: float | None = Field(None, gt=0, description="greatest |pseudorapidity| of each muon; none if absent")
+
+    constraints: ClassVar[tuple[Constraint, ...]] = (
+        Constraint(
+            "m_ll < max_m_ll", "m_ll = {m_ll:g} GeV leaves no room below max_m_ll = {max_m_ll:g} GeV; lower it."
+        ),
+    )
 
 
 class Flight(eqx.Module):

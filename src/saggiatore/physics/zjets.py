@@ -12,8 +12,9 @@ from typing import Annotated, ClassVar, Literal
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field
 
+from saggiatore.constraint import Constraint
 from saggiatore.errors import EventError
 from saggiatore.physics import electroweak as ew
 from saggiatore.physics import neutral_coupling
@@ -28,6 +29,7 @@ from saggiatore.physics.boson_jets import (
     decayed,
     on_shell,
     products,
+    room,
 )
 from saggiatore.physics.hadron_collision import Collision
 from saggiatore.physics.jet_channel import find_channel, identical_factor, neutral_channels, neutral_features, squares
@@ -35,6 +37,7 @@ from saggiatore.physics.jet_observable import boson_observables, lepton_observab
 from saggiatore.physics.kinematics import beams_along_z, mass_squared
 from saggiatore.physics.matrix_element import REFERENCE_ALPHA_S, MatrixElement, parse_pdg
 from saggiatore.physics.process import Observable
+from saggiatore.physics.variation import MOVES
 from saggiatore.spec import Label
 from saggiatore.types import Array, Float, Momenta, Scalar, Theta
 
@@ -62,11 +65,18 @@ class ZJetsSpec(AbstractBosonJetsSpec):
         min_length=1, description="each theory parameter: the shift of couplings of which it is a multiple"
     )
 
-    @model_validator(mode="after")
-    def _leptons_have_cuts(self) -> "ZJetsSpec":
-        if (self.final_state == "z") != (self.m_ll is None):
-            raise ValueError(f"final_state is '{self.final_state}': muons need a window m_ll, an on-shell Z has none.")
-        return self
+    constraints: ClassVar[tuple[Constraint, ...]] = (
+        Constraint(
+            "(final_state == 'z') == (m_ll is None)",
+            "final_state is '{final_state}': muons need a window m_ll, an on-shell Z has none.",
+        ),
+        Constraint(
+            "final_state != 'z' or cuts.pt_l == 0 and cuts.abs_eta_l == 20",
+            "final_state is 'z', which has no leptons to cut on: leave cuts.pt_l and cuts.abs_eta_l out.",
+        ),
+        *room(f"({ew.M_Z} if m_ll is None else m_ll.low)", "a Z boson (m_ll, if it decays)"),
+        MOVES,
+    )
 
     @classmethod
     def names(cls) -> dict[str, list[str]]:

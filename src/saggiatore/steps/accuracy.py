@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field
 
+from saggiatore.constraint import Constraint
 from saggiatore.errors import StudyError
 from saggiatore.infer import accuracy as measured
 from saggiatore.infer.base import AbstractPosteriorScore, PointRegression, posterior_score, regression
@@ -81,12 +83,12 @@ class AccuracySection(Section):
     entries: tuple[AccuracyEntry, ...] = Field(min_length=1)
     n_events: int = Field(100_000, ge=100, description="events that are compared, at most")
 
-    @model_validator(mode="after")
-    def _names_differ(self) -> "AccuracySection":
-        names = [entry.name for entry in self.entries]
-        if len(set(names)) < len(names):
-            raise ValueError(f"entries have the names {', '.join(names)}, expected each once.")
-        return self
+    constraints: ClassVar[tuple[Constraint, ...]] = (
+        Constraint(
+            "len(set(entry.name for entry in entries)) == len(entries)",
+            "two entries have one name, expected each once.",
+        ),
+    )
 
 
 def run(

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, Tag, model_validator
+from pydantic import Field, Tag
 
+from saggiatore.constraint import Constraint
 from saggiatore.errors import SchemaError
 from saggiatore.formats.source import FlatEvents, LheEvents
 from saggiatore.job import Job
@@ -56,14 +57,15 @@ class GeneratedEvents(Section):
         "cos_theta_mu or cos_tilted_mu; wbf_higgs: x_p1, x_p2, delta_eta, delta_phi): what a network is held against",
     )
 
-    @model_validator(mode="after")
-    def _check(self) -> "GeneratedEvents":
-        if self.n_shards > self.n_events:
-            raise ValueError(f"n_shards is {self.n_shards}, expected no more than the {self.n_events} events.")
-        for name, value in self.theta.items():
-            if isinstance(value, tuple) and not value[0] < value[1]:
-                raise ValueError(f"theta.{name} is {list(value)}, expected [low, high] with low < high.")
-        return self
+    constraints: ClassVar[tuple[Constraint, ...]] = (
+        Constraint(
+            "n_shards <= n_events", "n_shards is {n_shards}, expected no more than the {n_events} events; lower it."
+        ),
+        Constraint(
+            "all(not isinstance(value, tuple) or value[0] < value[1] for value in theta.values())",
+            "theta is {theta}, expected ranges [low, high] with low < high.",
+        ),
+    )
 
     def share(self, shard: int) -> int:
         """Events of the shard: an equal share, one more in the first ones where it does not divide."""
@@ -114,12 +116,12 @@ class Nuisance(Spec):
     scale: float = Field(gt=0, description="s, in the observable's unit")
     value: float | tuple[float, float] = Field(description="a, or [low, high] of which every event draws its own")
 
-    @model_validator(mode="after")
-    def _is_a_range(self) -> "Nuisance":
-        low, high = self.bounds
-        if not 0 <= low <= high:
-            raise ValueError(f"value is {self.value}, expected a number, or low <= high, none of them negative.")
-        return self
+    constraints: ClassVar[tuple[Constraint, ...]] = (
+        Constraint(
+            "0 <= value[0] <= value[1] if isinstance(value, tuple) else 0 <= value",
+            "value is {value}, expected a number, or low <= high, none of them negative.",
+        ),
+    )
 
     @property
     def bounds(self) -> tuple[float, float]:
@@ -148,11 +150,13 @@ class MergedEvents(Section):
     n_parts: int = Field(1, ge=1, description="parts that the events of each section are dealt into")
     part: int = Field(0, ge=0, description="the part that is used, from 0 on: mixtures of other parts are independent")
 
-    @model_validator(mode="after")
-    def _is_a_part(self) -> "MergedEvents":
-        if self.part >= self.n_parts:
-            raise ValueError(f"part is {self.part}, expected one from 0 to n_parts - 1 = {self.n_parts - 1}.")
-        return self
+    constraints: ClassVar[tuple[Constraint, ...]] = (
+        Constraint("part < n_parts", "part is {part}, expected one from 0 to n_parts - 1, and n_parts is {n_parts}."),
+        Constraint(
+            "all(low <= high for low, high in where.values())",
+            "where is {where}, expected [low, high] with low <= high.",
+        ),
+    )
 
 
 class Boost(Spec):

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field
 from tqdm import tqdm
 
+from saggiatore.constraint import Constraint
 from saggiatore.distill.form import fit_form
 from saggiatore.distill.formula import Formula
 from saggiatore.errors import StudyError
@@ -89,24 +91,27 @@ class LimitsSection(Section):
         description="relative distance of an end of an interval from its linear approximation that is reported",
     )
 
-    @model_validator(mode="after")
-    def _check(self) -> "LimitsSection":
-        if self.draws and len(self.draws) != len(self.models):
-            raise ValueError(
-                f"draws names {len(self.draws)} posteriors, expected one for each of {len(self.models)} models."
-            )
-        for name in ("forms", "ratios"):
-            if getattr(self, name) and len(self.range) > 1:
-                raise ValueError(f"{name} are for sections of one parameter, got two in `range`; leave the {name} out.")
-        if bool(self.ratios) != bool(self.ratios_at) or 0 in self.ratios_at:
-            raise ValueError(f"ratios_at is {list(self.ratios_at)}, expected values other than zero, with `ratios`.")
-        for name, (low, high) in self.range.items():
-            if not low < 0 < high:
-                raise ValueError(f"range.{name} is [{low:g}, {high:g}], expected one that holds zero.")
-        for features in self.histograms:
-            if len(features) not in (1, 2):
-                raise ValueError(f"histograms: got {list(features)}, expected one or two observables.")
-        return self
+    constraints: ClassVar[tuple[Constraint, ...]] = (
+        Constraint(
+            "not draws or len(draws) == len(models)",
+            "draws names {draws}, expected one posterior for each of the models {models}.",
+        ),
+        Constraint(
+            "len(range) == 1 or not forms and not ratios",
+            "forms and ratios are for sections of one parameter, got two in `range`; leave them out.",
+        ),
+        Constraint(
+            "bool(ratios) == bool(ratios_at) and 0 not in ratios_at",
+            "ratios_at is {ratios_at}, expected values other than zero, with `ratios`.",
+        ),
+        Constraint(
+            "all(low < 0 < high for low, high in range.values())", "range is {range}, expected ranges that hold zero."
+        ),
+        Constraint(
+            "all(len(features) in (1, 2) for features in histograms)",
+            "histograms: got {histograms}, expected one or two observables each.",
+        ),
+    )
 
 
 def run(

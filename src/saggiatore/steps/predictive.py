@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, NamedTuple, Self
+from typing import Annotated, ClassVar, NamedTuple
 
 import jax
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field
 
+from saggiatore.constraint import Constraint
 from saggiatore.errors import StudyError
 from saggiatore.infer.batches import model_features
 from saggiatore.infer.density_draws import DensityDraws, density_draws
@@ -44,11 +45,9 @@ class BinsSpec(Spec):
     high: float = Field(description="upper edge")
     n: int = Field(1, ge=1, le=1000, description="bins")
 
-    @model_validator(mode="after")
-    def _rise(self) -> Self:
-        if not self.low < self.high:
-            raise ValueError(f"low is {self.low:g} and high is {self.high:g}, expected low < high.")
-        return self
+    constraints: ClassVar[tuple[Constraint, ...]] = (
+        Constraint("low < high", "low is {low:g} and high is {high:g}, expected low < high."),
+    )
 
     def edges(self) -> Edges:
         """All edges."""

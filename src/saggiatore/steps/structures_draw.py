@@ -3,10 +3,12 @@
 import logging
 from collections.abc import Iterable
 from pathlib import Path
+from typing import ClassVar
 
 import sympy
-from pydantic import Field, model_validator
+from pydantic import Field
 
+from saggiatore.constraint import Constraint
 from saggiatore.distill.constant_fit import fit_covariance
 from saggiatore.distill.election import elect
 from saggiatore.distill.engine import Candidate, Engine, Problem, pareto_front
@@ -51,11 +53,9 @@ class StructuresSection(Section):
         0.01, gt=0, lt=1, description="pooled probability below which a structure that no draw chose is left out"
     )
 
-    @model_validator(mode="after")
-    def _fits_hold_draws(self) -> "StructuresSection":
-        if self.n_fits < self.n_draws:
-            raise ValueError(f"n_fits is {self.n_fits}, expected at least n_draws, {self.n_draws}.")
-        return self
+    constraints: ClassVar[tuple[Constraint, ...]] = (
+        Constraint("n_fits >= n_draws", "n_fits is {n_fits}, expected at least n_draws, {n_draws}."),
+    )
 
 
 def run(
