@@ -31,6 +31,9 @@ PROCESS = {
 }
 
 
+INTEGRATION = 0.3  # relative error of the cross section that the events are normalised to
+
+
 @pytest.fixture(scope="module")
 def table(tmp_path_factory):
     """Weighted events of weak-boson fusion, from a sampler that knows nothing."""
@@ -41,7 +44,11 @@ def table(tmp_path_factory):
     draw = Draw(process, VegasSpec().build(process.dim), curve, zero, zero, jnp.ones(()), jnp.ones(())).weighted(0.5)
     blocks = generate(draw, N_EVENTS, N_EVENTS, key=jax.random.key(1))
     spec = WbfHiggsSpec.model_validate(PROCESS).model_dump(mode="json")
-    origin = {"spec": {"process": spec, "study": "test", "label": "events"}, "code": "0" * 16}
+    origin = {
+        "spec": {"process": spec, "study": "test", "label": "events"},
+        "code": "0" * 16,
+        "integration": INTEGRATION,
+    }
     write_batches(path, events_schema(process), blocks, origin)
     return path
 
@@ -66,6 +73,9 @@ def test_a_les_houches_file_holds_the_table(table, tmp_path, name):
     weights = np.array([event.eventinfo.weight for event in found])
     np.testing.assert_allclose(weights, data["weight"] * N_EVENTS, rtol=1e-15)
     assert file.init.procInfo[0].xSection == pytest.approx(data["weight"].sum(), rel=1e-7)
+    scatter = N_EVENTS**0.5 * data["weight"].std(ddof=0)
+    expected = np.hypot(INTEGRATION * data["weight"].sum(), scatter)  # independent: of the integral, and of the sum
+    assert file.init.procInfo[0].error == pytest.approx(expected, rel=1e-9)
     up, down = (np.array([event.weights[point] for event in found]) for point in ("point_1", "point_2"))
     np.testing.assert_allclose((up - down) / (2 * weights), data["joint_score_c_wwt"], rtol=1e-8, atol=1e-10)
 

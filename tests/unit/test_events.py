@@ -55,7 +55,7 @@ def test_each_shard_has_its_share(four):
     assert [len(read_table(path, "events").data) for path in four] == [26, 26, 26, 25]
 
 
-def test_shards_are_joined_by_number_and_not_by_order(four, tmp_path):
+def test_shards_are_joined_by_number_and_not_by_order(four, maps, tmp_path):
     for name, order in (("a", [0, 1, 2, 3]), ("b", [2, 0, 3, 1])):
         events.run(events_job(), code="j01n", shards=[four[i] for i in order], out=tmp_path / name)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
@@ -65,6 +65,8 @@ def test_shards_are_joined_by_number_and_not_by_order(four, tmp_path):
     assert len(np.unique(expected)) == 103  # no stream twice
     assert joined.data["weight"].sum() == pytest.approx(1, abs=1e-2)
     assert joined.provenance["spec"]["section"]["n_events"] == 103
+    row = read_table(maps["integral"], "integral").data.iloc[0]
+    assert joined.provenance["integration"] == row["cross_section_error"] / row["cross_section"] > 0
 
 
 def test_columns_have_units_and_meanings(four):

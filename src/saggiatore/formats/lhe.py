@@ -38,7 +38,7 @@ class Run(NamedTuple):
     beams: tuple[int, int]  # PDG numbers
     beam_energy: float  # GeV, of each
     cross_section: float  # pb
-    cross_section_error: float
+    cross_section_error: float  # of integration, pb
     alpha_em: float
     points: Mapping[str, str]  # weights at further parameter points: names and what they are
     variations: Mapping[str, str]  # weights at theory variations, behind those

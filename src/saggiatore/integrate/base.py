@@ -9,6 +9,7 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
+from saggiatore.errors import EventError
 from saggiatore.physics.process import AbstractProcess, weight
 from saggiatore.spec import Spec
 from saggiatore.tables import Table, TableSchema
@@ -107,6 +108,20 @@ def sample_weights(
     """Weights under a sampler, pb, of at least `n_points` points."""
     batches = range(n_batches(n_points))
     return np.concatenate([weighted_batch(process, theta, sampler, key, number)[1] for number in batches])
+
+
+def require_finite(sums: Float[np.ndarray, "..."] | float) -> None:
+    """Check sums over points of phase space: one point without a finite rate shows in them.
+
+    Raises:
+        EventError: if a number is not finite, with what it usually is.
+    """
+    if not np.isfinite(sums).all():
+        raise EventError(
+            "the rate is no finite number at some point of phase space. Either the scale of an event lies outside the "
+            "grid of the parton densities or the range of the strong coupling: tighten the cuts, or fix the scale. Or "
+            "the process divides by zero inside its cuts: evaluate `weight` at random points, and see where."
+        )
 
 
 def n_batches(n_points: int) -> int:

@@ -22,6 +22,7 @@ from saggiatore.integrate.base import (
     over_events,
     progress,
     proposed_weight,
+    require_finite,
     uniform_batch,
 )
 from saggiatore.integrate.unweight import Spectrum
@@ -183,8 +184,7 @@ def _nodes(n: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _check_rate(sums: _Sums) -> None:
     total, negative = float(sums.coefficients[0]), float(sums.negative)
-    if not np.isfinite(total):
-        raise EventError("the rate is not finite at some point of phase space; the process must return numbers.")
+    require_finite(total)
     if -negative > _NEGATIVE * (total - 2 * negative):
         raise EventError(
             f"a part {-negative:.3g} pb of the rate is negative, beside {total - negative:.3g} pb that are positive; "

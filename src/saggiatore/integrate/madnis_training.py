@@ -23,8 +23,8 @@ import optax
 from pydantic import Field
 from tqdm import tqdm
 
-from saggiatore.errors import EmptyRegionError, EventError
-from saggiatore.integrate.base import BATCH, AbstractSampler, n_batches, over_events, weighted_batch
+from saggiatore.errors import EmptyRegionError
+from saggiatore.integrate.base import BATCH, AbstractSampler, n_batches, over_events, require_finite, weighted_batch
 from saggiatore.integrate.mixture import by_mapping, class_sizes, inverses
 from saggiatore.integrate.spline_mixture import SplineMixture
 from saggiatore.physics.process import AbstractProcess
@@ -113,8 +113,7 @@ def _draw(
         parts.append([np.asarray(column) for column in (*_to_grids(sampler, u), log_q, weights)])
     v, log_grid, log_density, weight = (np.concatenate(column) for column in zip(*parts, strict=True))
     mean = weight.mean()
-    if not np.isfinite(mean):
-        raise EventError("the rate is not finite at some point of phase space; the process must return numbers.")
+    require_finite(mean)
     if not mean > 0:
         raise EmptyRegionError(f"none of {len(weight)} points passes the cuts. Widen the cuts of the process.")
     columns = (np.moveaxis(v, 0, -1), log_grid.T - log_density, weight / mean)

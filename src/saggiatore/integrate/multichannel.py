@@ -15,11 +15,12 @@ import jax.numpy as jnp
 import numpy as np
 from pydantic import Field
 
-from saggiatore.errors import EventError, SchemaError
+from saggiatore.errors import SchemaError
 from saggiatore.integrate.base import (
     AbstractSamplerSpec,
     n_batches,
     over_events,
+    require_finite,
     uniform_batch,
     weigh_batch,
     weighted_batch,
@@ -138,8 +139,7 @@ def improve(shares: Float[Array, " class"], moments: np.ndarray) -> Float[Array,
     Raises:
         EventError: if a moment is not finite.
     """
-    if not np.isfinite(moments).all():
-        raise EventError("the rate is not finite at some point of phase space; the process must return numbers.")
+    require_finite(moments)
     load = np.asarray(shares) * np.sqrt(moments)
     if not load.any():
         return shares

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from pydantic import Field
 
-from saggiatore.errors import EventError, SchemaError
+from saggiatore.errors import SchemaError
 from saggiatore.integrate.base import (
     AbstractSampler,
     AbstractSamplerSpec,
@@ -26,6 +26,7 @@ from saggiatore.integrate.base import (
     over_events,
     progress,
     proposed_weight,
+    require_finite,
     uniform_batch,
 )
 from saggiatore.integrate.grid import GRID, grid_arrays, grid_columns, require_shape
@@ -191,8 +192,7 @@ def _weigh(
 def _mean(points: Iterable[tuple[Array, Array]], moments: Callable[[Array, Array, int], Array], n: int) -> np.ndarray:
     """Mean over points of a moment of the weights in each cell; `moments` gives numbers of points and sums."""
     total = reduce(operator.add, (np.asarray(moments(v, weights, n)) for v, weights in points))
-    if not np.isfinite(total).all():
-        raise EventError("the rate is not finite at some point of phase space; the process must return numbers.")
+    require_finite(total)
     return total[1] / np.maximum(total[0], 1.0)
 
 

@@ -202,14 +202,14 @@ def run(job: Job[EventsSection], *, code: str, shards: list[Path], out: Path) ->
     """Write the events of all `shards`, ordered by their number, however the files are ordered or named.
 
     Events of a file or a model are one shard; what was found in the file stays in the header as `sample`, what the
-    model is as `generator`.
+    model is as `generator`; the relative error of the cross section that events are normalised to as `integration`.
 
     Raises:
         SchemaError: if a shard is missing, doubled, of another study or section, or has other columns.
     """
     ordered, schema = _order(job, shards)
     _, first = read_header(ordered[0], "events")
-    sample = {name: first[name] for name in ("sample", "generator", "hypotheses") if name in first}
+    sample = {name: first[name] for name in ("sample", "generator", "hypotheses", "integration") if name in first}
     write_batches(out, schema, _rows(ordered), provenance(job.model_dump(mode="json"), code) | sample)
 
 

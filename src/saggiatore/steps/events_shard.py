@@ -40,8 +40,15 @@ def run(job: Job[GeneratedEvents], *, code: str, grid: Path, integral: Path, sha
     draw = _prepare(job, process, read_table(grid, "grid"), read_table(integral, "integral", version=1))
     draw = replace(draw, variants=several, marginal=_marginal(job, process))
     events = generate(draw, section.share(shard), section.n_events, key=jax.random.key(job.stream(shard)))
-    header = provenance(job.model_dump(mode="json"), code) | {"shard": shard}
+    found = {"shard": shard, "integration": _integration_error(integral)}
+    header = provenance(job.model_dump(mode="json"), code) | found
     write_batches(out, events_schema(process, several.names if several else (), draw.marginal), events, header)
+
+
+def _integration_error(integral: Path) -> float:
+    """Standard error of the cross section that the events are normalised to, over the cross section."""
+    row = read_table(integral, "integral", version=1).data.iloc[0]
+    return float(row["cross_section_error"] / row["cross_section"])
 
 
 def _prepare(job: Job[GeneratedEvents], process: AbstractProcess, grid: Table, integral: Table) -> Draw:

@@ -1,5 +1,6 @@
 """Command `export`: an event table as a Les Houches, ROOT or CSV file, for everyone else's tools."""
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -69,7 +70,7 @@ def _export_lhe(events: Path, out: Path, points: str) -> None:
             beams=beams,
             beam_energy=energy,
             cross_section=float(total),
-            cross_section_error=float(max(square - total**2 / n_events, 0.0) ** 0.5),
+            cross_section_error=_error(total, square, n_events, origin.get("integration", 0.0)),
             alpha_em=ALPHA,
             points={f"point_{number}": text for number, text in enumerate(thetas, start=1)},
             variations={name: name.removeprefix(VARIED) for name in varied},
@@ -77,6 +78,19 @@ def _export_lhe(events: Path, out: Path, points: str) -> None:
         ),
         _events(process, events, values, varied, n_events),
     )
+
+
+def _error(total: float, square: float, n_events: int, integration: float) -> float:
+    """XERRUP, the standard error of the cross section in pb: of the integration, and of the sum of the weights.
+
+    Unweighted events all weigh the same, and their sum is what was integrated; where they do not, it scatters about it.
+
+    Args:
+        total: sum of the weights, pb.
+        square: sum of their squares.
+        integration: relative error of the cross section that the events were normalised to; 0 where it is not known.
+    """
+    return math.hypot(integration * total, max(square - total**2 / n_events, 0.0) ** 0.5)
 
 
 def _beams(spec: object, events: Path) -> tuple[tuple[int, int], float]:
