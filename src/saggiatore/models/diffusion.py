@@ -49,7 +49,7 @@ class DiffusionSpec(FrameSpec, TransportSpec):
         """A diffusion with random weights.
 
         Raises:
-            StudyError: if an option names what is not a feature, or a feature is asked to be two things.
+            StudyError: if an option names what is not a feature.
         """
         return Diffusion(self, self.frame(features, context), key=key)
 

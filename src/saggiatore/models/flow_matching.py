@@ -30,7 +30,7 @@ class FlowMatchingSpec(FrameSpec, TransportSpec):
         """A flow with random weights.
 
         Raises:
-            StudyError: if an option names what is not a feature, or a feature is asked to be two things.
+            StudyError: if an option names what is not a feature.
         """
         return FlowMatching(self, self.frame(features, context), key=key)
 

@@ -7,7 +7,6 @@ import jax.numpy as jnp
 from pydantic import Field
 
 from saggiatore.constraint import Constraint
-from saggiatore.errors import StudyError
 from saggiatore.models.base import Event, positions
 from saggiatore.models.coordinate import (
     AbstractCoordinate,
@@ -49,21 +48,14 @@ class FrameSpec(Spec):
         """The frame before it is standardised.
 
         Raises:
-            StudyError: if an option names what is not a feature, a feature is asked to be two things, or
-                edges are reversed.
+            StudyError: if an option names what is not a feature.
         """
         options = {"periodic": self.periodic, "lower": tuple(self.lower), "bounded": tuple(self.bounded)}
         for option, names in options.items():
             positions(names, features, option=option)
-        named = [name for names in options.values() for name in names]
-        twice = sorted({name for name in named if named.count(name) > 1})
-        if twice:
-            raise StudyError(f"{', '.join(twice)}: in two of periodic, lower and bounded; a feature is one of them.")
         circles = {name: Circle() for name in self.periodic}
         edges: dict[str, AbstractEdge] = {name: LowerEdge(a - ROUNDING * abs(a)) for name, a in self.lower.items()}
         for name, (a, b) in self.bounded.items():
-            if not a < b:
-                raise StudyError(f"bounded: {name} is [{a:g}, {b:g}], expected [low, high] with low < high.")
             margin = ROUNDING * max(abs(a), abs(b))
             edges[name] = BothEdges(a - margin, b + margin)
         coordinates = tuple(

@@ -40,7 +40,7 @@ class SplineFlowSpec(FrameSpec):
         """A flow that is the identity.
 
         Raises:
-            StudyError: if an option names what is not a feature, or a feature is asked to be two things.
+            StudyError: if an option names what is not a feature.
         """
         return SplineFlow(self, self.frame(features, context), key=key)
 

@@ -42,7 +42,7 @@ class TransformerSpec(FrameSpec):
         """A transformer with random weights.
 
         Raises:
-            StudyError: if an option names what is not a feature, or a feature is asked to be two things.
+            StudyError: if an option names what is not a feature.
         """
         return Transformer(self, self.frame(features, context), key=key)
 

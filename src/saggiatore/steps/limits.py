@@ -96,9 +96,12 @@ class LimitsSection(Section):
             "not draws or len(draws) == len(models)",
             "draws names {draws}, expected one posterior for each of the models {models}.",
         ),
-        Constraint(
-            "len(range) == 1 or not forms and not ratios",
-            "forms and ratios are for sections of one parameter, got two in `range`; leave them out.",
+        *(
+            Constraint(
+                f"len(range) == 1 or not {name}",
+                f"{name} are for sections of one parameter, got two in `range`; leave the {name} out.",
+            )
+            for name in ("forms", "ratios")
         ),
         Constraint(
             "bool(ratios) == bool(ratios_at) and 0 not in ratios_at",
