@@ -35,6 +35,10 @@ UNITS = (
     "s^-1",
 )  # what a column may be measured in
 
+# power of an energy that a unit is, where hbar = c = 1
+_ENERGY_POWERS = {"pb": -2, "s": -1, "s^-1": 1}
+_ENERGY_UNIT = re.compile(r"^[GT]eV(?:\^(-?\d+))?$")
+
 _INVERSES = {"1": "1", "GeV": "GeV^-1", "TeV^-2": "TeV^2"}
 
 _UNSIGNED = r"(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
@@ -46,6 +50,12 @@ _ALWAYS_POSITIVE = ("fb^-1", "GB", "h")  # Slurm takes a request for no memory a
 def inverse(unit: str) -> str:
     """Unit of one over a quantity in `unit`, such as that of a score."""
     return _INVERSES[unit]
+
+
+def energy_power(unit: str) -> int:
+    """Power of an energy that `unit` has where hbar = c = 1: 1 for GeV, -2 for pb, 0 for radians."""
+    match = _ENERGY_UNIT.match(unit)
+    return int(match.group(1) or 1) if match else _ENERGY_POWERS.get(unit, 0)
 
 
 def quantity_pattern(unit: str) -> str:

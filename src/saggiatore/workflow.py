@@ -20,7 +20,7 @@ from saggiatore.request import Request
 from saggiatore.schema import closest
 from saggiatore.study_file import read_study_file
 
-PARTS = {"distill": ("formulas", ("teacher", "engine"))}  # jobs that see some keys of a section only
+PARTS = {"distill": ("formulas", ("teacher", "engine", "symmetry"))}  # jobs that see some keys of a section only
 HOUSE = (  # the source tree of the workflow, without tests and documentation
     "Snakefile",
     "Makefile",

@@ -200,7 +200,10 @@ def test_searches_see_neither_their_number_nor_what_becomes_of_them(plan):
     assert elsewhere.job("other", "formulas", "formula") != whole
     assert "results/other/spec/distill.formula.json" in several.specs("other")
     assert several.specs("other", "sampler") == ["results/other/spec/sampler.map.json"]
-    assert (json.loads(search)["stage"], set(json.loads(search)["section"])) == ("formulas", {"teacher", "engine"})
+    assert (json.loads(search)["stage"], set(json.loads(search)["section"])) == (
+        "formulas",
+        {"teacher", "engine", "symmetry"},
+    )
 
 
 def test_a_posterior_over_formulas_needs_a_posterior(plan):

@@ -1,17 +1,47 @@
 """Does a formula have a symmetry? Read off its values at events, so that it does not matter how it is written."""
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
+from pydantic import Field, model_validator
 
 from saggiatore.distill.expression import evaluate
 from saggiatore.distill.parametric import Parametric
+from saggiatore.spec import ObservableName, Spec
+from saggiatore.units import energy_power
 
 Columns = Mapping[str, np.ndarray]
 EXACT = 1e-9  # largest violation that is rounding, in units of the formula's own size
+_NONE: Mapping[str, str] = MappingProxyType({})
+_ENERGY = 2.0  # by which the unit of energy changes; powers of two round nothing
 
 
-def violation(form: Parametric, columns: Columns, odd_in: Sequence[str] = (), periodic: Sequence[str] = ()) -> float:
+class SymmetrySpec(Spec):
+    """Symmetries that every formula of a search has by construction."""
+
+    odd_in: tuple[ObservableName, ...] = Field(
+        (), description="features whose joint change of sign changes the formula's sign"
+    )
+    periodic: tuple[ObservableName, ...] = Field((), description="angles whose full turn leaves the formula as it is")
+    is_dimensionless: bool = Field(
+        False, description="whether features with a dimension enter by ratios that no unit of energy changes"
+    )
+
+    @model_validator(mode="after")
+    def _demands_something(self) -> "SymmetrySpec":
+        if not (self.odd_in or self.periodic or self.is_dimensionless):
+            raise ValueError("symmetry demands nothing; name odd_in, periodic or is_dimensionless, or leave it out.")
+        return self
+
+
+def violation(
+    form: Parametric,
+    columns: Columns,
+    odd_in: Sequence[str] = (),
+    periodic: Sequence[str] = (),
+    units: Mapping[str, str] = _NONE,
+) -> float:
     r"""How far a form is from the demanded symmetries on the events `columns`, in units of its root mean square.
 
     Args:
@@ -19,6 +49,7 @@ def violation(form: Parametric, columns: Columns, odd_in: Sequence[str] = (), pe
         columns: features by name, each of shape (event,).
         odd_in: features whose joint change of sign must change the form's sign.
         periodic: angles (rad), by whose full turns, each on its own, the form must not change.
+        units: units of features, by whose change to another unit of energy the form must not change.
 
     Returns:
         The largest difference over events and symmetries: 0 to rounding for a form that has them all.
@@ -30,6 +61,9 @@ def violation(form: Parametric, columns: Columns, odd_in: Sequence[str] = (), pe
     for name in periodic:
         turned = {**columns, name: columns[name] - 2 * np.pi * np.sign(columns[name])}  # stays within a turn of zero
         gaps.append(_values(form, turned) - here)
+    if units:
+        scaled = {name: column * _ENERGY ** energy_power(units.get(name, "1")) for name, column in columns.items()}
+        gaps.append(_values(form, scaled) - here)
     return max((float(np.max(np.where(np.isfinite(gap), np.abs(gap), np.inf))) / size for gap in gaps), default=0.0)
 
 

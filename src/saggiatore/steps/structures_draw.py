@@ -10,6 +10,7 @@ from pydantic import Field
 
 from saggiatore.constraint import Constraint
 from saggiatore.distill.constant_fit import fit_covariance
+from saggiatore.distill.construction import search
 from saggiatore.distill.election import elect
 from saggiatore.distill.engine import Candidate, Engine, Problem, pareto_front
 from saggiatore.distill.expression import complexity
@@ -75,7 +76,9 @@ def run(
     engine: Engine = distilled.engine.build()
     folder = out.with_name(f"draw-{shard}.{engine.name}")
     problem = _problem(table, shard)
-    front = pareto_front(problem, engine.search(problem, job.stream(shard), folder, code), engine.max_complexity)
+    construction = distilled.construction(target_features(table))
+    forms = search(engine, problem, construction, job.stream(shard), folder, code)
+    front = pareto_front(problem, forms, engine.max_complexity)
     members = _fitted(front, fit_rows(table, [shard]))
     held_out = Sample.read(select, table.provenance["parameter"], target_features(table))
     nodes = [complexity(member.expression) for member in members]
