@@ -6,6 +6,9 @@ rule limits:
         models=lambda wc: plan.inputs(wc.study, "limits", wc.label, "models"),
         draws=lambda wc: plan.inputs(wc.study, "limits", wc.label, "draws"),
         ratios=lambda wc: plan.inputs(wc.study, "limits", wc.label, "ratios"),
+        ratio_draws=lambda wc: plan.inputs(
+            wc.study, "limits", wc.label, "ratio_posteriors"
+        ),
         formulas=lambda wc: plan.inputs(wc.study, "limits", wc.label, "formulas"),
     output:
         limits="results/{study}/tables/{label}.limits.parquet",
@@ -30,6 +33,7 @@ rule limits:
         code=lambda wc: plan.code_of("limits", wc.study, "limits", wc.label),
     shell:
         "python -m saggiatore limits --gpu {resources.gpu} --spec {input.spec:q} --code {params.code} --events {input.events:q} "
-        "--train {input.train:q} --models {input.models:q} --draws {input.draws:q} --ratios {input.ratios:q} --formulas {input.formulas:q} "
+        "--train {input.train:q} --models {input.models:q} --draws {input.draws:q} --ratios {input.ratios:q} "
+        "--ratio-draws {input.ratio_draws:q} --formulas {input.formulas:q} "
         "--limits {output.limits:q} --sensitivity {output.sensitivity:q} --coverage {output.coverage:q} "
         "--scan {output.scan:q} --bins {output.bins:q} --workspace {output.workspace:q} > {log:q} 2>&1"

@@ -3,6 +3,10 @@ rule ratios:
         spec="results/{study}/spec/ratios.{label}.json",
         test=lambda wc: plan.inputs(wc.study, "ratios", wc.label, "test"),
         models=lambda wc: plan.inputs(wc.study, "ratios", wc.label, "models"),
+        draws=lambda wc: plan.inputs(wc.study, "ratios", wc.label, "posteriors"),
+        drawn=lambda wc: plan.along(
+            wc.study, "ratios", wc.label, "posteriors", "model"
+        ),
     output:
         ratios="results/{study}/tables/{label}.ratios.parquet",
         log_ratios="results/{study}/tables/{label}.log_ratios.parquet",
@@ -22,4 +26,5 @@ rule ratios:
         code=lambda wc: plan.code_of("ratios", wc.study, "ratios", wc.label),
     shell:
         "python -m saggiatore ratios --gpu {resources.gpu} --spec {input.spec:q} --code {params.code} --test {input.test:q} "
-        "--models {input.models:q} --ratios {output.ratios:q} --log-ratios {output.log_ratios:q} > {log:q} 2>&1"
+        "--models {input.models:q} --draws {input.draws:q} --drawn {input.drawn:q} "
+        "--ratios {output.ratios:q} --log-ratios {output.log_ratios:q} > {log:q} 2>&1"

@@ -8,6 +8,8 @@ import pytest
 from oracle import ENERGY, draw_at, write_events
 
 from saggiatore.errors import EventError, StudyError
+from saggiatore.infer.base import CHAIN, DRAW
+from saggiatore.infer.weights import flatten, with_weights
 from saggiatore.job import Job
 from saggiatore.models.base import scores
 from saggiatore.models.ratio import log_ratios_at
@@ -15,7 +17,7 @@ from saggiatore.models.store import save
 from saggiatore.registry import load
 from saggiatore.steps import events_ratio, limits, ratios
 from saggiatore.steps.events import RatioEvents
-from saggiatore.tables import read_table
+from saggiatore.tables import Column, TableSchema, read_table, write_table
 
 N = 4000
 VALUES = (-0.6, -0.3, 0.15, 0.6)
@@ -111,6 +113,16 @@ def write_model(path, kind, task):
     return model
 
 
+def write_draws(path, net, n_draws=6, of="net"):
+    """Weights that scatter about those of the network."""
+    weights = np.asarray(flatten(net)) * np.random.default_rng(5).normal(1, 0.05, (n_draws, flatten(net).size))
+    names = [f"weight_{place}" for place in range(weights.shape[1])]
+    schema = TableSchema("draws", 1, (CHAIN, DRAW, *(Column(name, "1", name) for name in names)))
+    columns = {"chain": np.zeros(n_draws, int), "draw": np.arange(n_draws)} | dict(zip(names, weights.T, strict=True))
+    write_table(path, schema, columns, {"spec": {"section": {"model": of}}})
+    return weights
+
+
 @pytest.fixture(scope="module")
 def net(folder):
     return write_model(folder / "net.eqx", "ratio_mlp", "alices")
@@ -127,12 +139,27 @@ def compared(folder, test="zero", **changes):
     job = Job[ratios.RatiosSection].model_validate(content | {"process": {"kind": "asymmetry"}})
     outputs = {name: folder / f"main.{name}.parquet" for name in ("ratios", "log_ratios")}
     paths = [folder / f"{name}.eqx" for name in job.section.models]
-    ratios.run(job, code="c", test=folder / f"{test}.parquet", models=paths, **outputs)
+    draws = [folder / f"{name}.draws.parquet" for name in job.section.posteriors]
+    behind = {"draws": draws, "drawn": [folder / "net.eqx"] * len(draws)}
+    ratios.run(job, code="c", test=folder / f"{test}.parquet", models=paths, **behind, **outputs)
     return (read_table(path, name).data for name, path in outputs.items())
 
 
+def has_spread(rows, events, drawn):
+    """Mean and standard deviation over the ratios of all draws, each evaluated by itself."""
+    assert events["log_ratio_spread"].to_numpy() == pytest.approx(drawn.mean(axis=0))
+    deviation = drawn.std(axis=0, ddof=1)
+    assert events["spread_spread"].to_numpy() == pytest.approx(deviation)
+    row = rows[(rows["name"] == "spread") & (rows["theta"] == 0.2)].iloc[0]
+    assert row["spread"] == pytest.approx(np.sqrt(np.mean(deviation**2)))
+    pull = (events["log_ratio_spread"] - events["log_ratio_exact"]) / deviation
+    assert row["pull"] == pytest.approx(np.sqrt(np.mean(pull**2)))
+    assert (rows.loc[rows["kind"] != "posterior", ["spread", "pull"]] == 0).all(axis=None)
+
+
 def test_models_are_held_against_the_exact_ratio(folder, net, score):
-    rows, events = compared(folder)
+    weights = write_draws(folder / "spread.draws.parquet", net)
+    rows, events = compared(folder, posteriors=["spread"])
     c = read_table(folder / "zero.parquet", "events").data["cos_theta_mu"].to_numpy()[:500]
     exact = np.log(density(c, 0.2) / density(c, 0))
     assert np.abs(events["log_ratio_exact"] - exact).max() < 5 * 0.2 * 0.012  # sigma(a) from 8000 events
@@ -145,10 +172,14 @@ def test_models_are_held_against_the_exact_ratio(folder, net, score):
         row = rows[(rows["name"] == name) & (rows["theta"] == 0.2)].iloc[0]
         assert row["mse"] == pytest.approx(np.mean((value - events["log_ratio_exact"]) ** 2))
         assert row["mean_square"] == pytest.approx(np.mean(events["log_ratio_exact"] ** 2))
-    assert list(rows["kind"]) == ["ratio", "ratio", "score", "score"]
-    assert list(rows["task"][::2]) == ["alices", "joint_score"]
+    assert list(rows["kind"][::2]) == ["ratio", "score", "posterior"]
+    assert list(rows["task"][::2]) == ["alices", "joint_score", "alices"]
+    drawn = [log_ratios_at(with_weights(net, jnp.asarray(w)), c[:, None], jnp.array([0.2])) for w in weights]
+    has_spread(rows, events, np.array(drawn))
     with pytest.raises(StudyError, match="theta_a_fb are not zero"):
         compared(folder, test="theta")
+    with pytest.raises(ValueError, match="net name a model and a posterior"):
+        compared(folder, posteriors=["net"])
 
 
 LIMITS = {
@@ -173,22 +204,33 @@ def expected(folder, **changes):
     outputs = {name: folder / f"one.{name}.{'json' if name == 'workspace' else 'parquet'}" for name in OUTPUTS}
     paths = {name: [folder / f"{each}.eqx" for each in getattr(job.section, name)] for name in ("models", "ratios")}
     events = {"events": folder / "zero.parquet", "train": folder / "zero.parquet"}
-    limits.run(job, code="c", draws=[], formulas=[], **events, **paths, **outputs)
+    drawn = [folder / f"{name}.draws.parquet" for name in job.section.ratio_posteriors]
+    limits.run(job, code="c", draws=[], formulas=[], ratio_draws=drawn, **events, **paths, **outputs)
     return {name: read_table(outputs[name], name).data for name in ("limits", "sensitivity")}
 
 
-@pytest.mark.usefixtures("net", "score")
-def test_a_ratio_is_an_observable_of_limits(folder):
-    """One feature: functions of it that nobody trained keep less than the truth, and more than half."""
-    found = expected(folder)
+@pytest.mark.usefixtures("score")
+def test_a_ratio_is_an_observable_of_limits(folder, net):
+    """One feature: functions of it that nobody trained keep less than the truth, and more than half.
+
+    Draws of its weights are other observables, with other limits: the band.
+    """
+    write_draws(folder / "spread.draws.parquet", net)
+    found = expected(folder, n_members=4, ratio_posteriors=["spread"])
     rows = found["sensitivity"].query("with_rate == 0").set_index("name")
     assert rows.kind["net"] == "ratio"
     assert 6 < rows.n_bins["net"] <= 36
     assert 0.5 < rows.information["net"] <= 1.0001
     widths = found["limits"].query("level == 0.95 and method == 'expected' and with_rate == 0").set_index("name").high
     assert widths["truth"] <= widths["net"] < 1.4 * widths["truth"]
+    errors = found["limits"].query("name == 'net' and method == 'expected'")
+    assert (errors["high_error"] > 0).all()
+    assert (errors["high_error"] < 0.2 * errors["high"]).all()
     with pytest.raises(StudyError, match="'score' is a mlp, expected a likelihood ratio"):
         expected(folder, ratios=["score"])
+    write_draws(folder / "strange.draws.parquet", net, of="other")
+    with pytest.raises(StudyError, match="got posteriors of other; expected some of net"):
+        expected(folder, ratio_posteriors=["strange"])
     for wrong in ([], [0.0, 0.4]):
         with pytest.raises(ValueError, match="expected values other than zero, with `ratios`"):
             expected(folder, ratios_at=wrong)

@@ -42,7 +42,10 @@ class RatioFigureSpec(Spec):
 
 @dataclass(frozen=True)
 class RatioFigure(AbstractFigure):
-    """Left: mean squared error against theta. Right: mean and spread of the error against the exact log r."""
+    """Left: mean squared error against theta. Right: mean and spread of the error against the exact log r.
+
+    Of posteriors also what they say of themselves: the variance over their draws, and its root.
+    """
 
     def draw(self, inputs: Inputs) -> Figure:
         table, events = inputs.tables["ratios"], inputs.tables["log_ratios"]
@@ -66,6 +69,14 @@ class RatioFigure(AbstractFigure):
             line = self._line(table, name, place)
             mark = _MARKS[place % len(_MARKS)]
             axes.errorbar(rows["theta"], rows["mse"], rows["mse_error"], marker=mark, ms=4.5, lw=1, **line)
+            if (rows["kind"] == "posterior").all():
+                stated: Style = {
+                    "color": _colour(place),
+                    "ls": "-.",
+                    "lw": 1,
+                    "label": f"{readable(name)}: variance of draws",
+                }
+                axes.plot(rows["theta"], rows["spread"] ** 2, **stated)
         rows = table.data[(table.data["name"] == names[0]) & (table.data["theta"] != 0)].sort_values("theta")
         axes.plot(rows["theta"], rows["mean_square"], ":", color=TRUTH, label="mean square of the exact one")
         axes.set_yscale("log")
@@ -84,6 +95,10 @@ class RatioFigure(AbstractFigure):
                 found.centre, found.mean - found.spread, found.mean + found.spread, color=colour, alpha=0.12, lw=0
             )
             spreads.append(np.median(np.abs(found.mean) + found.spread))
+            if f"spread_{name}" in events.schema.names:
+                stated = np.sqrt(profile(exact, values_of(events, f"spread_{name}") ** 2, weights, axis).mean)
+                for edge in (found.mean - stated, found.mean + stated):
+                    axes.plot(found.centre, edge, "-.", color=colour, lw=1)
         axes.axhline(0, color=TRUTH, lw=0.8, ls=":")
         reach = 6 * float(np.median(spreads))
         axes.set_ylim(-reach, reach)
@@ -97,7 +112,9 @@ class RatioFigure(AbstractFigure):
             "Learned likelihood ratios r(x|θ) = p(x|θ)/p(x|0) against the exact one, on events at θ = 0 that no model "
             "saw. Left: mean squared error of log r at several θ, with its standard error; the dotted line is that "
             "of knowing nothing, a dashed line a network for the score, whose log r is linear in θ. Right: mean "
-            "(points) and standard deviation (bands) of the error against the exact log r at one θ."
+            "(points) and standard deviation (bands) of the error against the exact log r at one θ. A posterior is the "
+            "mean over its draws; dash-dotted is what it says of its own error, left the variance and right the "
+            "standard deviation of log r over the draws."
         )
 
 

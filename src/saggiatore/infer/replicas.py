@@ -10,6 +10,7 @@ all is smaller.
 All replicas are one compiled, vmapped training, see `learn.replicas`.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
 
@@ -21,6 +22,7 @@ from pydantic import Field
 from saggiatore.infer.base import Chains
 from saggiatore.infer.density import AbstractDensityMethod, LearnedDensity
 from saggiatore.infer.network import AbstractNetworkMethod, Sampled, prior_width
+from saggiatore.infer.ratio import AbstractRatioMethod, LearnedRatio
 from saggiatore.infer.weights import flatten, with_weights
 from saggiatore.learn.loop import TrainingSpec
 from saggiatore.learn.replicas import train_replicas
@@ -45,7 +47,7 @@ class ReplicasSpec(Spec):
         return Replicas(self, JointScore(()))
 
 
-class Replicas(AbstractNetworkMethod, AbstractDensityMethod):
+class Replicas(AbstractNetworkMethod, AbstractDensityMethod, AbstractRatioMethod):
     """Weights of independent trainings."""
 
     spec: ReplicasSpec
@@ -73,15 +75,30 @@ class Replicas(AbstractNetworkMethod, AbstractDensityMethod):
         Raises:
             TrainingError: if a loss is not finite, or there are too few events.
         """
+        return self._train_built(learned.density, learned.build, learned.task, learned.events, key=key)
+
+    def sample_ratio(self, learned: LearnedRatio, *, key: PRNGKeyArray) -> Sampled:
+        """See `AbstractRatioMethod.sample_ratio`: every replica starts as a ratio that its spec builds."""
+        return self._train_built(learned.ratio, learned.build, learned.task, learned.events, key=key)
+
+    def _train_built(
+        self,
+        model: AbstractModel,
+        build: Callable[[PRNGKeyArray], AbstractModel],
+        task: AbstractTask,
+        events: Event,
+        *,
+        key: PRNGKeyArray,
+    ) -> Sampled:
         at, order = jax.random.split(key)
 
         def start(each: PRNGKeyArray) -> AbstractModel:
-            density = learned.build(each)
-            leaves: AbstractModel = eqx.filter(density, trainable(density))
+            built = build(each)
+            leaves: AbstractModel = eqx.filter(built, trainable(built))
             return leaves
 
         leaves = eqx.filter_jit(eqx.filter_vmap(start))(jax.random.split(at, self.spec.n_replicas))
-        return self._train(learned.density, leaves, learned.task, learned.events, key=order)
+        return self._train(model, leaves, task, events, key=order)
 
     def _train(
         self, model: AbstractModel, starts: AbstractModel, task: AbstractTask, events: Event, *, key: PRNGKeyArray

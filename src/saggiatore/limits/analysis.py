@@ -179,7 +179,9 @@ class Analysis:
             )
 
     def _member(self, sums: BinSums, coefficients: np.ndarray) -> Template:
-        return Template(self._rates.morph, coefficients, sums.square)
+        """Of one draw, without the bins that none of its events falls into at any theta."""
+        is_reached = (coefficients != 0).any(axis=1)
+        return Template(self._rates.morph, coefficients[is_reached], sums.square[is_reached])
 
     def _experiments(
         self, name: str, template: Template, information: np.ndarray, with_rate: bool

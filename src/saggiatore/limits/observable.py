@@ -83,7 +83,7 @@ def model_members(
 ) -> Callable[[Columns], Float[np.ndarray, "member event"]]:
     """Scores in draws of a network's posterior."""
     function = jax.jit(jax.vmap(draw_scores(model, draws, spread_draws(draws, n_members))))
-    return partial(_evaluated, function, name, features)
+    return evaluated(function, name, features)
 
 
 def formula_members(
@@ -101,7 +101,14 @@ def formula_members(
         return jnp.asarray(evaluate(formula.expression, named, jnp), dtype=features.dtype)
 
     function = jax.jit(jax.vmap(jax.vmap(value, (None, 0)), (0, None)))
-    return partial(_evaluated, lambda x: function(x, drawn), formula.name, formula.feature_names)
+    return evaluated(lambda x: function(x, drawn), formula.name, formula.feature_names)
+
+
+def evaluated(
+    function: Callable[[np.ndarray], jax.Array], name: str, features: Sequence[str]
+) -> Callable[[Columns], Float[np.ndarray, "member event"]]:
+    """Members of events, from a function of their features (event, feature) with values of shape (event, member)."""
+    return partial(_evaluated, function, name, features)
 
 
 def _evaluated(

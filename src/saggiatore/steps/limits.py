@@ -27,6 +27,7 @@ from saggiatore.limits.workspace import workspace as as_workspace
 from saggiatore.limits.workspace import write_workspace
 from saggiatore.provenance import provenance
 from saggiatore.spec import (
+    DensityLabel,
     DrawsLabel,
     EventsLabel,
     Form,
@@ -59,6 +60,9 @@ class LimitsSection(Section):
     models: tuple[ModelLabel, ...] = Field((), description="networks, one for each parameter in a row")
     draws: tuple[DrawsLabel, ...] = Field((), description="posterior of each of the models; none, or as many as models")
     ratios: tuple[ModelLabel, ...] = Field((), description="learned likelihood ratios; one parameter only")
+    ratio_posteriors: tuple[DensityLabel, ...] = Field(
+        (), description="posteriors of some of the ratios, whose draws make the bands of their limits"
+    )
     ratios_at: tuple[float, ...] = Field(
         (), max_length=2, description="one or two values of the parameter, at which log r is binned"
     )
@@ -126,6 +130,7 @@ def run(
     models: list[Path],
     draws: list[Path],
     ratios: list[Path],
+    ratio_draws: list[Path],
     formulas: list[Path],
     limits: Path,
     sensitivity: Path,
@@ -137,7 +142,7 @@ def run(
     """Write expected limits, sensitivity, coverage, scans, binned expectations and a HistFactory workspace."""
     section = job.section
     found = _rates(job, events)
-    observables = _observables(job, train, models, draws, ratios, formulas)
+    observables = _observables(job, train, models, draws, ratios, ratio_draws, formulas)
     settings = Settings.of(section.range, section.levels, section.n_points, section.max_nonlinearity)
     expectation = Expectation(found, observables, settings.points, section.luminosity * section.efficiency * PB_FB)
     for batch in tqdm(iterate_table(events, "events", 16384, require=_columns(section)), "events", unit="batch"):
@@ -188,16 +193,17 @@ def _observables(
     models: list[Path],
     draws: list[Path],
     ratios: list[Path],
+    ratio_draws: list[Path],
     formulas: list[Path],
 ) -> list[Observable]:
     section = job.section
     columns = _first(train, section)
     n_theta = len(section.range)
-    named = dict(zip(section.models, models, strict=True))
+    named, learned = (dict(zip(*each, strict=True)) for each in ((section.models, models), (section.ratios, ratios)))
     n_bins = {1: (section.n_bins,), 2: (section.n_bins_each, section.n_bins_each)}
     together = [
         *grouped(list(score_components(named, draws, list(section.range), section.n_members)), n_theta, "models"),
-        *ratio_components(dict(zip(section.ratios, ratios, strict=True)), next(iter(section.range)), section.ratios_at),
+        *ratio_components(learned, ratio_draws, next(iter(section.range)), section.ratios_at, section.n_members),
         *grouped(list(_formulas(job, formulas)), n_theta, "formulas"),
         *((component,) for component in _forms(job, columns)),
         *(tuple(parts.of_feature(name) for name in features) for features in section.histograms),

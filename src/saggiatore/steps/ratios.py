@@ -1,32 +1,29 @@
 """Learned likelihood ratios against the exact one, on events at theta = 0."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
-from pydantic import Field
+from pydantic import Field, model_validator
 from tqdm import tqdm
 
 from saggiatore.compilation import fill
 from saggiatore.errors import StudyError
-from saggiatore.infer.batches import WEIGHT, feature_names, parameter_position
+from saggiatore.infer.batches import WEIGHT
 from saggiatore.job import Job
 from saggiatore.limits.joint_ratio import CrossSectionRatio, polynomials
 from saggiatore.limits.rates import Rates, rates
+from saggiatore.limits.ratio_estimate import Estimate, Learned, learned_ratios, ratio_posteriors
 from saggiatore.limits.statistic import Columns, feature_matrix
-from saggiatore.models.base import AbstractModel, scores
-from saggiatore.models.ratio import AbstractRatio, log_ratios_at
-from saggiatore.models.store import load_model
 from saggiatore.physics.marginal_rate import Marginal, marginal
 from saggiatore.provenance import provenance
-from saggiatore.spec import EventsLabel, ModelLabel, ParameterName, Section
+from saggiatore.spec import DensityLabel, EventsLabel, ModelLabel, ParameterName, Section
 from saggiatore.tables import Column, TableSchema, iterate_table, write_table
 from saggiatore.tasks.columns import theta_column
-from saggiatore.types import Array, Float, Theta
+from saggiatore.types import Array, Float
 
 _BLOCK = 256  # events whose rest is integrated over at once
 _EXACT = "exact"
@@ -35,7 +32,7 @@ RATIOS = TableSchema(
     1,
     (
         Column("name", "1", "name of the model", kind="str"),
-        Column("kind", "1", "ratio, or score: theta times the score at zero", kind="str"),
+        Column("kind", "1", "ratio; posterior: mean over draws of one; score: theta times that at zero", kind="str"),
         Column("task", "1", "what the model was trained with", kind="str"),
         Column("theta", "1", "value of the parameter", r"$\theta$"),
         Column("mse", "1", "mean squared error of log r over the events", r"MSE of $\log r$"),
@@ -43,6 +40,8 @@ RATIOS = TableSchema(
         Column("bias", "1", "mean of log r minus the exact one", r"bias of $\log r$"),
         Column("bias_error", "1", "its standard error"),
         Column("mean_square", "1", "mean square of the exact log r: the MSE of knowing nothing"),
+        Column("spread", "1", "root mean square over events of log r's standard deviation over draws; 0 without draws"),
+        Column("pull", "1", "root mean square over events of (mean - exact) / that deviation; 0 without draws"),
         Column("n_events", "1", "events", kind="int"),
     ),
 )
@@ -57,25 +56,72 @@ class RatiosSection(Section):
     models: tuple[ModelLabel, ...] = Field(
         min_length=1, description="learned ratios, and networks for the score, whose log r is theta times the score"
     )
+    posteriors: tuple[DensityLabel, ...] = Field(
+        (), description="posteriors of learned ratios: the mean of log r over their draws, its spread and its pulls"
+    )
     n_events: int = Field(20_000, ge=100, description="events that are compared, at most")
 
-
-@dataclass(frozen=True)
-class Learned:
-    """A model as a function of events and of the parameter's value."""
-
-    name: str
-    kind: str
-    task: str
-    log_ratio: Callable[[Columns, float], Float[np.ndarray, " event"]]
+    @model_validator(mode="after")
+    def _names_differ(self) -> "RatiosSection":
+        if both := sorted({*self.models} & {*self.posteriors}):
+            raise ValueError(f"{', '.join(both)} name a model and a posterior, expected different names; rename one.")
+        return self
 
 
-def run(job: Job[RatiosSection], *, code: str, test: Path, models: list[Path], ratios: Path, log_ratios: Path) -> None:
+def run(
+    job: Job[RatiosSection],
+    *,
+    code: str,
+    test: Path,
+    models: list[Path],
+    draws: list[Path],
+    drawn: list[Path],
+    ratios: Path,
+    log_ratios: Path,
+) -> None:
     """Write how far each model is from the exact ratio, and log r of each event at the last of the values.
 
+    `draws` are those of the posteriors, and `drawn` the trained models behind them.
+
     Raises:
-        StudyError: if the exact ratio is not known, the events are not at theta = 0, or a model has another parameter.
+        StudyError: if the exact ratio is not known, the events are not at theta = 0, a model has another parameter, or
+            a posterior is of no ratio.
+        ModelError: if draws are of another model.
     """
+    section = job.section
+    trained = dict(zip(section.models, models, strict=True))
+    posteriors = dict(zip(section.posteriors, zip(draws, drawn, strict=True), strict=True))
+    learned = [*learned_ratios(trained, section.parameter), *ratio_posteriors(posteriors, section.parameter)]
+    events, truth = _known(job, test)
+    found = {(m.name, value): m.log_ratio(events, value) for m in learned for value in section.values}
+    made = provenance(job.model_dump(mode="json"), code)
+    rows = [_row(m, value, found[m.name, value], truth[value], events) for m in learned for value in section.values]
+    write_table(ratios, RATIOS, {name: [row[name] for row in rows] for name in RATIOS.names}, made)
+    shown = section.values[-1]
+    exact = {WEIGHT: events["weight"], _log_ratio_column(section, _EXACT): truth[shown]}
+    table = exact | _columns(section, {m.name: found[m.name, shown] for m in learned})
+    schema = TableSchema("log_ratios", 1, tuple(table))
+    write_table(log_ratios, schema, {column.name: values for column, values in table.items()}, made)
+
+
+def _columns(section: RatiosSection, found: Mapping[str, Estimate]) -> dict[Column, np.ndarray]:
+    """log r by each name, and its spread where there is one."""
+    columns = {}
+    for name, (value, spread) in found.items():
+        columns[_log_ratio_column(section, name)] = value
+        if spread is not None:
+            meaning = f"standard deviation of log_ratio_{name} over draws"
+            columns[Column(f"spread_{name}", "1", meaning)] = spread
+    return columns
+
+
+def _log_ratio_column(section: RatiosSection, name: str) -> Column:
+    at = f"{section.parameter} = {section.values[-1]:g}"
+    return Column(f"log_ratio_{name}", "1", f"log r at {at}: {name}", r"$\log r$")
+
+
+def _known(job: Job[RatiosSection], test: Path) -> tuple[Columns, dict[float, np.ndarray]]:
+    """Events whose exact ratio is known, and its logarithm at each of the values."""
     section, process = job.section, job.process_spec().build()
     known = marginal(process)
     size = max(abs(value) for value in section.values)
@@ -85,23 +131,7 @@ def run(job: Job[RatiosSection], *, code: str, test: Path, models: list[Path], r
     is_known = np.isfinite(exact).all(axis=1)
     tqdm.write(f"{int((~is_known).sum())} of {len(is_known)} events lie where the exact ratio is not known; left out")
     events, exact = {name: column[is_known] for name, column in events.items()}, exact[is_known]
-    learned = list(_learned(section, models))
-    truth = {value: _log_ratio(around, exact, cross_section, value) for value in section.values}
-    found = {(m.name, value): m.log_ratio(events, value) for m in learned for value in section.values}
-    made = provenance(job.model_dump(mode="json"), code)
-    rows = [_row(m, value, found[m.name, value], truth[value], events) for m in learned for value in section.values]
-    write_table(ratios, RATIOS, {name: [row[name] for row in rows] for name in RATIOS.names}, made)
-    shown = section.values[-1]
-    columns = {_EXACT: truth[shown], **{m.name: found[m.name, shown] for m in learned}}
-    table = {f"log_ratio_{name}": column for name, column in columns.items()}
-    write_table(log_ratios, log_ratios_schema(section, list(columns)), {WEIGHT.name: events["weight"], **table}, made)
-
-
-def log_ratios_schema(section: RatiosSection, names: list[str]) -> TableSchema:
-    """Weight, and log r by each name."""
-    at = f"{section.parameter} = {section.values[-1]:g}"
-    columns = (Column(f"log_ratio_{name}", "1", f"log r at {at}: {name}", r"$\log r$") for name in names)
-    return TableSchema("log_ratios", 1, (WEIGHT, *columns))
+    return events, {value: _log_ratio(around, exact, cross_section, value) for value in section.values}
 
 
 def _read(path: Path, around: Rates, n_events: int) -> tuple[CrossSectionRatio, Columns]:
@@ -145,42 +175,17 @@ def _log_ratio(around: Rates, exact: np.ndarray, cross_section: CrossSectionRati
     return np.log(around.morph.each_weight(exact, theta) / cross_section(theta))
 
 
-def _learned(section: RatiosSection, paths: list[Path]) -> Iterator[Learned]:
-    for name, path in zip(section.models, paths, strict=True):
-        model, header = load_model(path)
-        features = feature_names(header)
-        place, task = parameter_position(header, section.parameter), header["task"]["kind"]
-        if isinstance(model, AbstractRatio):
-            yield Learned(name, "ratio", task, _of_ratio(name, model, features, place))
-        else:
-            yield Learned(name, "score", task, _of_score(name, model, features, place))
-
-
-def _of_ratio(name: str, model: AbstractRatio, features: list[str], place: int) -> Callable:
-    def log_ratio(events: Columns, value: float) -> Float[np.ndarray, " event"]:
-        theta: Theta = jnp.zeros_like(model.scale).at[place].set(value)
-        return log_ratios_at(model, feature_matrix(name, events, features), theta)
-
-    return log_ratio
-
-
-def _of_score(name: str, model: AbstractModel, features: list[str], place: int) -> Callable:
-    """The local case: log r to first order in theta."""
-
-    def log_ratio(events: Columns, value: float) -> Float[np.ndarray, " event"]:
-        found = scores(model, feature_matrix(name, events, features))
-        return value * np.asarray(found[:, place], dtype=float)
-
-    return log_ratio
-
-
-def _row(learned: Learned, value: float, found: np.ndarray, truth: np.ndarray, events: Columns) -> dict[str, object]:
-    weight = np.asarray(events["weight"])
-    mse, mse_error = _mean((found - truth) ** 2, weight)
-    bias, bias_error = _mean(found - truth, weight)
+def _row(learned: Learned, value: float, found: Estimate, truth: np.ndarray, events: Columns) -> dict[str, object]:
+    weight, error = np.asarray(events["weight"]), found.value - truth
+    mse, mse_error = _mean(error**2, weight)
+    bias, bias_error = _mean(error, weight)
     row = {"name": learned.name, "kind": learned.kind, "task": learned.task, "theta": value, "n_events": len(truth)}
     row |= {"mse": mse, "mse_error": mse_error, "bias": bias, "bias_error": bias_error}
-    return row | {"mean_square": _mean(truth**2, weight)[0]}
+    row |= {"mean_square": _mean(truth**2, weight)[0], "spread": 0.0, "pull": 0.0}
+    if found.spread is not None and value != 0:  # where every draw has log r = 0
+        row |= {"spread": _mean(found.spread**2, weight)[0] ** 0.5}
+        row |= {"pull": _mean((error / found.spread) ** 2, weight)[0] ** 0.5}
+    return row
 
 
 def _mean(values: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
