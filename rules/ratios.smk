@@ -4,7 +4,7 @@ rule ratios:
         test=lambda wc: plan.inputs(wc.study, "ratios", wc.label, "test"),
         models=lambda wc: plan.inputs(wc.study, "ratios", wc.label, "models"),
         draws=lambda wc: plan.inputs(wc.study, "ratios", wc.label, "posteriors"),
-        drawn=lambda wc: plan.along(
+        drawn=lambda wc: plan.behind(
             wc.study, "ratios", wc.label, "posteriors", "model"
         ),
     output:

@@ -83,5 +83,4 @@ def test_the_spread_of_replicas_is_the_error_of_a_ratio():
             found = np.asarray(draws(jnp.asarray(c[:, None]), jnp.array([at])))
             exact = np.log(density(c, at) / density(c, 0))
             pulls.append((found.mean(axis=1) - exact) / found.std(axis=1, ddof=1))
-    print(np.sqrt(np.mean(np.square(np.array(pulls)), axis=1)))
     assert 0.4 < np.sqrt(np.mean(np.square(pulls))) < 1.8

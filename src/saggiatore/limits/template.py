@@ -107,7 +107,10 @@ def principal_shifts(
     deviations = np.stack([each - centre for each in varied])
     flat = deviations.reshape(len(deviations), -1)
     # relative to the Poisson error of each bin, so that no bin decides by its size
-    scale = np.repeat(np.sqrt(np.abs(centre[:, 0])), centre.shape[1])
+    errors = np.sqrt(np.abs(centre[:, 0]))
+    scale = np.repeat(
+        np.where(errors > 0, errors, 1.0), centre.shape[1]
+    )  # a bin that nothing falls into shifts nowhere
     _, sizes, rows = np.linalg.svd(flat / scale, full_matrices=False)
     total = (sizes**2).sum()
     if not total > 0:
