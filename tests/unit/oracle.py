@@ -34,7 +34,9 @@ def events(n_events: int, seed: int) -> dict[str, np.ndarray]:
     return columns
 
 
-def write_events(path: Path, n_events: int, seed: int, change: Callable[[dict], dict] = dict) -> None:
+def write_events(
+    path: Path, n_events: int, seed: int, change: Callable[[dict], dict] = dict, label: str = "events"
+) -> None:
     """Events as a table, with the provenance that its reader looks at."""
     columns = change(events(n_events, seed))
     columns["cos_tilted_mu"] = (columns["leg2_px"] + columns["leg2_pz"]) / (2**0.5 * ENERGY)
@@ -42,7 +44,7 @@ def write_events(path: Path, n_events: int, seed: int, change: Callable[[dict], 
     units = {name: "GeV" if name.startswith("leg") and kinds[name] == "float" else "1" for name in columns}
     units["weight"] = "pb"
     schema = TableSchema("events", 1, tuple(Column(name, units[name], name, kind=kinds[name]) for name in columns))
-    write_table(path, schema, columns, {"spec": {"section": {"source": "process"}}})
+    write_table(path, schema, columns, {"spec": {"label": label, "section": {"source": "process"}}})
 
 
 def exact_template(edges: np.ndarray, n_expected: float, n_simulated: float = 1e5) -> Template:

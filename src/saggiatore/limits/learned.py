@@ -14,29 +14,79 @@ import jax.numpy as jnp
 import numpy as np
 
 from saggiatore.errors import StudyError
-from saggiatore.infer.base import spread_draws
-from saggiatore.infer.batches import feature_names, parameter_position
+from saggiatore.infer.base import AbstractDrawScores as DrawScores
+from saggiatore.infer.base import draw_scores, regression, spread_draws
+from saggiatore.infer.batches import (
+    feature_names,
+    learned_column,
+    model_features,
+    parameter_position,
+    target_batches,
+)
+from saggiatore.infer.coupling import Drawn, coupled
+from saggiatore.infer.last_layer import LastLayerDraws
 from saggiatore.infer.ratio import RatioDraws, ratio_draws
-from saggiatore.limits.observable import Component, evaluated, model_members, of_statistic
+from saggiatore.limits.observable import Component, evaluated, of_statistic
 from saggiatore.limits.statistic import Columns, feature_matrix, of_model
+from saggiatore.models.base import AbstractModel
 from saggiatore.models.ratio import AbstractRatio, log_ratios_at
 from saggiatore.models.store import load_model
-from saggiatore.tables import read_header, read_table
+from saggiatore.tables import Table, read_header, read_table
 from saggiatore.types import Float, Theta
 
 
 def score_components(
-    models: Mapping[str, Path], draws: Sequence[Path], order: Sequence[str], n_members: int
+    models: Mapping[str, Path], draws: Sequence[Path], order: Sequence[str], n_members: int, train: Path | None = None
 ) -> Iterator[Component]:
-    """The score of each model, in the parameters of `order` in turn, with members of its posterior if there is one."""
-    for place, (label, path) in enumerate(models.items()):
-        model, header = load_model(path)
+    """The score of each model, in the parameters of `order` in turn, with members of its posterior if there is one.
+
+    With `train`, the events that all of `draws` were drawn from, members of one observable go along with each other.
+
+    Raises:
+        StudyError: if a model has another score, or draws are of other events than `train`.
+        ModelError: if draws are of another model, or the covariance between them is not known.
+    """
+    loaded = {label: load_model(path) for label, path in models.items()}
+    tables = [read_table(path, "draws") for path in draws]
+    members: list[DrawScores | None] = [None] * len(models)
+    if tables:
+        rows = [spread_draws(table, n_members) for table in tables]
+        found = zip(loaded.values(), tables, rows, strict=True)
+        members = (
+            _coupled(loaded, tables, rows, len(order), train)
+            if train
+            else [draw_scores(model, table, chosen) for (model, _), table, chosen in found]
+        )
+    for place, ((label, (model, header)), member) in enumerate(zip(loaded.items(), members, strict=True)):
         position = parameter_position(header, order[place % len(order)])
         features = feature_names(header)
-        members = None
-        if draws:
-            members = model_members(label, model, features, read_table(draws[place], "draws"), n_members)
-        yield of_statistic(of_model(label, model, features, position), members)
+        drawn = None if member is None else evaluated(jax.jit(jax.vmap(member)), label, features)
+        yield of_statistic(of_model(label, model, features, position), drawn)
+
+
+def _coupled(
+    loaded: Mapping[str, tuple[AbstractModel, dict]],
+    tables: Sequence[Table],
+    rows: Sequence[list[int]],
+    n_together: int,
+    train: Path,
+) -> list[DrawScores | None]:
+    """The draws of each model, those of `n_together` models in a row with the covariance between them."""
+    label = read_header(train, "events")[1]["spec"]["label"]
+    others = {table.provenance["spec"]["section"]["train"] for table in tables} - {label}
+    if others:
+        raise StudyError(
+            f"is_coupled: posteriors were drawn from the events {', '.join(sorted(others))}, `train` is {label}; name "
+            "the same events, or leave is_coupled out."
+        )
+    drawn = [
+        Drawn(regression(model), table, partial(target_batches, train, model_features(header), learned_column(header)))
+        for (model, header), table in zip(loaded.values(), tables, strict=True)
+    ]
+    found = [each for at in range(0, len(drawn), n_together) for each in coupled(drawn[at : at + n_together])]
+    return [
+        LastLayerDraws(each.model, each.weights[np.array(chosen)]) for each, chosen in zip(found, rows, strict=True)
+    ]
 
 
 def ratio_components(

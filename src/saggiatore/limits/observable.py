@@ -12,11 +12,8 @@ from saggiatore.compilation import fill
 from saggiatore.distill.expression import evaluate
 from saggiatore.distill.formula import Formula
 from saggiatore.errors import StudyError
-from saggiatore.infer.base import draw_scores, spread_draws
 from saggiatore.limits.binning import Binning, Method, binning
 from saggiatore.limits.statistic import Columns, Statistic, feature_matrix
-from saggiatore.models.base import AbstractModel
-from saggiatore.tables import Table
 from saggiatore.types import Features, Float
 
 _ROWS = 8192  # events whose members are evaluated at once
@@ -76,14 +73,6 @@ def of_sign(name: str) -> Component:
 def of_nothing() -> Component:
     """A single bin, which knows the number of events alone."""
     return Component("rate", "rate", lambda events: np.zeros(len(events["weight"])))
-
-
-def model_members(
-    name: str, model: AbstractModel, features: Sequence[str], draws: Table, n_members: int
-) -> Callable[[Columns], Float[np.ndarray, "member event"]]:
-    """Scores in draws of a network's posterior."""
-    function = jax.jit(jax.vmap(draw_scores(model, draws, spread_draws(draws, n_members))))
-    return evaluated(function, name, features)
 
 
 def formula_members(

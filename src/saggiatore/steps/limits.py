@@ -59,6 +59,10 @@ class LimitsSection(Section):
     )
     models: tuple[ModelLabel, ...] = Field((), description="networks, one for each parameter in a row")
     draws: tuple[DrawsLabel, ...] = Field((), description="posterior of each of the models; none, or as many as models")
+    is_coupled: bool = Field(
+        False,
+        description="whether draws of several scores (last_layer) vary together, as their residuals on `train` do",
+    )
     ratios: tuple[ModelLabel, ...] = Field((), description="learned likelihood ratios; one parameter only")
     ratio_posteriors: tuple[DensityLabel, ...] = Field(
         (), description="posteriors of some of the ratios, whose draws make the bands of their limits"
@@ -177,8 +181,7 @@ def _rates(job: Job[LimitsSection], events: Path) -> Rates:
         moved = [name for name in names if (batch[name] != 0).any()]
         if moved:
             raise StudyError(
-                f"{events}: {', '.join(moved)} are not zero, expected events at theta = 0, the hypothesis under which "
-                "limits are expected. Name other events."
+                f"{events}: {', '.join(moved)} are not zero, expected events at theta = 0, where limits are expected."
             )
     _, header = read_header(events, "events")
     made = header["spec"]["section"]
@@ -198,12 +201,13 @@ def _observables(
 ) -> list[Observable]:
     section = job.section
     columns = _first(train, section)
-    n_theta = len(section.range)
+    order, n_theta = list(section.range), len(section.range)
     named, learned = (dict(zip(*each, strict=True)) for each in ((section.models, models), (section.ratios, ratios)))
+    scores = score_components(named, draws, order, section.n_members, train if section.is_coupled else None)
     n_bins = {1: (section.n_bins,), 2: (section.n_bins_each, section.n_bins_each)}
     together = [
-        *grouped(list(score_components(named, draws, list(section.range), section.n_members)), n_theta, "models"),
-        *ratio_components(learned, ratio_draws, next(iter(section.range)), section.ratios_at, section.n_members),
+        *grouped(list(scores), n_theta, "models"),
+        *ratio_components(learned, ratio_draws, order[0], section.ratios_at, section.n_members),
         *grouped(list(_formulas(job, formulas)), n_theta, "formulas"),
         *((component,) for component in _forms(job, columns)),
         *(tuple(parts.of_feature(name) for name in features) for features in section.histograms),
