@@ -3,6 +3,7 @@ rule models:
         spec="results/{study}/spec/models.{label}.json",
         events=lambda wc: plan.inputs(wc.study, "models", wc.label, "events"),
         against=lambda wc: plan.inputs(wc.study, "models", wc.label, "task.against"),
+        start=lambda wc: plan.inputs(wc.study, "models", wc.label, "start"),
     output:
         model="results/{study}/models/{label}.eqx",
         history="results/{study}/models/{label}.history.parquet",
@@ -23,4 +24,4 @@ rule models:
         checkpoint="results/{study}/models/.{label}.checkpoint",
     shell:
         "python -m saggiatore models --gpu {resources.gpu} --spec {input.spec:q} --code {params.code} --events {input.events:q} --against {input.against:q} "
-        "--checkpoint {params.checkpoint:q} --model {output.model:q} --history {output.history:q} > {log:q} 2>&1"
+        "--start {input.start:q} --checkpoint {params.checkpoint:q} --model {output.model:q} --history {output.history:q} > {log:q} 2>&1"

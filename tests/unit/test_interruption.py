@@ -60,7 +60,7 @@ def paths(folder, name):
 @pytest.fixture(scope="module")
 def whole(folder):
     """The model of an uninterrupted training."""
-    run(JOB, code="c", against=[], **paths(folder, "whole"))
+    run(JOB, code="c", against=[], start=[], **paths(folder, "whole"))
     return (folder / "whole.eqx").read_bytes()
 
 
@@ -94,7 +94,7 @@ def test_a_signalled_training_stops_at_an_epochs_end_and_resumes_to_the_same_byt
     assert "Traceback" not in said
     assert files["checkpoint"].exists()
     assert not files["model"].exists()
-    run(JOB, code="c", against=[], **files)
+    run(JOB, code="c", against=[], start=[], **files)
     assert files["model"].read_bytes() == whole
     assert not files["checkpoint"].exists()
 

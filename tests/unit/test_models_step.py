@@ -1,5 +1,7 @@
 """Step `models`: events in, a model and its history out, and what it refuses."""
 
+import equinox as eqx
+import jax
 import numpy as np
 import pytest
 
@@ -24,16 +26,19 @@ MLP = {"task": {"kind": "joint_score", "parameter": "a"}, "model": {"kind": "mlp
 FLOW = {"task": {"kind": "density"}, "model": {"kind": "flow_matching", "width": 4, "depth": 1}}
 
 
-def train(folder, theta, **section):
+def train(folder, theta, *, start=(), **section):
     rng = np.random.default_rng(0)
     x = rng.normal(size=N)
     columns = {"weight": np.full(N, 0.1), "theta_a": theta, "joint_score_a": 2 * x, "x": x}
     write_table(folder / "events.parquet", EVENTS, columns, {})
     training = {"n_epochs": 2, "batch_size": 50, "learning_rate": 0.01, "checkpoint_every": 1}
+    training |= section.pop("training", {})
     content = {"events": "train", "features": ["x"], "training": training, "precision": "float64", **section}
+    content |= {"start": "first"} if start else {}
     job = Job[ModelsSection](study="s", stage="models", label="m", seed=1, section=content)
     outputs = {"model": folder / "m.eqx", "history": folder / "m.history.parquet"}
-    run(job, code="c", events=folder / "events.parquet", against=[], checkpoint=folder / ".checkpoint", **outputs)
+    inputs = {"events": folder / "events.parquet", "against": [], "start": list(start)}
+    run(job, code="c", **inputs, checkpoint=folder / ".checkpoint", **outputs)
     return sorted(path.name for path in folder.iterdir())
 
 
@@ -65,3 +70,16 @@ def test_what_does_not_fit_is_refused(tmp_path, section, theta, error, message):
     with pytest.raises(error, match=message):
         train(tmp_path, theta, **section)
     assert [path.name for path in tmp_path.iterdir()] == ["events.parquet"]
+
+
+def test_a_training_goes_on_from_another_model(tmp_path):
+    """Steps of no size leave its weights and its standardisation as they are; another architecture is refused."""
+    train(tmp_path, np.zeros(N), **MLP)
+    first = (tmp_path / "m.eqx").rename(tmp_path / "first.eqx")
+    train(tmp_path, np.zeros(N), start=[first], training={"learning_rate": 1e-14, "keep": "last"}, **MLP)
+    models = [eqx.filter(load_model(tmp_path / name)[0], eqx.is_array) for name in ("first.eqx", "m.eqx")]
+    for one, other in zip(*map(jax.tree.leaves, models), strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-9)
+    wider = MLP | {"model": MLP["model"] | {"width": 5}}
+    with pytest.raises(StudyError, match=r"start: the model 'first' has spec .*'width': 4.*, here .*'width': 5"):
+        train(tmp_path, np.zeros(N), start=[first], **wider)

@@ -74,6 +74,7 @@ def test_the_steps_build_a_study_from_a_file(tmp_path):
         code="c",
         events=tables["train"],
         against=[],
+        start=[],
         checkpoint=tmp_path / "c",
         **network,
     )

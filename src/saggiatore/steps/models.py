@@ -14,11 +14,11 @@ from saggiatore.compilation import RUN_ONCE
 from saggiatore.errors import StudyError
 from saggiatore.job import Job
 from saggiatore.learn.loop import HISTORY, TrainingSpec, train
-from saggiatore.models.base import Event
-from saggiatore.models.store import save
+from saggiatore.models.base import AbstractModel, Event
+from saggiatore.models.store import load_model, save
 from saggiatore.provenance import provenance
 from saggiatore.registry import ModelSpec, TaskSpec
-from saggiatore.spec import ContextName, EventsLabel, FeatureName, Section
+from saggiatore.spec import ContextName, EventsLabel, FeatureName, ModelLabel, Section
 from saggiatore.tables import Column, Table, read_table, write_table
 from saggiatore.tasks.base import AbstractTask
 from saggiatore.tasks.classifier import labelled
@@ -44,6 +44,11 @@ class ModelsSection(Section):
     )
     task: TaskSpec
     model: ModelSpec
+    start: ModelLabel | None = Field(
+        None,
+        description="a trained model of the same architecture, features and context: its weights and standardisation "
+        "are those that the training starts from; random ones and this section's events without it",
+    )
     training: TrainingSpec
     precision: Literal["float32", "float64"] = "float32"
 
@@ -54,29 +59,22 @@ def run(
     code: str,
     events: Path,
     against: list[Path],
+    start: list[Path],
     checkpoint: Path,
     model: Path,
     history: Path,
 ) -> None:
-    """Train a model, a classifier also `against` other events.
+    """Train a model, a classifier also `against` other events, from the weights of `start` if one is given.
 
     Go on from `checkpoint` where there is one of this very training, and remove it at the end.
     """
     section = job.section
     task = section.task.build(section.context)  # type: ignore[attr-defined]
-    # equinox passes on jax.jit's options, its overloads do not say so
-    build = eqx.filter_jit(section.model.build, compiler_options=RUN_ONCE)  # type: ignore[attr-defined,call-overload]
-    net = build(section.features, section.context, key=jax.random.key(job.stream("build")))
-    if not isinstance(net, task.needs):
-        raise StudyError(
-            f"models.{job.label}: the task {section.task.kind} needs a model that is an {task.needs.__name__}, "  # type: ignore[attr-defined]
-            f"got {section.model.kind}; choose another model or task."  # type: ignore[attr-defined]
-        )
     table = read_table(events, "events", (*task.targets(), *map(theta_column, section.context)))
     data = gather(table, section.features, section.context, task)
     for path in against:
         data = labelled(data, gather(read_table(path, "events"), section.features, section.context, task))
-    net = net.standardise(data)
+    net = _started(section, start[0]) if start else _built(job, task).standardise(data)
     trained, losses = train(
         net, task, data, section.training, seed=job.stream("train"), checkpoint=checkpoint, identity=code
     )
@@ -86,6 +84,42 @@ def run(
     write_table(history, HISTORY, losses, origin)
     save(model, trained, _header(section, table, task) | {"n_events": len(data.weight), "provenance": origin})
     checkpoint.unlink(missing_ok=True)
+
+
+def _built(job: Job[ModelsSection], task: AbstractTask) -> AbstractModel:
+    """A model with random weights, of the kind that the task needs."""
+    section = job.section
+    # equinox passes on jax.jit's options, its overloads do not say so
+    build = eqx.filter_jit(section.model.build, compiler_options=RUN_ONCE)  # type: ignore[attr-defined,call-overload]
+    net: AbstractModel = build(section.features, section.context, key=jax.random.key(job.stream("build")))
+    if not isinstance(net, task.needs):
+        raise StudyError(
+            f"models.{job.label}: the task {section.task.kind} needs a model that is an {task.needs.__name__}, "  # type: ignore[attr-defined]
+            f"got {section.model.kind}; choose another model or task."  # type: ignore[attr-defined]
+        )
+    return net
+
+
+def _started(section: ModelsSection, path: Path) -> AbstractModel:
+    """The trained model at `path`.
+
+    Raises:
+        StudyError: if it is not of the architecture, features, context and task that the section names.
+    """
+    net, header = load_model(path)
+    mine = {
+        "kind": section.model.kind,  # type: ignore[attr-defined]
+        "spec": section.model.model_dump(mode="json"),
+        "features": list(section.features),
+        "context": list(section.context),
+        "task": section.task.model_dump(mode="json"),
+    }
+    theirs = {key: header[key] for key in mine}
+    theirs |= {key: [column["name"] for column in header[key]] for key in ("features", "context")}
+    if wrong := [key for key in mine if mine[key] != theirs[key]]:
+        said = "; ".join(f"{key} {theirs[key]}, here {mine[key]}" for key in wrong)
+        raise StudyError(f"start: the model '{section.start}' has {said}. Name one that is alike, or leave start out.")
+    return net
 
 
 def _header(section: ModelsSection, table: Table, task: AbstractTask) -> dict:
