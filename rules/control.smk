@@ -12,6 +12,7 @@ rule control:
         weights="results/{study}/tables/{label}.weights.parquet",
         reliability="results/{study}/tables/{label}.reliability.parquet",
         tails="results/{study}/tables/{label}.tails.parquet",
+        clusters="results/{study}/tables/{label}.clusters.parquet",
         latex="results/{study}/tables/{label}.control.tex",
     log:
         "results/{study}/logs/control.{label}.log",
@@ -31,7 +32,7 @@ rule control:
         "python -m saggiatore control --gpu {resources.gpu} --spec {input.spec:q} --code {params.code} --truth {input.truth:q} "
         "--events {input.events:q} --classifiers {input.classifiers:q} --control {output.control:q} "
         "--marginals {output.marginals:q} --weights {output.weights:q} --reliability {output.reliability:q} --tails {output.tails:q} "
-        "--latex {output.latex:q} > {log:q} 2>&1"
+        "--clusters {output.clusters:q} --latex {output.latex:q} > {log:q} 2>&1"
 
 
 rule generator_comparison:

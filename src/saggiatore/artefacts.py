@@ -42,6 +42,7 @@ ARTEFACTS = {
     ("control", "weights"): "tables/{label}.weights.parquet",
     ("control", "reliability"): "tables/{label}.reliability.parquet",
     ("control", "tails"): "tables/{label}.tails.parquet",
+    ("control", "clusters"): "tables/{label}.clusters.parquet",
     ("control", "latex"): "tables/{label}.control.tex",
     ("densities", "draws"): "densities/{label}.parquet",
     ("densities", "diagnostics"): "densities/{label}.diagnostics.parquet",

@@ -67,6 +67,7 @@ REGISTRY: dict[str, dict[str, str]] = {
     "figure": {
         "accuracy": "saggiatore.figures.accuracy:AccuracyFigureSpec",
         "amplification": "saggiatore.figures.amplification:AmplificationFigureSpec",
+        "clusters": "saggiatore.figures.clusters:ClustersFigureSpec",
         "contours": "saggiatore.figures.contours:ContoursFigureSpec",
         "control": "saggiatore.figures.control:ControlFigureSpec",
         "data_score": "saggiatore.figures.data_score:DataScoreFigureSpec",

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from saggiatore.distill.posterior_tables import BAND, CONSTANTS, STRUCTURES
+from saggiatore.infer.weight_clusters import CLUSTERS
 from saggiatore.limits.score_posterior import SCORE_POSTERIORS
 from saggiatore.tables import Column, TableSchema, write_table
 
@@ -287,6 +288,7 @@ def write_study(root: Path) -> dict[str, Path]:
         "control": "tables/main.control.parquet",
         "weights": "tables/main.weights.parquet",
         "reliability": "tables/main.reliability.parquet",
+        "clusters": "tables/main.clusters.parquet",
         "hall_of_fame": "formulas/formula.hall_of_fame.parquet",
         "refits": "formulas/formula.refits.parquet",
         "formula": "formulas/formula.formula.json",
@@ -395,6 +397,20 @@ def _control() -> list[tuple[TableSchema, dict]]:
     ]
 
 
+def _clusters() -> tuple[TableSchema, dict]:
+    """Two generators, two features, one cluster above and two below."""
+    rows = [
+        {"name": name, "tail": tail, "cluster": cluster, "n_events": 10, "feature": feature, "unit": unit}
+        | {"label": label, "z": 0.5 * cluster, "z_low": 0.3 * cluster, "z_high": 1.1 * cluster, "true": 0.02}
+        for name in ("spline_flow", "flow_matching")
+        for tail, cluster in (("above", 1), ("below", 1), ("below", 2))
+        for feature, unit, label in (("m_jj", "GeV", "$m_{jj}$"), ("delta_phi", "rad", r"$\Delta\phi$"))
+    ]
+    filled = [row | {"share": 0.4, "weight": 1.7, "true_error": 0.001, "generated_error": 0.002} for row in rows]
+    known = {column.name: 0.01 for column in CLUSTERS.columns}
+    return CLUSTERS, {name: [(known | row)[name] for row in filled] for name in CLUSTERS.names}
+
+
 PREDICTIVE = TableSchema(
     "predictive",
     1,
@@ -474,6 +490,7 @@ def _columns() -> list[tuple[TableSchema, dict]]:
     return [
         *_control(),
         _events(),
+        _clusters(),
         _predictive(),
         _amplification(),
         (TEACHER, taught),

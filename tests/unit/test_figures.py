@@ -28,6 +28,7 @@ FIGURES = {
         "sizes": {"dsi": ["mlp", "dsi"]},
     },
     "amplification": {"amplification": "generated"},
+    "clusters": {"clusters": "main", "shown": ["spline_flow", "flow_matching"]},
     "contours": {"scan": "one"},
     "control": {"control": "main", "weights": "main", "reliability": "main"},
     "distributions": {"events": "train", "features": ["pt_v", "delta_r_jj"], "log": ["pt_v"]},

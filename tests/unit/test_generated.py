@@ -103,9 +103,8 @@ def test_the_control_tables_have_a_row_for_each_entry(tmp_path):
     model = write_model(tmp_path / "c.eqx", "mlp", task={"kind": "classifier", "against": "b"})
     entries = [{"name": name, "events": name, "classifier": "c"} for name in ("a", "b")]
     section = control.ControlSection.model_validate({"truth": "t", "entries": entries, "n_bins": 10, "n_bins_2d": 4})
-    outputs = {
-        name: tmp_path / f"out.{name}" for name in ("control", "marginals", "weights", "reliability", "tails", "latex")
-    }
+    written = ("control", "marginals", "weights", "reliability", "tails", "clusters", "latex")
+    outputs = {name: tmp_path / f"out.{name}" for name in written}
 
     def compare(events, classifiers):
         chosen = {"truth": paths[0], "events": events, "classifiers": classifiers}
@@ -122,13 +121,18 @@ def test_the_control_tables_have_a_row_for_each_entry(tmp_path):
     tails = read_table(outputs["tails"], "tails").data
     assert len(tails) == 2 * 2 * 10
     assert (tails.groupby(["name", "feature"])["n_events"].sum() == 4000).all()
+    clusters = read_table(outputs["clusters"], "clusters").data
+    assert (clusters.groupby(["name", "feature", "tail"])["n_events"].sum() == 20).all()  # 1 % of half the 4000
     assert outputs["latex"].read_text().count(r"\\") == 3
     density = write_model(tmp_path / "d.eqx", "spline_flow")
     with pytest.raises(StudyError, match="expected a classifier"):
         compare(paths[1:], [model, density])
     table = pd.read_parquet(paths[1])
-    table.loc[0, "weight"] = 1.0
     schema, _ = read_header(paths[1], "events")
+    table.loc[0, "weight"] *= 40  # far above the maximum weight, but 1 % of the rate
+    write_table(paths[1], schema, {name: table[name].to_numpy() for name in schema.names}, {"spec": {}})
+    compare(paths[1:], [model, model])
+    table.loc[1:3, "weight"] *= 40
     write_table(paths[1], schema, {name: table[name].to_numpy() for name in schema.names}, {"spec": {}})
     with pytest.raises(SchemaError, match="different weights"):
         compare(paths[1:], [model, model])

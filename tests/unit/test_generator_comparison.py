@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from saggiatore.errors import StudyError
+from saggiatore.infer.control_tables import CONTROL
 from saggiatore.job import Job
 from saggiatore.models.store import save
 from saggiatore.record import recorded
 from saggiatore.registry import load
 from saggiatore.steps import generator_comparison
-from saggiatore.steps.control import CONTROL, ControlSection
+from saggiatore.steps.control import ControlSection
 from saggiatore.tables import Column, TableSchema, read_table, write_table
 
 KINDS = ("truth", "spline_flow")

@@ -13,6 +13,9 @@ from saggiatore.errors import SchemaError, StudyError
 from saggiatore.files import atomic
 from saggiatore.infer import distances
 from saggiatore.infer.batches import feature_names
+from saggiatore.infer.control_tables import CONTROL, MARGINALS, RELIABILITY, WEIGHTS
+from saggiatore.infer.weight_clusters import CLUSTERS, Events
+from saggiatore.infer.weight_clusters import clusters as clusters_of
 from saggiatore.infer.weight_tails import TAILS
 from saggiatore.infer.weight_tails import tails as tails_of
 from saggiatore.job import Job
@@ -21,74 +24,12 @@ from saggiatore.models.store import load_model
 from saggiatore.number import rounded
 from saggiatore.provenance import provenance
 from saggiatore.spec import EventsLabel, Label, ModelLabel, Section, Spec
-from saggiatore.tables import Column, Table, TableSchema, read_table, write_table
+from saggiatore.tables import Table, read_table, write_table
 from saggiatore.tabular import tabular
 from saggiatore.tasks.classifier import logit
 
-_NAME = Column("name", "1", "name of the entry", kind="str")
-CONTROL = TableSchema(
-    "control",
-    1,
-    (
-        _NAME,
-        Column("kind", "1", "kind of the generator; 'truth' for events of the process", "generator", "str"),
-        Column(
-            "n_parameters", "1", "trained numbers of the generator; 0 for events of the process", "parameters", "int"
-        ),
-        Column("n_events", "1", "events that were compared", "events", "int"),
-        Column("wasserstein", "1", "mean over features of the Wasserstein-1 distance, in standard deviations", "$W_1$"),
-        Column("kolmogorov_smirnov", "1", "largest Kolmogorov-Smirnov distance of a feature", "KS"),
-        Column("chi2", "1", "mean over features of the chi2 a bin; 1 is the statistical limit", r"$\chi^2_{1d}$"),
-        Column("chi2_2d", "1", "mean over pairs of features of the chi2 a bin", r"$\chi^2_{2d}$"),
-        Column("auc", "1", "area under the classifier's curve; 0.5 where nothing tells the events apart", "AUC"),
-        Column("auc_error", "1", "standard error of auc"),
-        Column("weight_std", "1", "standard deviation of w = D/(1 - D) of the generated events", r"$\sigma_w$"),
-        Column("weight_max", "1", "greatest w of the generated events", r"$w_{\rm max}$"),
-        Column(
-            "weight_mean",
-            "1",
-            "mean of w of the generated events, 1 for a calibrated classifier",
-            r"$\langle w \rangle$",
-        ),
-        Column("kept", "1", "effective sample size of the reweighted events over their number", "ESS"),
-    ),
-)
-MARGINALS = TableSchema(
-    "marginals",
-    1,
-    (
-        _NAME,
-        Column("feature", "1", "feature", kind="str"),
-        Column("wasserstein", "1", "Wasserstein-1 distance in standard deviations of the true events", "$W_1$"),
-        Column("kolmogorov_smirnov", "1", "Kolmogorov-Smirnov distance", "KS"),
-        Column("chi2", "1", "chi2 a bin; 1 is the statistical limit", r"$\chi^2$ a bin"),
-    ),
-)
-WEIGHTS = TableSchema(
-    "weights",
-    1,
-    (
-        _NAME,
-        Column("low", "1", "lower edge of a bin of log10 w", r"$\log_{10} w$"),
-        Column("high", "1", "upper edge"),
-        Column("generated", "1", "fraction of the generated events", "fraction of events"),
-        Column("generated_error", "1", "its standard error"),
-        Column("true", "1", "fraction of the true events"),
-        Column("true_error", "1", "its standard error"),
-    ),
-)
-RELIABILITY = TableSchema(
-    "reliability",
-    1,
-    (
-        _NAME,
-        Column("stated", "1", "mean of the classifier's D in the bin", "stated $D$"),
-        Column("found", "1", "fraction of true events in the bin", "fraction of true events"),
-        Column("found_error", "1", "its binomial error, were the statement right"),
-        Column("n_events", "1", "events in the bin", kind="int"),
-    ),
-)
-_TABLES = {schema.name: schema for schema in (CONTROL, MARGINALS, WEIGHTS, RELIABILITY, TAILS)}
+_TABLES = {schema.name: schema for schema in (CONTROL, MARGINALS, WEIGHTS, RELIABILITY, TAILS, CLUSTERS)}
+_MOST_APART = 0.02  # what unweighting leaves above the maximum weight: every event counts as one here
 _SHOWN = ("wasserstein", "kolmogorov_smirnov", "chi2", "chi2_2d", "auc", "weight_std", "weight_max", "kept")
 _EDGES = np.linspace(-1.5, 1.5, 151)  # of log10 w
 
@@ -110,6 +51,7 @@ class ControlSection(Section):
     n_bins_2d: int = Field(15, ge=2, le=1000, description="bins along each of two features")
     n_bins_tails: int = Field(10, ge=2, le=1000, description="bins of a feature in which the tails of w are looked for")
     tail: float = Field(0.01, gt=0, lt=0.5, description="fraction of the generated events in either tail of w")
+    n_clusters: int = Field(3, ge=1, le=100, description="clusters in phase space that each tail of w is divided into")
     n_bins_reliability: int = Field(8, ge=2, le=10_000, description="bins of the classifier's D, equally filled")
 
 
@@ -125,9 +67,10 @@ def run(
     weights: Path,
     reliability: Path,
     tails: Path,
+    clusters: Path,
     latex: Path,
 ) -> None:
-    """Write the five tables, and the first of them for a paper.
+    """Write the six tables, and the first of them for a paper.
 
     Raises:
         StudyError: if a model is no classifier.
@@ -136,10 +79,12 @@ def run(
     section, true = job.section, _unweighted(truth)
     rows: dict[str, list[dict]] = {name: [] for name in _TABLES}
     for entry, path, model in zip(section.entries, events, classifiers, strict=True):
-        for name, found in _compare(section, true, _unweighted(path), *_classifier(model)).items():
+        seed = job.stream(entry.name)
+        for name, found in _compare(section, true, _unweighted(path), *_classifier(model), seed).items():
             rows[name] += [{"name": entry.name, **row} for row in found]
     made = provenance(job.model_dump(mode="json"), code)
-    for schema, path in zip(_TABLES.values(), (control, marginals, weights, reliability, tails), strict=True):
+    paths = (control, marginals, weights, reliability, tails, clusters)
+    for schema, path in zip(_TABLES.values(), paths, strict=True):
         columns = {name: [row[name] for row in rows[schema.name]] for name in schema.names}
         write_table(path, schema, columns, made)
     with atomic(latex) as temporary:
@@ -155,7 +100,7 @@ def _classifier(path: Path) -> tuple[AbstractRegression, list[str]]:
 
 
 def _compare(
-    section: ControlSection, true: Table, other: Table, classifier: AbstractRegression, names: list[str]
+    section: ControlSection, true: Table, other: Table, classifier: AbstractRegression, names: list[str], seed: int
 ) -> dict[str, list[dict]]:
     """Rows of every table for one entry, without its name."""
     x_true, x_other = true.array(names), other.array(names)
@@ -172,6 +117,14 @@ def _compare(
         "marginals": found,
         "weights": _weight_bins(*logits),
         "tails": _tails(section, true, other, names, logits[1]),
+        "clusters": clusters_of(
+            [true.column(name) for name in names],
+            x_true,
+            Events(x_other, logits[1]),
+            section.n_clusters,
+            section.tail,
+            seed=seed,
+        ),
         "reliability": [dict(zip(curve, values, strict=True)) for values in zip(*curve.values(), strict=True)],
     }
 
@@ -187,8 +140,12 @@ def _tails(section: ControlSection, true: Table, other: Table, names: list[str],
 def _unweighted(path: Path) -> Table:
     table = read_table(path, "events")
     weight = table.data["weight"].to_numpy()
-    if weight.std() > 0.05 * weight.mean():
-        raise SchemaError(f"{path}: the events carry different weights; a comparison of samples needs unweighted ones.")
+    apart = np.abs(weight - np.median(weight)).sum() / weight.sum()
+    if apart > _MOST_APART:
+        raise SchemaError(
+            f"{path}: the events carry different weights; a comparison of samples needs unweighted ones. {apart:.3g} "
+            f"of the rate lies in differences from the median weight, at most {_MOST_APART} can be left out of account."
+        )
     return table
 
 

@@ -17,13 +17,14 @@ from saggiatore.figures.base import Inputs, save
 from saggiatore.figures.generators import GeneratorsFigure
 from saggiatore.figures.style import style
 from saggiatore.files import atomic
+from saggiatore.infer.control_tables import CONTROL
 from saggiatore.job import Job
 from saggiatore.models.density import AbstractDensity
 from saggiatore.models.store import load_model
 from saggiatore.number import rounded
 from saggiatore.provenance import provenance
 from saggiatore.record import Record, read_record
-from saggiatore.steps.control import CONTROL, ControlSection
+from saggiatore.steps.control import ControlSection
 from saggiatore.tables import Column, TableSchema, read_table, write_table
 from saggiatore.tabular import tabular
 from saggiatore.tasks.columns import theta_column
