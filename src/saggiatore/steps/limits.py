@@ -158,8 +158,7 @@ def run(
     write_table(coverage, report.COVERAGE, report.coverage_columns(analysis), made)
     write_table(scan, report.scan_schema(analysis), report.scan_columns(analysis), made)
     write_table(bins, report.bins_schema(analysis), report.bins_columns(analysis), made)
-    kinds = {name: sums.observable.kind for name, sums in analysis.bins.items()}
-    chosen = [name for name, kind in kinds.items() if kind == "formula"] or list(kinds)
+    chosen = [name for name, sums in analysis.bins.items() if sums.observable.kind == "formula"] or list(analysis.bins)
     exported = section.workspace or chosen[0]
     if exported not in analysis.templates:
         raise StudyError(f"workspace: no observable is called '{exported}'; there are {', '.join(analysis.templates)}.")
