@@ -66,7 +66,7 @@ def whole(folder):
 
 def test_a_signalled_training_stops_at_an_epochs_end_and_resumes_to_the_same_bytes(folder, whole):
     files = paths(folder, "interrupted")
-    flags = ["--against", *(part for name, path in files.items() for part in (f"--{name}", str(path)))]
+    flags = ["--start", *(part for name, path in files.items() for part in (f"--{name}", str(path)))]
     process = subprocess.Popen(
         [
             sys.executable,

@@ -206,6 +206,7 @@ def step(folder, formula_file=None, **changes):
         "models": [],
         "draws": [],
         "ratios": [],
+        "ratio_draws": [],
     }
     outputs = {name: folder / f"one.{name}.{'json' if name == 'workspace' else 'parquet'}" for name in OUTPUTS}
     run(job, code="0123", formulas=[path], **inputs, **outputs)
