@@ -4,6 +4,9 @@ rule models:
         events=lambda wc: plan.inputs(wc.study, "models", wc.label, "events"),
         against=lambda wc: plan.inputs(wc.study, "models", wc.label, "task.against"),
         start=lambda wc: plan.inputs(wc.study, "models", wc.label, "start"),
+        classifier=lambda wc: plan.inputs(
+            wc.study, "models", wc.label, "task.classifier"
+        ),
     output:
         model="results/{study}/models/{label}.eqx",
         history="results/{study}/models/{label}.history.parquet",
@@ -24,4 +27,4 @@ rule models:
         checkpoint="results/{study}/models/.{label}.checkpoint",
     shell:
         "python -m saggiatore models --gpu {resources.gpu} --spec {input.spec:q} --code {params.code} --events {input.events:q} --against {input.against:q} "
-        "--start {input.start:q} --checkpoint {params.checkpoint:q} --model {output.model:q} --history {output.history:q} > {log:q} 2>&1"
+        "--start {input.start:q} --classifier {input.classifier:q} --checkpoint {params.checkpoint:q} --model {output.model:q} --history {output.history:q} > {log:q} 2>&1"

@@ -48,6 +48,7 @@ REGISTRY: dict[str, dict[str, str]] = {
         "cascal": "saggiatore.tasks.cascal:CascalSpec",
         "classifier": "saggiatore.tasks.classifier:ClassifierSpec",
         "density": "saggiatore.tasks.density:DensitySpec",
+        "joint": "saggiatore.tasks.joint:JointSpec",
         "joint_score": "saggiatore.tasks.joint_score:JointScoreSpec",
         "rascal": "saggiatore.tasks.rascal:RascalSpec",
         "rolr": "saggiatore.tasks.rolr:RolrSpec",

@@ -60,7 +60,7 @@ def paths(folder, name):
 @pytest.fixture(scope="module")
 def whole(folder):
     """The model of an uninterrupted training."""
-    run(JOB, code="c", against=[], start=[], **paths(folder, "whole"))
+    run(JOB, code="c", against=[], start=[], classifier=[], **paths(folder, "whole"))
     return (folder / "whole.eqx").read_bytes()
 
 
@@ -78,6 +78,8 @@ def test_a_signalled_training_stops_at_an_epochs_end_and_resumes_to_the_same_byt
             "--code",
             "c",
             "--against",
+            "--start",
+            "--classifier",
             *flags,
         ],
         env=os.environ | {"PYTHONPATH": str(SRC)},
@@ -94,7 +96,7 @@ def test_a_signalled_training_stops_at_an_epochs_end_and_resumes_to_the_same_byt
     assert "Traceback" not in said
     assert files["checkpoint"].exists()
     assert not files["model"].exists()
-    run(JOB, code="c", against=[], start=[], **files)
+    run(JOB, code="c", against=[], start=[], classifier=[], **files)
     assert files["model"].read_bytes() == whole
     assert not files["checkpoint"].exists()
 

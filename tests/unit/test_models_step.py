@@ -37,7 +37,7 @@ def train(folder, theta, *, start=(), **section):
     content |= {"start": "first"} if start else {}
     job = Job[ModelsSection](study="s", stage="models", label="m", seed=1, section=content)
     outputs = {"model": folder / "m.eqx", "history": folder / "m.history.parquet"}
-    inputs = {"events": folder / "events.parquet", "against": [], "start": list(start)}
+    inputs = {"events": folder / "events.parquet", "against": [], "start": list(start), "classifier": []}
     run(job, code="c", **inputs, checkpoint=folder / ".checkpoint", **outputs)
     return sorted(path.name for path in folder.iterdir())
 
@@ -61,7 +61,7 @@ def test_a_model_and_its_history_are_written_and_the_checkpoint_removed(tmp_path
         (FLOW | {"context": ["a"]}, np.zeros(N), StudyError, "events of many values"),
         (MLP | {"model": FLOW["model"]}, np.zeros(N), StudyError, "AbstractRegression"),
         (FLOW | {"model": MLP["model"], "context": ["a"]}, np.linspace(0, 1, N), StudyError, "no context"),
-        (FLOW | {"model": FLOW["model"] | {"bounded": {"x": [1, -1]}}}, np.zeros(N), StudyError, r"x is \[1, -1\]"),
+        (FLOW | {"model": FLOW["model"] | {"bounded": {"x": [1, -1]}}}, np.zeros(N), ValueError, r"expected \[low, high\]"),
         (MLP | {"features": ["y"]}, np.zeros(N), SchemaError, "no column 'y'"),
         (MLP | {"task": {"kind": "joint_score", "parameter": "b"}}, np.zeros(N), SchemaError, "joint_score_b"),
     ],

@@ -75,6 +75,7 @@ def test_the_steps_build_a_study_from_a_file(tmp_path):
         events=tables["train"],
         against=[],
         start=[],
+        classifier=[],
         checkpoint=tmp_path / "c",
         **network,
     )

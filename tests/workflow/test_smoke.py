@@ -178,8 +178,8 @@ def test_a_refused_job_says_why_and_writes_nothing(built, tmp_path):
     spec.write_text(json.dumps(content))
     out = tmp_path / "out.eqx"
     found = saggiatore(
-        built, "models", "--spec", str(spec), "--code", "x", "--events", "none.parquet", "--against", "--start",
-        "--checkpoint", "c", "--model", str(out), "--history", str(tmp_path / "h")
+        built, "models", "--spec", str(spec), "--code", "x", "--events", "none.parquet", "--against",
+        "--start", "--classifier", "--checkpoint", "c", "--model", str(out), "--history", str(tmp_path / "h")
     )  # fmt: skip
     assert found.returncode == 1
     assert "training.learning_rat" in found.stderr

@@ -98,7 +98,7 @@ def _text(rows: pd.DataFrame) -> str:
     """What a cluster holds."""
     row = rows.iloc[0]
     shares = [_percent(row[name], row[f"{name}_error"]) for name in ("true", "generated")]
-    about = f"{100 * row['share']:.0f} % of the tail, w = {row['weight']:.2g}"
+    about = f"{100 * row['share']:.0f} % of the tail, w = {row['weight']:.3g}"
     return f"{about}; in the box {shares[0]} true, {shares[1]} gen."
 
 

@@ -3,16 +3,12 @@
 from itertools import combinations
 from pathlib import Path
 
-import equinox as eqx
-import jax
-import jax.numpy as jnp
 import numpy as np
 from pydantic import Field
 
-from saggiatore.errors import SchemaError, StudyError
+from saggiatore.errors import SchemaError
 from saggiatore.files import atomic
 from saggiatore.infer import distances
-from saggiatore.infer.batches import feature_names
 from saggiatore.infer.control_tables import CONTROL, MARGINALS, RELIABILITY, WEIGHTS
 from saggiatore.infer.weight_clusters import CLUSTERS, Events
 from saggiatore.infer.weight_clusters import clusters as clusters_of
@@ -20,13 +16,13 @@ from saggiatore.infer.weight_tails import TAILS
 from saggiatore.infer.weight_tails import tails as tails_of
 from saggiatore.job import Job
 from saggiatore.models.base import AbstractRegression
-from saggiatore.models.store import load_model
 from saggiatore.number import rounded
 from saggiatore.provenance import provenance
 from saggiatore.spec import EventsLabel, Label, ModelLabel, Section, Spec
 from saggiatore.tables import Table, read_table, write_table
 from saggiatore.tabular import tabular
-from saggiatore.tasks.classifier import logit
+from saggiatore.tasks.classifier import logits as logits_of
+from saggiatore.tasks.classifier import require_classifier
 
 _TABLES = {schema.name: schema for schema in (CONTROL, MARGINALS, WEIGHTS, RELIABILITY, TAILS, CLUSTERS)}
 _MOST_APART = 0.02  # what unweighting leaves above the maximum weight: every event counts as one here
@@ -80,7 +76,7 @@ def run(
     rows: dict[str, list[dict]] = {name: [] for name in _TABLES}
     for entry, path, model in zip(section.entries, events, classifiers, strict=True):
         seed = job.stream(entry.name)
-        for name, found in _compare(section, true, _unweighted(path), *_classifier(model), seed).items():
+        for name, found in _compare(section, true, _unweighted(path), *require_classifier(model), seed).items():
             rows[name] += [{"name": entry.name, **row} for row in found]
     made = provenance(job.model_dump(mode="json"), code)
     paths = (control, marginals, weights, reliability, tails, clusters)
@@ -91,20 +87,12 @@ def run(
         temporary.write_text(_latex(rows["control"]), encoding="utf-8")
 
 
-def _classifier(path: Path) -> tuple[AbstractRegression, list[str]]:
-    """A classifier, and the features that it reads."""
-    model, header = load_model(path)
-    if header["task"]["kind"] != "classifier":
-        raise StudyError(f"{path}: a model that learned {header['task']['kind']}, expected a classifier.")
-    return model, feature_names(header)
-
-
 def _compare(
     section: ControlSection, true: Table, other: Table, classifier: AbstractRegression, names: list[str], seed: int
 ) -> dict[str, list[dict]]:
     """Rows of every table for one entry, without its name."""
     x_true, x_other = true.array(names), other.array(names)
-    logits = _logits(classifier, x_true), _logits(classifier, x_other)
+    logits = logits_of(classifier, x_true), logits_of(classifier, x_other)
     found = _marginals(names, x_true, x_other, section.n_bins)
     pairs = [
         distances.chi2_per_bin(x_true[:, pair], x_other[:, pair], section.n_bins_2d)
@@ -147,11 +135,6 @@ def _unweighted(path: Path) -> Table:
             f"of the rate lies in differences from the median weight, at most {_MOST_APART} can be left out of account."
         )
     return table
-
-
-def _logits(model: AbstractRegression, features: np.ndarray) -> np.ndarray:
-    evaluate = eqx.filter_jit(lambda rows: jax.lax.map(lambda x: logit(model, x), rows, batch_size=4096))
-    return np.asarray(evaluate(jnp.asarray(features)), dtype=float)
 
 
 def _marginals(names: list[str], true: np.ndarray, other: np.ndarray, n_bins: int) -> list[dict]:

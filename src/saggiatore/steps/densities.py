@@ -7,7 +7,7 @@ from typing import Any, Literal
 import jax
 from pydantic import Field
 
-from saggiatore.errors import ModelError
+from saggiatore.errors import ModelError, StudyError
 from saggiatore.infer.base import draws_columns, draws_schema
 from saggiatore.infer.batches import learned_task
 from saggiatore.infer.density import AbstractDensityMethod, LearnedDensity, effective, rebuild
@@ -43,7 +43,7 @@ def run(job: Job[DensitiesSection], *, code: str, model: Path, train: Path, draw
 
     Raises:
         ModelError: if the model is neither density nor ratio, or the method knows none.
-        StudyError: if events have negative weights.
+        StudyError: if events have negative weights, or the model learned jointly with a classifier.
         ConvergenceError: if the draws must not be used.
     """
     section = job.section
@@ -68,6 +68,11 @@ def _require(job: Job[DensitiesSection], network: AbstractModel, header: Mapping
         raise ModelError(
             f"densities.{job.label}: the model is a {header['kind']}, expected a density or a likelihood ratio. Name "
             "another."
+        )
+    if header["task"]["kind"] == "joint":
+        raise StudyError(
+            f"densities.{job.label}: the model learned jointly with a classifier, whose weights no posterior knows. "
+            "Name the density that it started from."
         )
     is_ratio = isinstance(network, AbstractRatio)
     if not isinstance(method, AbstractRatioMethod if is_ratio else AbstractDensityMethod):

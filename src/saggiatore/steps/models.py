@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from saggiatore.compilation import RUN_ONCE
+from saggiatore.constraint import Constraint
 from saggiatore.errors import StudyError
 from saggiatore.job import Job
 from saggiatore.learn.loop import HISTORY, TrainingSpec, train
@@ -21,8 +22,9 @@ from saggiatore.registry import ModelSpec, TaskSpec
 from saggiatore.spec import ContextName, EventsLabel, FeatureName, ModelLabel, Section
 from saggiatore.tables import Column, Table, read_table, write_table
 from saggiatore.tasks.base import AbstractTask
-from saggiatore.tasks.classifier import labelled
+from saggiatore.tasks.classifier import labelled, logits, require_classifier
 from saggiatore.tasks.columns import theta_column
+from saggiatore.tasks.joint import reweighted
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +54,13 @@ class ModelsSection(Section):
     training: TrainingSpec
     precision: Literal["float32", "float64"] = "float32"
 
+    constraints = (
+        Constraint(
+            "task.kind != 'joint' or start is not None",
+            "the task joint goes on from a trained density, and no start is given; name the density in start.",
+        ),
+    )
+
 
 def run(
     job: Job[ModelsSection],
@@ -60,6 +69,7 @@ def run(
     events: Path,
     against: list[Path],
     start: list[Path],
+    classifier: list[Path],
     checkpoint: Path,
     model: Path,
     history: Path,
@@ -67,6 +77,9 @@ def run(
     """Train a model, a classifier also `against` other events, from the weights of `start` if one is given.
 
     Go on from `checkpoint` where there is one of this very training, and remove it at the end.
+
+    Raises:
+        StudyError: if the task needs another sort of model, `start` is not alike, or `classifier` is none.
     """
     section = job.section
     task = section.task.build(section.context)  # type: ignore[attr-defined]
@@ -74,6 +87,8 @@ def run(
     data = gather(table, section.features, section.context, task)
     for path in against:
         data = labelled(data, gather(read_table(path, "events"), section.features, section.context, task))
+    for path in classifier:
+        data = _jointly(data, table, path, section.task.alpha)  # type: ignore[attr-defined]
     net = _started(section, start[0]) if start else _built(job, task).standardise(data)
     trained, losses = train(
         net, task, data, section.training, seed=job.stream("train"), checkpoint=checkpoint, identity=code
@@ -114,12 +129,23 @@ def _started(section: ModelsSection, path: Path) -> AbstractModel:
         "context": list(section.context),
         "task": section.task.model_dump(mode="json"),
     }
+    if section.task.kind == "joint" and header["task"]["kind"] in ("density", "joint"):  # type: ignore[attr-defined]
+        mine["task"] = header["task"]  # it goes on from a density, however that was trained
     theirs = {key: header[key] for key in mine}
     theirs |= {key: [column["name"] for column in header[key]] for key in ("features", "context")}
     if wrong := [key for key in mine if mine[key] != theirs[key]]:
         said = "; ".join(f"{key} {theirs[key]}, here {mine[key]}" for key in wrong)
         raise StudyError(f"start: the model '{section.start}' has {said}. Name one that is alike, or leave start out.")
     return net
+
+
+def _jointly(data: Event, table: Table, path: Path, alpha: float) -> Event:
+    """The true events, weighted by what the classifier at `path` says of them."""
+    model, names = require_classifier(path)
+    found = reweighted(data, jnp.asarray(logits(model, table.array(names))), alpha)
+    size = float(found.weight.sum() ** 2 / (found.weight**2).sum())
+    log.info("%d events, of an effective number of %.6g with w^%g", len(found.weight), size, alpha)
+    return found
 
 
 def _header(section: ModelsSection, table: Table, task: AbstractTask) -> dict:

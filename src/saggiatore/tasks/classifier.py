@@ -4,17 +4,21 @@ Its logit estimates $\log p_{\rm true}(x) / p_{\rm generated}(x)$ where both sor
 (arXiv:1907.08209; on generators of events arXiv:2305.16774).
 """
 
+from pathlib import Path
 from typing import ClassVar, Literal
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from saggiatore.errors import StudyError
 from saggiatore.models.base import AbstractModel, AbstractRegression, Event
+from saggiatore.models.store import load_model
 from saggiatore.spec import EventsLabel, Spec
 from saggiatore.tables import Column
 from saggiatore.tasks.base import AbstractTask
-from saggiatore.types import Features, PRNGKeyArray, Scalar
+from saggiatore.types import Features, Float, PRNGKeyArray, Scalar
 
 
 class ClassifierSpec(Spec):
@@ -58,6 +62,24 @@ class Classifier(AbstractTask):
 def logit(model: AbstractRegression, features: Features) -> Scalar:
     """Logarithm of D/(1 - D), which is log w."""
     return model.hidden(features) @ model.last_layer
+
+
+def logits(model: AbstractRegression, features: Float[np.ndarray, "event feature"]) -> Float[np.ndarray, " event"]:
+    """The same for many events, a few thousand at a time."""
+    evaluate = eqx.filter_jit(lambda rows: jax.lax.map(lambda x: logit(model, x), rows, batch_size=4096))
+    return np.asarray(evaluate(jnp.asarray(features)), dtype=float)
+
+
+def require_classifier(path: Path) -> tuple[AbstractRegression, list[str]]:
+    """The classifier at `path`, and the features that it reads.
+
+    Raises:
+        StudyError: if the model there learned something else.
+    """
+    model, header = load_model(path)
+    if header["task"]["kind"] != "classifier":
+        raise StudyError(f"{path}: a model that learned {header['task']['kind']}, expected a classifier.")
+    return model, [column["name"] for column in header["features"]]
 
 
 def labelled(true: Event, generated: Event) -> Event:
