@@ -132,7 +132,7 @@ def test_the_control_tables_have_a_row_for_each_entry(tmp_path):
     table.loc[0, "weight"] *= 40  # far above the maximum weight, but 1 % of the rate
     write_table(paths[1], schema, {name: table[name].to_numpy() for name in schema.names}, {"spec": {}})
     compare(paths[1:], [model, model])
-    table.loc[1:3, "weight"] *= 40
+    table.loc[1:9, "weight"] *= 40
     write_table(paths[1], schema, {name: table[name].to_numpy() for name in schema.names}, {"spec": {}})
     with pytest.raises(SchemaError, match="different weights"):
         compare(paths[1:], [model, model])

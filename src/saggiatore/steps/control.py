@@ -25,7 +25,7 @@ from saggiatore.tasks.classifier import logits as logits_of
 from saggiatore.tasks.classifier import require_classifier
 
 _TABLES = {schema.name: schema for schema in (CONTROL, MARGINALS, WEIGHTS, RELIABILITY, TAILS, CLUSTERS)}
-_MOST_APART = 0.02  # what unweighting leaves above the maximum weight: every event counts as one here
+_MOST_APART = 0.05  # what unweighting leaves above the maximum weight: every event counts as one here
 _SHOWN = ("wasserstein", "kolmogorov_smirnov", "chi2", "chi2_2d", "auc", "weight_std", "weight_max", "kept")
 _EDGES = np.linspace(-1.5, 1.5, 151)  # of log10 w
 
