@@ -74,6 +74,7 @@ def test_rounds_end_at_the_truth():
         np.testing.assert_allclose(change, change[0], atol=1e-5)
 
 
+@pytest.mark.thorough
 def test_a_joint_training_starts_from_the_density_and_follows_the_weights(tmp_path):
     """Three steps away at most, and elsewhere for another alpha."""
     weighted, plain = train(tmp_path, 0.001, 1.0), train(tmp_path, 0.001, 0.0)
