@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from saggiatore.errors import StudyError
 from saggiatore.provenance import git_commit, package_versions
 
 VARIABLE = "SAGGIATORE_RECORD"  # set where jobs are the workflow's; a command typed by hand prints no record
@@ -47,6 +48,11 @@ class Record:
     def step(self) -> str:
         """Name of the rule's step, such as events_shard."""
         return shlex.split(self.command)[3].replace("-", "_")
+
+    @property
+    def machine(self) -> str:
+        """The accelerator, or the number of cores, that the job could use."""
+        return str(self.host.get("accelerator", f"{self.host['cores']} cores"))
 
 
 @contextlib.contextmanager
@@ -95,6 +101,18 @@ def read_record(path: Path) -> Record | None:
         with contextlib.suppress(ValueError, TypeError, KeyError):
             return _parsed(json.loads(found[1]))
     return None
+
+
+def training_record(log: Path) -> Record:
+    """The record of a training.
+
+    Raises:
+        StudyError: if the log has none.
+    """
+    record = read_record(log)
+    if record is None:
+        raise StudyError(f"{log}: no record of the training's time; train again with the workflow, which writes it.")
+    return record
 
 
 def lineage(records: Mapping[str, Record], files: Iterable[str]) -> dict[str, Record]:

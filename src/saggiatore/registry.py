@@ -85,6 +85,7 @@ REGISTRY: dict[str, dict[str, str]] = {
         "pulls": "saggiatore.figures.pulls:PullsFigureSpec",
         "ratio": "saggiatore.figures.ratio:RatioFigureSpec",
         "score": "saggiatore.figures.score:ScoreFigureSpec",
+        "score_posteriors": "saggiatore.figures.score_posteriors:ScorePosteriorsFigureSpec",
         "structures": "saggiatore.figures.structures:StructuresFigureSpec",
     },
 }

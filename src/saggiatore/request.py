@@ -39,6 +39,7 @@ DEFAULTS = {
     "structures_draw": Default("structures", "8 GB", "4 h", cores=2),
     "structures": Default("structures", "8 GB", "2 h", cores=2),
     "information": Default("information", "8 GB", "1 h", cores=2),
+    "score_comparison": Default("information", "8 GB", "30 min", cores=2),
     "limits": Default("limits", "8 GB", "2 h", cores=2),
     "ratios": Default("ratios", "8 GB", "1 h", cores=2),
     "generator_comparison": Default("control", "8 GB", "30 min", gpu=1),

@@ -56,14 +56,13 @@ def _agreement(label: str, table: Table, artefact: str) -> Named:
 def _score_posteriors(label: str, table: Table, artefact: str) -> Named:
     """The error of what one draw is worth is its standard deviation over draws."""
     for _, row in table.data.iterrows():
-        for name in ("information", "correlation", "slope"):
-            number = Number(float(row[name]), float(row[f"{name}_std"]), "1", artefact, table.column(name).meaning)
-            yield f"draws.{label}.{row['name']}.{name}", number
-        for name in (name for name in ("spread", "error") if name in row):
-            yield (
-                f"draws.{label}.{row['name']}.{name}",
-                Number(float(row[name]), None, "1", artefact, table.column(name).meaning),
-            )
+        is_joint = row["reference"] == "joint_score"
+        stem = f"draws.{label}.{row['name']}" + ("" if is_joint else f".{row['reference']}")
+        for name in ("information", "correlation", "slope") if is_joint else ("correlation", "slope"):
+            meaning = f"{table.column(name).meaning}: {row['reference']}"
+            yield f"{stem}.{name}", Number(float(row[name]), float(row[f"{name}_std"]), "1", artefact, meaning)
+        for name in (name for name in ("spread", "error", "within_1", "within_2") if is_joint and name in row):
+            yield f"{stem}.{name}", Number(float(row[name]), None, "1", artefact, table.column(name).meaning)
 
 
 def _calibration(label: str, table: Table, artefact: str) -> Named:

@@ -180,6 +180,11 @@ class Plan:
         paths = {"events": "events/{0}.parquet", "models": "models/{1}.eqx", "logs": "logs/models.{1}.log"}
         return [f"results/{study}/" + paths[what].format(*pair) for pair in pairs]
 
+    def trainings(self, study: str, stage: str, label: str, field: str) -> list[str]:
+        """The logs of the trainings of the models that `field` names."""
+        found = self.study(study).upstream(stage, label)
+        return [f"results/{study}/logs/models.{each.label}.log" for each in found if each.field == field]
+
     def house(self, study: str) -> list[str]:
         """The repository's own files that the archive holds: the study, and all that it takes to make it again."""
         return [f"config/studies/{study}.yaml", *self._house]

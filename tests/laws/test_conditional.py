@@ -9,7 +9,7 @@ from scipy.stats import kstest
 
 from saggiatore.models.conditional import Binned
 from saggiatore.models.frame import FrameSpec
-from saggiatore.models.transformer import TransformerSpec
+from saggiatore.models.transformer import TransformerSpec, causal_attention
 
 N_BINS = 5
 FRAME = FrameSpec(periodic=("phi",)).frame(("x", "phi"), ())
@@ -34,6 +34,13 @@ def test_bins_are_normalised_and_their_samples_follow_them():
         cumulative = np.interp(found, edges, np.concatenate([[0], np.cumsum(share)]))
         assert kstest(cumulative, "uniform").pvalue > 1e-4
     assert np.abs(np.asarray(drawn)).max() <= np.pi
+
+
+def test_causal_attention_is_that_of_equinox():
+    attention = eqx.nn.MultiheadAttention(2, 8, key=jax.random.key(5))
+    tokens = jax.random.normal(jax.random.key(6), (5, 8))
+    expected = attention(tokens, tokens, tokens, jnp.tril(jnp.ones((5, 5), bool)))
+    np.testing.assert_allclose(causal_attention(attention, tokens), expected, atol=1e-6)
 
 
 @pytest.mark.thorough

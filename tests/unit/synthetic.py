@@ -8,6 +8,7 @@ import numpy as np
 from saggiatore.distill.posterior_tables import BAND, CONSTANTS, STRUCTURES
 from saggiatore.infer.weight_clusters import CLUSTERS
 from saggiatore.limits.score_posterior import SCORE_POSTERIORS
+from saggiatore.limits.score_posterior import SCORE_POSTERIORS, WITH_EXACT
 from saggiatore.tables import Column, TableSchema, write_table
 
 ORIGIN = {
@@ -37,6 +38,7 @@ SCORES = TableSchema(
         Column("joint_score", "1", "joint score", "joint score $t$"),
         Column("score_network", "1", "score of the network"),
         Column("score_formula", "1", "score of the formula"),
+        Column("spread_network", "1", "standard deviation of score_network over draws"),
     ),
 )
 HISTORY = TableSchema(
@@ -243,6 +245,7 @@ def write_scores(path: Path, seed: int = 1) -> None:
         "joint_score": formula + 0.1 * rng.standard_t(3, N),
         "score_network": 0.98 * formula,
         "score_formula": formula,
+        "spread_network": 0.02 + 0.01 * np.abs(formula),
     }
     write_table(path, SCORES, columns, ORIGIN)
 
@@ -574,12 +577,12 @@ def _columns() -> list[tuple[TableSchema, dict]]:
         (
             TableSchema(
                 "score_posteriors",
-                1,
-                (*SCORE_POSTERIORS.columns, Column("error", "1", "distance from the exact score")),
+                2,
+                (*SCORE_POSTERIORS.columns, *WITH_EXACT),
             ),
-            {"name": ["replicas"]}
-            | {c.name: [0.25] for c in SCORE_POSTERIORS.columns if c.kind == "float"}
-            | {"n_draws": [9], "error": [0.125]},
+            {"name": ["replicas"] * 2, "reference": ["joint_score", "network"]}
+            | {c.name: [0.25, 0.5] for c in (*SCORE_POSTERIORS.columns, *WITH_EXACT) if c.kind == "float"}
+            | {"n_draws": [9, 9], "error": [0.125, 0.125]},
         ),
     ]
 

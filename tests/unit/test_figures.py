@@ -45,6 +45,7 @@ FIGURES = {
     "pulls": {"pulls": "network", "calibration": "network"},
     "ratio": {"ratios": "main", "log_ratios": "main"},
     "score": {"scores": "main", "of": "network"},
+    "score_posteriors": {"scores": "main", "of": ["network"], "reference": "formula"},
     "structures": {"structures": "formula", "constants": "formula", "band": "formula"},
 }
 

@@ -64,6 +64,9 @@ def test_numbers_have_value_error_unit_and_origin(paths, tmp_path):
     assert numbers["slope.main.formula.network"]["error"] == 0.002
     assert numbers["draws.main.replicas.information"]["error"] == 0.25
     assert numbers["draws.main.replicas.error"]["value"] == 0.125
+    assert numbers["draws.main.replicas.within_1"]["value"] == 0.25
+    assert numbers["draws.main.replicas.network.slope"]["value"] == 0.5
+    assert "draws.main.replicas.network.information" not in numbers
     assert "correlation.main.formula.joint_score" not in numbers  # the root of the information kept
     assert (numbers["formula.formula.a"]["value"], numbers["formula.formula.a"]["error"]) == (-0.5925, 0.0035)
     assert numbers["formula.formula.complexity"]["value"] == 6

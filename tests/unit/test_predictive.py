@@ -25,6 +25,7 @@ from saggiatore.models.store import save
 from saggiatore.registry import load
 from saggiatore.steps import densities, predictive
 from saggiatore.tables import Column, TableSchema, read_table, write_table
+from saggiatore.tasks.density import Density
 from saggiatore.types import Array, Float
 
 FEATURES = ("x", "y")
@@ -129,6 +130,28 @@ def test_the_posterior_of_a_mean_is_the_one_in_closed_form(kind):
         assert abs(draws.mean() - average) < 5 * (0.1 / n_seen + 1 / n_seen / draws.size) ** 0.5
         assert draws.std() * n_seen**0.5 == pytest.approx(1, abs=0.5 if kind == "replicas" else 0.1)
     assert set(found.monitored) == {f"log_prob_{i}" for i in range(16)}
+
+
+class Measured(Density):
+    """Four times as well as an event knows the mean, its target does: a stand-in for the joint score."""
+
+    def loss(self, model, event, *, key):
+        return super().loss(model, event, key=key) + 2 * jnp.sum((event.target - model.mean) ** 2)
+
+
+@pytest.mark.thorough
+def test_svi_learns_what_the_task_of_the_model_learned():
+    """200 events with targets of variance 1/4, prior of width one: the mean has the variance 1/1001; to 10 %."""
+    rows = jnp.asarray(np.random.default_rng(6).normal(0.3, 0.5, size=(200, 2)))
+    events = events_of(200)._replace(target=rows)
+    method = load("method", "svi").model_validate(
+        {"kind": "svi", "n_epochs": 300, "batch_size": 50, "learning_rate": 0.02, "n_draws": 2000}
+    )
+    found = method.build().draw_density(LearnedDensity(shifted(), shifted, events, Measured(())), key=jax.random.key(5))
+    for i, (x, t) in enumerate(zip(events.features.mean(axis=0), rows.mean(axis=0), strict=True)):
+        draws = found.parameters[f"weight_{i}"].draws
+        assert abs(draws.mean() - (200 * x + 800 * t) / 1001) < 5 * (0.1 / 1001 + 1 / 1001 / draws.size) ** 0.5
+        assert draws.std() * 1001**0.5 == pytest.approx(1, abs=0.1)
 
 
 @pytest.mark.thorough

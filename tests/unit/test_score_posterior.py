@@ -10,7 +10,7 @@ from saggiatore.infer.base import Chains, draws_columns, draws_schema
 from saggiatore.infer.network import stated
 from saggiatore.infer.weights import flatten
 from saggiatore.job import Job
-from saggiatore.limits.score_posterior import ScorePosterior
+from saggiatore.limits.score_posterior import JointScore, ScorePosterior
 from saggiatore.models.store import save
 from saggiatore.registry import load
 from saggiatore.steps.information import InformationSection, run
@@ -20,23 +20,35 @@ N_DRAWS, N_EVENTS = 8, 20_000
 
 
 def test_noise_of_known_size_is_its_spread():
-    """s_k = t + 0.5 z_k with normal t and z: a draw keeps 0.8, their mean is off by 0.5/sqrt(8). Five per cent."""
+    """s_k = t + 0.5 z_k with normal t and z: a draw keeps 0.8, their mean is off by 0.5/sqrt(8). Five per cent.
+
+    The true error of the mean is sqrt(8) times smaller than the spread of a draw: nearly all events lie within two.
+    The reference is half of t: with it a draw correlates as with t, and is twice as steep.
+    """
     rng = np.random.default_rng(1)
     t, z = rng.normal(size=N_EVENTS), rng.normal(size=(N_EVENTS, N_DRAWS))
     posterior = ScorePosterior("flow", lambda events: events["t"][:, None] + 0.5 * events["z"])
     for part in np.array_split(np.arange(N_EVENTS), 3):
         events = {"t": t[part], "z": z[part]}
-        mean, spread = posterior.add(events, t[part], np.zeros(len(part)), np.full(len(part), 2.0), t[part])
-        assert mean == pytest.approx(posterior.statistic.values(events))
+        joint = JointScore(t[part], np.zeros(len(part)), np.full(len(part), 2.0))
+        drawn = posterior.draws(events)
+        assert drawn.mean(axis=1) == pytest.approx(posterior.statistic.values(events))
+        spread = posterior.add(drawn, t[part, None] / 2, joint, t[part])
         assert spread == pytest.approx(0.5 * z[part].std(axis=1, ddof=1))
-    row = posterior.row()
+    row, other = posterior.rows(["half"])
+    assert (row["reference"], other["reference"]) == ("joint_score", "half")
     assert row["n_draws"] == N_DRAWS
-    assert row["information"] == pytest.approx(0.8, rel=0.05)
+    assert row["information"] == other["information"] == pytest.approx(0.8, rel=0.05)
     assert 0 < row["information_std"] < 0.02
     assert row["correlation"] == pytest.approx(0.8**0.5, rel=0.05)
     assert row["slope"] == pytest.approx(1, rel=0.05)
+    assert other["correlation"] == pytest.approx(row["correlation"])
+    assert other["slope"] == pytest.approx(2 * row["slope"])
     assert row["spread"] == pytest.approx(0.5, rel=0.05)
     assert row["error"] == pytest.approx(0.5 / N_DRAWS**0.5, rel=0.05)
+    away = np.abs(z.mean(axis=1)) / z.std(axis=1, ddof=1)
+    assert row["within_1"] == pytest.approx((away < 1).mean())
+    assert row["within_2"] == pytest.approx((away < 2).mean())
 
 
 def write_density(folder, kind, context):
@@ -85,3 +97,10 @@ def test_a_posterior_without_a_score_is_refused(tmp_path):
     write_density(tmp_path, "spline_flow", ())
     with pytest.raises(StudyError, match="'flow' is of a model without a score"):
         weigh(tmp_path)
+
+
+def test_an_exact_score_that_the_events_lack_is_refused(tmp_path):
+    write_events(tmp_path / "test.parquet", 500, 3)
+    write_density(tmp_path, "spline_flow", ("a_fb",))
+    with pytest.raises(StudyError, match="does not carry the exact score of a_fb"):
+        weigh(tmp_path, exact=True)

@@ -27,9 +27,11 @@ TARGETS = (
     "results/bundles/every_rule.zip",
     "results/every_rule/tables/integrator_comparison.parquet",
     "results/every_rule/tables/main.generator_comparison.parquet",
+    "results/every_rule/tables/main.score_comparison.parquet",
     "results/every_toy_rule/tables/generated.amplification.parquet",
 )
-NOT_REPEATED = ("report", "bundle", "integrator_comparison", "generator_comparison")  # they tell how long jobs took
+# they tell how long jobs took
+NOT_REPEATED = ("report", "bundle", "integrator_comparison", "generator_comparison", "score_comparison")
 
 
 @contextlib.contextmanager

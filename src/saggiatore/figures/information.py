@@ -15,6 +15,7 @@ from saggiatore.spec import InformationLabel, Spec
 _COLOURS = {
     "model": NETWORK,
     "posterior": OTHER[1],
+    "exact": TRUTH,
     "formula": FORMULA,
     "form": OTHER[0],
     "histogram": OTHER[3],
@@ -23,6 +24,7 @@ _COLOURS = {
 _MEANINGS = {
     "model": "network",
     "posterior": "mean of a posterior",
+    "exact": "exact score of what is seen",
     "formula": "formula found here",
     "form": "given form, refitted",
     "histogram": "histogram of one observable",

@@ -7,7 +7,8 @@ Given events x_i with weights a_i, scaled such that they add up to Kish's effect
 the fan-in of a bias is one (Bayesian generators: arXiv:2104.04543, sec. 2). The losses of `flow_matching` and
 `diffusion` are no log-likelihoods, but squared errors of a vector of as many components as there are features. They
 count as those of a Gaussian whose variance is what the trained network has left: one event, one vector, which fixes by
-construction the constant that arXiv:2305.10475 (sec. 2.2) leaves open.
+construction the constant that arXiv:2305.10475 (sec. 2.2) leaves open. Where the task is `scandal`, its whole loss
+counts: events and joint scores, these with the normal noise that `score_weight` stands for (`tasks.scandal`).
 
 Weights are not identifiable, densities are: what is monitored is log p at reference events.
 """

@@ -38,6 +38,7 @@ from saggiatore.infer.network import AbstractNetworkMethod, Sampled, log_likelih
 from saggiatore.infer.weights import Weights, flatten, with_weights
 from saggiatore.models.base import AbstractFixed, AbstractRegression, Event
 from saggiatore.models.density import AbstractDensity
+from saggiatore.tasks.base import AbstractTask
 from saggiatore.types import Array, Float, PRNGKeyArray, Scalar
 
 _N_PARTS = 16  # draws of a density's weights for one batch, if they divide it
@@ -82,7 +83,7 @@ class Svi(AbstractNetworkMethod, AbstractDensityMethod):
         width = density.prior_width(learned.density, self.spec.prior_scale)
         start = flatten(learned.density) / width, jnp.full(width.size, self.spec.start_scale)
         per_loss = density.log_likelihood_per_loss(learned, key=to_loss)
-        bounded = partial(bounded_density, learned.density, per_loss, width, start)
+        bounded = partial(bounded_density, learned.density, learned.task, per_loss, width, start)
         loc, scale, bounds = _fit(self.spec, bounded, start, learned.events, fit)
         _require_rest(bounds, self.spec.max_drift)
         return self._draws(width, loc, scale, at)
@@ -180,13 +181,14 @@ def bounded(
 
 def bounded_density(
     model: AbstractDensity,
+    task: AbstractTask,
     per_loss: Scalar,
     width: Weights,
     start: tuple[Weights, Weights],
     events: Event,
     n_per_event: Array,
 ) -> None:
-    """The same for a density, where parts of the batch share a draw of all weights.
+    """The same for a density and the loss of its task, where parts of the batch share a draw of all weights.
 
     Local reparametrisation would need every layer to be called once for an event: attention calls its layers for
     every token with the same weights.
@@ -202,7 +204,7 @@ def bounded_density(
 
     def loss(unit: Weights, part: Event, its_keys: Array) -> Scalar:
         drawn_density = with_weights(model, width * (loc + scale * unit))
-        found = jax.vmap(lambda event, k: drawn_density.loss(event.features, event.context, key=k))(part, its_keys)
+        found = jax.vmap(lambda event, k: task.loss(drawn_density, event, key=k))(part, its_keys)
         return part.weight @ found
 
     numpyro.factor("likelihood", -n_per_event * per_loss * jnp.sum(jax.vmap(loss)(noise, parts, keys)))

@@ -1,13 +1,16 @@
 """The tables that weigh scores: what information each keeps, and how it agrees with others."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
+from saggiatore.infer.batches import WEIGHT
 from saggiatore.limits import fisher
 from saggiatore.limits.bootstrap import estimate
 from saggiatore.limits.statistic import Statistic
-from saggiatore.tables import Column, TableSchema
+from saggiatore.tables import Column, TableSchema, read_header
+from saggiatore.tasks.columns import joint_score_column
 
 INFORMATION = TableSchema(
     "information",
@@ -15,7 +18,10 @@ INFORMATION = TableSchema(
     (
         Column("name", "1", "name of the score", kind="str"),
         Column(
-            "kind", "1", "model, posterior (mean of its draws), formula, form (refitted), histogram or sign", kind="str"
+            "kind",
+            "1",
+            "model, posterior (mean of its draws), exact, formula, form (refitted), histogram or sign",
+            kind="str",
         ),
         Column("expression", "1", "sympy's srepr of the score; empty if it has none", kind="str"),
         Column("complexity", "1", "nodes of the expression; -1 if it has none", "complexity", "int"),
@@ -82,3 +88,20 @@ def agreement_columns(
         "slope": found[1].reshape(-1),
         "slope_error": error[1].reshape(-1),
     }
+
+
+def observable_columns(events: Path) -> list[Column]:
+    """Columns of an event table that are observables: neither weight, nor parameters, nor scores, nor momenta."""
+    schema, _ = read_header(events, "events")
+    others = ("theta_", "joint_score_", "parton_score_", "flavour_variance_", "marginal_score_", "leg", "weight_")
+    return [column for column in schema.columns if column.name != WEIGHT.name and not column.name.startswith(others)]
+
+
+def scores_schema(
+    test: Path, parameter: str, statistics: Sequence[Statistic], posteriors: Sequence[str] = ()
+) -> TableSchema:
+    """Observables of the test events, weight, joint score, every statistic, and the spread of posteriors."""
+    truth = Column("joint_score", "1", joint_score_column(parameter).meaning, "joint score $t$")
+    columns = [Column(f"score_{s.name}", "1", f"score of the {s.kind} {s.name}", s.name) for s in statistics]
+    columns += [Column(f"spread_{name}", "1", f"standard deviation of score_{name} over draws") for name in posteriors]
+    return TableSchema("scores", 1, (*observable_columns(test), WEIGHT, truth, *columns))

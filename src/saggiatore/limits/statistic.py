@@ -22,7 +22,7 @@ class Statistic:
     """A named function of the observables of events, with how it is written, if it is."""
 
     name: str
-    kind: str  # model, posterior, formula, form, histogram or sign
+    kind: str  # model, posterior, exact, formula, form, histogram or sign
     values: Callable[[Columns], Float[np.ndarray, " event"]]
     expression: str = ""
     complexity: int = NO_COMPLEXITY
@@ -35,6 +35,11 @@ def of_model(name: str, model: AbstractModel, features: Sequence[str], position:
         return np.asarray(scores(model, feature_matrix(name, events, features))[:, position], dtype=float)
 
     return Statistic(name, "model", values)
+
+
+def of_column(name: str, kind: str, column: str) -> Statistic:
+    """A score that the events carry."""
+    return Statistic(name, kind, lambda events: np.asarray(events[column], dtype=float))
 
 
 def of_formula(name: str, kind: str, formula: Formula) -> Statistic:

@@ -6,6 +6,7 @@ gives all conditionals. A conditional is a mixture of normal distributions on a 
 distributions on a circle, or has bins. Sampling needs one pass a feature.
 """
 
+import math
 from typing import ClassVar, Literal
 
 import equinox as eqx
@@ -62,10 +63,24 @@ class Layer(eqx.Module):
         self.before_attention, self.before_net = eqx.nn.LayerNorm(width), eqx.nn.LayerNorm(width)
 
     def __call__(self, tokens: Tokens) -> Tokens:
-        read = jax.vmap(self.before_attention)(tokens)
-        is_earlier = jnp.tril(jnp.ones((len(tokens), len(tokens)), bool))
-        tokens = tokens + self.attention(read, read, read, is_earlier)
+        tokens = tokens + causal_attention(self.attention, jax.vmap(self.before_attention)(tokens))
         return tokens + jax.vmap(self.net)(jax.vmap(self.before_net)(tokens))
+
+
+def causal_attention(attention: eqx.nn.MultiheadAttention, tokens: Tokens) -> Tokens:
+    """`attention` of each token to itself and those before it.
+
+    Sums, not products of matrices: one event has a few tokens, and `jax.vmap` over events would make of each product
+    thousands of tiny ones, which take a CPU longer than all the rest of a layer.
+    """
+    n_tokens, n_heads = len(tokens), attention.num_heads
+    projections = attention.query_proj, attention.key_proj, attention.value_proj
+    query, key, value = (jax.vmap(each)(tokens).reshape(n_tokens, n_heads, -1) for each in projections)
+    is_earlier = jnp.tril(jnp.ones((n_tokens, n_tokens), bool))[:, :, None]
+    logits = jnp.sum(query[:, None] * key, axis=-1) / math.sqrt(query.shape[-1])
+    share = jax.nn.softmax(jnp.where(is_earlier, logits, -jnp.inf), axis=1)
+    read = jnp.sum(share[:, :, :, None] * value, axis=1)
+    return jax.vmap(attention.output_proj)(read.reshape(n_tokens, -1))
 
 
 class Transformer(AbstractDensity):

@@ -23,7 +23,7 @@ from saggiatore.models.density import AbstractDensity
 from saggiatore.models.store import load_model
 from saggiatore.number import rounded
 from saggiatore.provenance import provenance
-from saggiatore.record import Record, read_record
+from saggiatore.record import training_record
 from saggiatore.steps.control import ControlSection
 from saggiatore.tables import Column, TableSchema, read_table, write_table
 from saggiatore.tabular import tabular
@@ -101,21 +101,8 @@ def _cost(events: Path, model: Path, log: Path) -> dict[str, object]:
     density, header = load_model(model)
     context = [theta_column(column["name"]) for column in header["context"]]
     at = read_table(events, "events", context).array(column.name for column in context)
-    record = _record(log)
-    machine = str(record.host.get("accelerator", f"{record.host['cores']} cores"))
-    return {"training_time": record.seconds, "machine": machine, "event_rate": event_rate(density, at)}
-
-
-def _record(log: Path) -> Record:
-    """The record of a training.
-
-    Raises:
-        StudyError: if the log has none.
-    """
-    record = read_record(log)
-    if record is None:
-        raise StudyError(f"{log}: no record of the training's time; train again with the workflow, which writes it.")
-    return record
+    record = training_record(log)
+    return {"training_time": record.seconds, "machine": record.machine, "event_rate": event_rate(density, at)}
 
 
 def event_rate(density: AbstractDensity, context: np.ndarray) -> float:

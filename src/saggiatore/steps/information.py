@@ -17,13 +17,21 @@ from saggiatore.infer.weights import with_weights
 from saggiatore.job import Job
 from saggiatore.limits import fisher
 from saggiatore.limits.bootstrap import Bootstrap
-from saggiatore.limits.information import AGREEMENT, INFORMATION, agreement_columns, information_columns
-from saggiatore.limits.score_posterior import ERROR, SCORE_POSTERIORS, ScorePosterior
+from saggiatore.limits.information import (
+    AGREEMENT,
+    INFORMATION,
+    agreement_columns,
+    information_columns,
+    observable_columns,
+    scores_schema,
+)
+from saggiatore.limits.score_posterior import JointScore, ScorePosterior, posteriors_table
 from saggiatore.limits.statistic import (
     Columns,
     Statistic,
     feature_matrix,
     histogram,
+    of_column,
     of_formula,
     of_model,
     require_distinct,
@@ -44,7 +52,7 @@ from saggiatore.spec import (
     ParameterName,
     Section,
 )
-from saggiatore.tables import Column, TableSchema, iterate_table, read_header, read_table, write_batches, write_table
+from saggiatore.tables import TableSchema, iterate_table, read_header, read_table, write_batches, write_table
 from saggiatore.tasks.columns import (
     flavour_variance_column,
     joint_score_column,
@@ -62,6 +70,9 @@ class InformationSection(Section):
     models: tuple[ModelLabel, ...] = ()
     posteriors: tuple[DensityLabel, ...] = Field(
         (), description="posteriors of densities: the mean score of their draws, and its spread"
+    )
+    exact: bool = Field(
+        False, description="also the exact score that the test events carry (`marginal`), by the name `exact`"
     )
     formulas: tuple[FormulaLabel, ...] = ()
     histograms: tuple[ObservableName, ...] = Field((), description="observables whose binned mean score is a statistic")
@@ -96,55 +107,31 @@ def run(
     `draws` are those of the posteriors, and `densities` the trained models behind them.
 
     Raises:
-        StudyError: if two scores have one name, a reference is none of them, or a posterior's model has no score.
+        StudyError: if two scores have one name, a reference is none of them, or a score is asked for that is not there.
         ModelError: if draws are of another model.
     """
     section = job.section
     drawn = [_posterior(section, *each) for each in zip(section.posteriors, densities, draws, strict=True)]
     statistics = [
         *(posterior.statistic for posterior in drawn),
+        *_exact(section, test),
         *_models(section, models),
         *_formulas(section, formulas),
         *_fitted(section, train),
     ]
     require_distinct(statistics)
     made = provenance(job.model_dump(mode="json"), code)
-    references = _positions(section.references, statistics)
-    bootstrap = _bootstrap(job, len(statistics))
+    references, bootstrap = _positions(section.references, statistics), _bootstrap(job, len(statistics))
     schema = scores_schema(test, section.parameter, statistics, section.posteriors)
     write_batches(scores, schema, _evaluated(section, test, schema, statistics, drawn, references, bootstrap), made)
     write_table(information, INFORMATION, information_columns(statistics, bootstrap.sums), made)
     write_table(agreement, AGREEMENT, agreement_columns(statistics, references, bootstrap.sums), made)
-    _write_posteriors(posteriors, drawn, _has_exact(test, section), made)
+    write_table(posteriors, *posteriors_table(drawn, section.references, _has_exact(test, section)), made)
 
 
 def _bootstrap(job: Job[InformationSection], n_statistics: int) -> Bootstrap:
     n_terms = 2 + (2 + len(job.section.references)) * n_statistics
     return Bootstrap(job.section.n_bootstrap, n_terms, job.stream("bootstrap"))
-
-
-def _write_posteriors(path: Path, drawn: list[ScorePosterior], has_exact: bool, made: dict) -> None:
-    columns = (*SCORE_POSTERIORS.columns, *([ERROR] if has_exact else []))
-    rows = [posterior.row() for posterior in drawn]
-    schema = TableSchema(SCORE_POSTERIORS.name, SCORE_POSTERIORS.version, columns)
-    write_table(path, schema, {column.name: [row[column.name] for row in rows] for column in columns}, made)
-
-
-def observable_columns(events: Path) -> list[Column]:
-    """Columns of an event table that are observables: neither weight, nor parameters, nor scores, nor momenta."""
-    schema, _ = read_header(events, "events")
-    others = ("theta_", "joint_score_", "parton_score_", "flavour_variance_", "marginal_score_", "leg", "weight_")
-    return [column for column in schema.columns if column.name != WEIGHT.name and not column.name.startswith(others)]
-
-
-def scores_schema(
-    test: Path, parameter: str, statistics: Sequence[Statistic], posteriors: Sequence[str] = ()
-) -> TableSchema:
-    """Observables of the test events, weight, joint score, every statistic, and the spread of posteriors."""
-    truth = Column("joint_score", "1", joint_score_column(parameter).meaning, "joint score $t$")
-    columns = [Column(f"score_{s.name}", "1", f"score of the {s.kind} {s.name}", s.name) for s in statistics]
-    columns += [Column(f"spread_{name}", "1", f"standard deviation of score_{name} over draws") for name in posteriors]
-    return TableSchema("scores", 1, (*observable_columns(test), WEIGHT, truth, *columns))
 
 
 def _positions(references: Sequence[str], statistics: Sequence[Statistic]) -> list[int]:
@@ -175,22 +162,36 @@ def _evaluated(
     for batch in tqdm(batches, f"scores of {test}", unit="batch", mininterval=1):
         events = {str(name): batch[name].to_numpy() for name in batch.columns}
         mean_score, variance, weight = (events[column.name] for column in (*moments, WEIGHT))
-        found = [posterior.add(events, mean_score, variance, weight, events.get(exact)) for posterior in drawn]
-        means = [mean for mean, _ in found]
+        draws = [posterior.draws(events) for posterior in drawn]
+        means = (each.mean(axis=1) for each in draws)
         values = np.stack([*means, *(s.values(events) for s in statistics[len(drawn) :])], axis=1)
+        joint_scores = JointScore(mean_score, variance, weight)
+        spreads = [
+            posterior.add(each, values[:, references], joint_scores, events.get(exact))
+            for posterior, each in zip(drawn, draws, strict=True)
+        ]
         terms = fisher.score_terms(values, mean_score, variance, weight)
         bootstrap.add(np.concatenate([terms, fisher.agreement_terms(values, references, weight)], axis=1))
         table = {name: events[name] for name in schema.names if name in events} | {"joint_score": events[joint.name]}
         table |= {f"score_{s.name}": values[:, i] for i, s in enumerate(statistics)}
-        table |= {f"spread_{s.name}": spread for s, (_, spread) in zip(statistics, found, strict=False)}
+        table |= {f"spread_{s.name}": spread for s, spread in zip(statistics, spreads, strict=False)}
         if n_left > 0:
             yield {name: column[:n_left] for name, column in table.items()}
         n_left -= len(values)
 
 
 def _has_exact(test: Path, section: InformationSection) -> bool:
-    """Whether the events carry the exact score of what networks see."""
     return marginal_score_column(section.parameter).name in read_header(test, "events")[0].names
+
+
+def _exact(section: InformationSection, test: Path) -> Iterator[Statistic]:
+    """The exact score, where it is asked for."""
+    if section.exact and not _has_exact(test, section):
+        raise StudyError(
+            f"exact: {test} does not carry the exact score of {section.parameter}; give the test events `marginal`."
+        )
+    if section.exact:
+        yield of_column("exact", "exact", marginal_score_column(section.parameter).name)
 
 
 def _posterior(section: InformationSection, label: str, model: Path, draws: Path) -> ScorePosterior:
