@@ -60,7 +60,7 @@ class ScoreComparisonFigure(AbstractFigure):
         if (drawn["error"] > 0).any():
             name = "their mean minus exact score"
             axes.plot(drawn["error"], places[is_drawn], "x", ms=5, color=TRUTH, label=name)
-        axes.set_xlim(left=0)
+        axes.set_xlim(0, 1.15 * float(drawn[["spread", "error"]].to_numpy().max(initial=0.1)))
         axes.xaxis.set_major_locator(MaxNLocator(3))
         axes.set_xlabel("error of a score")
 

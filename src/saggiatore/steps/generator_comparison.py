@@ -26,7 +26,7 @@ from saggiatore.provenance import provenance
 from saggiatore.record import training_record
 from saggiatore.steps.control import ControlSection
 from saggiatore.tables import Column, TableSchema, read_table, write_table
-from saggiatore.tabular import tabular
+from saggiatore.tabular import tabular, two_digits
 from saggiatore.tasks.columns import theta_column
 
 _SHARED = (
@@ -134,12 +134,8 @@ def _latex(rows: list[dict]) -> str:
         value, error = rounded(row["auc"], row["auc_error"])
         shown = {name: f"{row[name]:.3g}" for name in _SHOWN} | {"auc": rf"${value} \pm {error}$"}
         shown |= {"n_parameters": str(row["n_parameters"])}
-        shown |= {name: _two_digits(row[name]) for name in ("training_time", "event_rate")}
+        shown |= {name: two_digits(row[name]) for name in ("training_time", "event_rate")}
         if row["kind"] == "truth":
             shown |= dict.fromkeys(("n_parameters", "training_time", "event_rate"), "--")
         cells.append([str(row[name]).replace("_", r"\_") for name in ("name", "kind")] + list(shown.values()))
     return tabular("ll" + "r" * len(_SHOWN), header, cells)
-
-
-def _two_digits(value: float) -> str:
-    return f"{float(f'{value:.2g}'):g}" if value < 1e5 else f"${value / 1e6:.2g} \\cdot 10^6$"

@@ -27,7 +27,7 @@ from saggiatore.provenance import provenance
 from saggiatore.record import training_record
 from saggiatore.steps.information import InformationSection
 from saggiatore.tables import Column, TableSchema, read_header, read_table, write_table
-from saggiatore.tabular import tabular
+from saggiatore.tabular import tabular, two_digits
 
 _OF = "correlation with the reference", "slope along the reference"
 COMPARISON = TableSchema(
@@ -215,7 +215,7 @@ def _cells(row: dict) -> Iterator[str]:
     drawn = [f"draws_{name}" for name in names]
     yield from (_with_error(row[name], row[f"{name}_std"]) if row["n_draws"] else "--" for name in drawn)
     yield f"{row['spread']:.2g}" if row["n_draws"] else "--"
-    yield from (f"{float(f'{row[name]:.2g}'):g}" for name in ("training_time", "score_rate"))
+    yield from (two_digits(row[name]) for name in ("training_time", "score_rate"))
 
 
 def _with_error(value: float, error: float) -> str:
