@@ -97,5 +97,5 @@ class ScorePosteriorsFigure(AbstractFigure):
             f"{readable(self.reference)} score, in bins of that score, with the standard deviation over draws. Middle: "
             "root mean squares of that standard deviation and of the distance. Right: fraction of the events whose "
             f"{readable(self.reference)} score lies within so many standard deviations of the mean over draws, against "
-            "what they would hold of a normal distribution; the diagonal is a posterior whose error is true."
+            "what they would hold of a normal distribution: the diagonal is a posterior of many draws, its error true."
         )

@@ -36,8 +36,8 @@ SCORE_POSTERIORS = TableSchema(
 )
 WITH_EXACT = (
     Column("error", "1", "root mean square of mean over draws minus exact score, over that of the joint score t"),
-    Column("within_1", "1", "share of the events whose exact score is less than one spread from the mean; 0.683"),
-    Column("within_2", "1", "the same for two spreads; 0.954 of a normal distribution"),
+    Column("within_1", "1", "share of the events whose exact score is less than one spread from the mean"),
+    Column("within_2", "1", "the same for two spreads; 0.683 and 0.954 of a normal distribution with many draws"),
 )
 
 
