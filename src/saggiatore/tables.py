@@ -212,11 +212,12 @@ def _arrow_schema(schema: TableSchema, provenance: Mapping) -> pa.Schema:
 
 
 def _arrow_table(path: Path, schema: TableSchema, batch: Mapping[str, object], arrow: pa.Schema) -> pa.Table:
-    missing = [name for name in schema.names if name not in batch]
-    extra = [name for name in batch if name not in schema.names]
+    known = dict.fromkeys(schema.names)  # not a tuple: draws of a flow have 30,000 columns
+    missing = [name for name in known if name not in batch]
+    extra = [name for name in batch if name not in known]
     if missing or extra:
         raise SchemaError(f"{path}: table '{schema.name}' lacks columns {missing} and has unknown ones {extra}.")
-    data = pd.DataFrame({name: np.asarray(batch[name]) for name in schema.names})
+    data = pd.DataFrame({name: np.asarray(batch[name]) for name in known})
     _check_data(path, schema, data)
     return pa.Table.from_pandas(data, schema=arrow, preserve_index=False)
 
