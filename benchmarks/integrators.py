@@ -39,9 +39,11 @@ TOY = {
     "parameters": {"mixing": {"sin2_theta_w": 0.01}},
 }
 SHORT = {"n_test": 32_768, "training": {"n_rounds": 1, "n_points": 65_536, "n_steps": 600}}
+SHORTEST = {"n_test": 16_384, "training": {"n_rounds": 1, "n_points": 32_768, "n_steps": 200}}
 SAMPLERS = {
     "vegas": ("vegas", {}),
     "multichannel": ("multichannel", {}),
+    "madnis, shortest": ("madnis", SHORTEST),
     "madnis, short": ("madnis", SHORT),
     "madnis": ("madnis", {}),
 }
@@ -80,7 +82,7 @@ def ours(process: AbstractProcess, name: str, n_test: int) -> None:
     jax.block_until_ready(propose_batch(sampler, key, jnp.asarray(0)))
     cost = (time.process_time() - start) / BATCH * 1e6
     print(
-        f"{name:15s} {seconds[0]:6.1f} s, {seconds[0] - seconds[1]:4.1f} of them compilation   "
+        f"{name:16s} {seconds[0]:6.1f} s, {seconds[0] - seconds[1]:4.1f} of them compilation   "
         f"{quality(weights, np.concatenate(mappings), len(process.mappings))}   {cost:.1f} us a point",
         flush=True,
     )

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from saggiatore.errors import SchemaError
-from saggiatore.integrate.base import sample_weights
-from saggiatore.integrate.mixture import inverses
+from saggiatore.integrate.base import propose_batch, sample_weights
+from saggiatore.integrate.mixture import AbstractMixture, inverses
+from saggiatore.integrate.mixture_batch import draw_batch
 from saggiatore.integrate.multichannel import MultichannelSpec
 from saggiatore.integrate.vegas import VegasSpec
 from saggiatore.physics.asymmetry import AsymmetrySpec
@@ -112,6 +113,18 @@ def test_adaptation_is_reproducible(spec, sampler):
     assert bool(eqx.tree_equal(again, sampler))
 
 
+@pytest.mark.thorough
+@pytest.mark.parametrize("spec", ["multichannel", "madnis"], indirect=True)
+def test_an_adaptation_draws_what_the_map_draws(sampler):
+    """Its batches are numpy's and of small programs; networks are evaluated in single precision there."""
+    process, theta, key = AsymmetrySpec().build(), jnp.array([0.6]), jax.random.key(6)
+    assert isinstance(sampler, AbstractMixture)
+    drawn = draw_batch(process, theta, sampler, key, 1)
+    _, u, log_inverse = propose_batch(sampler, key, jnp.asarray(1))
+    np.testing.assert_allclose(drawn.points.u, u, atol=1e-12)
+    np.testing.assert_allclose(drawn.log_mixture, -log_inverse, atol=1e-5)
+
+
 @pytest.mark.parametrize("break_", [{"n_bins": 63}, {"value": 0.5}, {"rows": slice(0, -1)}])
 def test_vegas_refuses_what_is_not_its_grid(tmp_path, break_):
     spec = VegasSpec(n_bins=16, max_cubes=1)
@@ -162,7 +175,10 @@ class ThreeJets(AbstractProcess):
 
 @pytest.mark.thorough
 def test_mappings_of_one_class_share_a_density():
-    """Bare, they make up the whole rate: every weight is three. With the edges of one grid moved, the mean still is."""
+    """Bare, they make up the whole rate: every weight is three. With the edges of one grid moved, the mean still is.
+
+    What an adaptation draws of them is what the map draws.
+    """
     process, theta, key = ThreeJets(), jnp.zeros(1), jax.random.key(5)
     bare = MultichannelSpec(grid=None).adapt(process, theta, key=key)
     assert bare.densities.edges.shape[0] == 1
@@ -172,3 +188,5 @@ def test_mappings_of_one_class_share_a_density():
     weights = sample_weights(process, theta, moved, 1000, key=key)
     assert weights.std() > 0.1
     assert abs(weights.mean() - 3) < 5 * weights.std() / len(weights) ** 0.5
+    drawn = draw_batch(process, theta, moved, key, 0)
+    np.testing.assert_allclose(drawn.weight, weights[: len(drawn.weight)], rtol=1e-9)

@@ -7,7 +7,6 @@ import numpy as np
 
 from saggiatore.distill.posterior_tables import BAND, CONSTANTS, STRUCTURES
 from saggiatore.infer.weight_clusters import CLUSTERS
-from saggiatore.limits.score_posterior import SCORE_POSTERIORS
 from saggiatore.limits.score_posterior import SCORE_POSTERIORS, WITH_EXACT
 from saggiatore.tables import Column, TableSchema, write_table
 

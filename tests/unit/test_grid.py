@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from saggiatore.errors import EventError, SchemaError
+from saggiatore.integrate import vegas_batch
 from saggiatore.integrate.grid import GRID, grid_arrays, grid_columns
 from saggiatore.integrate.madnis import MadnisSpec
 from saggiatore.integrate.multichannel import Multichannel, MultichannelSpec, improve
+from saggiatore.integrate.vegas import Vegas
 from saggiatore.physics.asymmetry import AsymmetrySpec
 from saggiatore.physics.mapping import Identity
 from saggiatore.tables import read_table, write_table
@@ -60,6 +62,21 @@ def test_what_is_no_sampler_of_the_process_is_refused(tmp_path, change):
     table = written(tmp_path / "grid.parquet", arrays() | change)
     with pytest.raises(SchemaError, match="Re-run the sampler"):
         SPEC.restore(table, AsymmetrySpec().build())
+
+
+def test_batches_of_numpy_are_mapped_as_single_points():
+    """Uneven bins and cubes; 500 points."""
+    rng = np.random.default_rng(2)
+    edges, cumulative = (np.sort(rng.uniform(size=shape), axis=-1) for shape in ((3, 11), (1, 65)))
+    for rows in (edges, cumulative):
+        rows[:, 0], rows[:, -1] = 0, 1
+    grid = Vegas(jnp.asarray(edges), jnp.asarray(cumulative[0]), 4)
+    v = rng.uniform(size=(500, 3))
+    u, log_det = (np.asarray(part) for part in jax.jit(jax.vmap(grid.propose))(v))
+    found, log_found = vegas_batch.propose(grid, v)
+    np.testing.assert_allclose(found, u, atol=1e-14)
+    np.testing.assert_allclose(log_found, log_det, atol=1e-12)
+    np.testing.assert_allclose(vegas_batch.log_density(grid, u), -log_det, atol=1e-9)
 
 
 def test_shares_move_towards_equal_moments():

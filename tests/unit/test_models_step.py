@@ -61,7 +61,12 @@ def test_a_model_and_its_history_are_written_and_the_checkpoint_removed(tmp_path
         (FLOW | {"context": ["a"]}, np.zeros(N), StudyError, "events of many values"),
         (MLP | {"model": FLOW["model"]}, np.zeros(N), StudyError, "AbstractRegression"),
         (FLOW | {"model": MLP["model"], "context": ["a"]}, np.linspace(0, 1, N), StudyError, "no context"),
-        (FLOW | {"model": FLOW["model"] | {"bounded": {"x": [1, -1]}}}, np.zeros(N), ValueError, r"expected \[low, high\]"),
+        (
+            FLOW | {"model": FLOW["model"] | {"bounded": {"x": [1, -1]}}},
+            np.zeros(N),
+            ValueError,
+            r"expected \[low, high\]",
+        ),
         (MLP | {"features": ["y"]}, np.zeros(N), SchemaError, "no column 'y'"),
         (MLP | {"task": {"kind": "joint_score", "parameter": "b"}}, np.zeros(N), SchemaError, "joint_score_b"),
     ],

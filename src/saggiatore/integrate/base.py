@@ -2,6 +2,7 @@
 
 import abc
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import TypeVar
 
 import equinox as eqx
@@ -9,6 +10,7 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
+from saggiatore.compilation import QUICK
 from saggiatore.errors import EventError
 from saggiatore.physics.process import AbstractProcess, weight
 from saggiatore.spec import Spec
@@ -78,6 +80,12 @@ def weigh_batch(process: AbstractProcess, theta: Theta, u: Float[Array, "event d
 def uniform_batch(key: PRNGKeyArray, number: Array, dim: int) -> Array:
     """Batch `number` of the stream `key`: uniform points, shape (`BATCH`, dim)."""
     return jax.random.uniform(jax.random.fold_in(key, number), (BATCH, dim))
+
+
+@partial(jax.jit, static_argnums=2, compiler_options=QUICK)
+def uniform_points(key: PRNGKeyArray, number: Array, dim: int) -> Array:
+    """`uniform_batch` by itself, for what numpy does with it."""
+    return uniform_batch(key, number, dim)
 
 
 def over_events(function: Callable[..., Row], *batches: Array) -> Row:

@@ -6,8 +6,8 @@ Here $u = M_i(G_i(T_i(z)))$, where G is the grid's quantile function through a s
 is left in the weights, and T a triangular map that starts as the identity. The grid's hypercubes, whose edges T could
 not remove, are left out: T takes their place. Channel weights need no network, see `mixture`.
 
-A training that went wrong is not used: on fresh points the trained sampler must have a smaller variance than the
-multi-channel VEGAS it started from, which is kept otherwise.
+A training that went wrong is not used: on fresh points of the multi-channel VEGAS that it started from the trained
+sampler must have a smaller variance than that, which is kept otherwise.
 """
 
 import logging
@@ -19,9 +19,9 @@ import jax.numpy as jnp
 import numpy as np
 from pydantic import Field
 
-from saggiatore.integrate.base import AbstractSampler, AbstractSamplerSpec, sample_weights
+from saggiatore.integrate.base import AbstractSampler, AbstractSamplerSpec
 from saggiatore.integrate.grid import grid_arrays, require_shape
-from saggiatore.integrate.madnis_training import MadnisTraining, train
+from saggiatore.integrate.madnis_training import MadnisTraining, draw, relative_std, train
 from saggiatore.integrate.multichannel import Multichannel, MultichannelSpec
 from saggiatore.integrate.spline_mixture import Flow, SplineMixture
 from saggiatore.integrate.triangular import Triangular
@@ -62,8 +62,9 @@ class MadnisSpec(AbstractSamplerSpec):
         keys = [jax.random.fold_in(key, i) for i in range(4)]
         start = self.start.adapt(process, theta, key=keys[0])
         untrained = self.build(start, key=keys[1])
-        trained, before = train(process, theta, start, untrained, self.training, key=keys[2])
-        found = relative_std(process, theta, trained, self.n_test, key=keys[3])
+        trained = train(process, theta, start, untrained, self.training, key=keys[2])
+        fresh = draw(process, theta, start, trained, self.n_test, key=keys[3])
+        found, before = relative_std(trained, fresh), float(fresh.weight.std())
         if found < before:  # false for a NaN
             _log.info("madnis: relative standard deviation %.4g after training, %.4g before.", found, before)
             return trained
@@ -88,7 +89,7 @@ class MadnisSpec(AbstractSamplerSpec):
         *,
         key: PRNGKeyArray,
     ) -> SplineMixture:
-        keys = jax.random.split(key, len(shares))
+        keys = [jax.random.fold_in(key, i) for i in range(len(shares))]
         maps = [Triangular.build(edges.shape[1], self.width, self.depth, self.n_bins, key=each) for each in keys]
         stacked = jax.tree.map(lambda *parts: jnp.asarray(np.stack(parts)), *maps)
         return SplineMixture(mappings, classes, shares, Flow(edges, stacked))
@@ -116,11 +117,3 @@ class MadnisSpec(AbstractSamplerSpec):
         ]
         leaves = [jnp.asarray(array) for pair in layers for array in pair]
         return eqx.tree_at(lambda s: jax.tree.leaves(s.densities.map), like, leaves)
-
-
-def relative_std(
-    process: AbstractProcess, theta: Theta, sampler: AbstractSampler, n_points: int, *, key: PRNGKeyArray
-) -> float:
-    """Standard deviation of the weights over their mean, from at least `n_points` points."""
-    weights = sample_weights(process, theta, sampler, n_points, key=key)
-    return float(weights.std() / weights.mean())

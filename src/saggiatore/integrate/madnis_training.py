@@ -23,13 +23,15 @@ import optax
 from pydantic import Field
 from tqdm import tqdm
 
+from saggiatore.compilation import RUN_ONCE
 from saggiatore.errors import EmptyRegionError
-from saggiatore.integrate.base import BATCH, AbstractSampler, n_batches, over_events, require_finite, weighted_batch
-from saggiatore.integrate.mixture import by_mapping, class_sizes, inverses
-from saggiatore.integrate.spline_mixture import SplineMixture
+from saggiatore.integrate.base import BATCH, n_batches, require_finite
+from saggiatore.integrate.mixture import AbstractMixture, by_mapping, class_sizes
+from saggiatore.integrate.mixture_batch import draw_batch
+from saggiatore.integrate.spline_mixture import SplineMixture, log_networks, to_grids
 from saggiatore.physics.process import AbstractProcess
 from saggiatore.spec import Spec
-from saggiatore.types import Array, Float, Int, PRNGKeyArray, Scalar, Theta, UnitPoint
+from saggiatore.types import Array, Float, Int, PRNGKeyArray, Scalar, Theta
 
 _log = logging.getLogger(__name__)
 _MOST_FAILURES = 20  # in a row
@@ -48,9 +50,9 @@ class MadnisTraining(Spec):
 class Stored(NamedTuple):
     """Points that training uses again, in single precision."""
 
-    v: Float[Array, "mapping dim event"]  # in the grid of each mapping
-    log_ratio: Float[Array, "mapping event"]  # log|dv/du| - log q
-    weight: Float[Array, " event"]  # f/q, with f over its integral; zero outside the cuts
+    v: Float[np.ndarray, "mapping dim event"]  # in the grid of each mapping
+    log_ratio: Float[np.ndarray, "mapping event"]  # log|dv/du| - log q
+    weight: Float[np.ndarray, " event"]  # f/q, with f over its integral; zero outside the cuts
 
 
 class Trainable(NamedTuple):
@@ -63,61 +65,78 @@ class Trainable(NamedTuple):
 def train(
     process: AbstractProcess,
     theta: Theta,
-    start: AbstractSampler,
+    start: AbstractMixture,
     sampler: SplineMixture,
     settings: MadnisTraining,
     *,
     key: PRNGKeyArray,
-) -> tuple[SplineMixture, float]:
+) -> SplineMixture:
     """Train `sampler` on points that `start` draws first and itself later.
-
-    Also the relative standard deviation of the start's weights, on points that it was not adapted to.
 
     Raises:
         EventError: if the rate is not finite somewhere.
+        EmptyRegionError: if no point passes the cuts.
     """
-    trainable = jax.tree.map(_single, Trainable(jnp.log(sampler.shares), sampler.densities.map))
-    state = _optimiser(settings).init(trainable)
+    trainable = jax.tree.map(_single, Trainable(np.log(sampler.shares), sampler.densities.map))
+    state = _begin(trainable, settings)
     rng = np.random.default_rng(np.asarray(jax.random.key_data(key)))
     kept: list[Stored] = []
-    source: AbstractSampler = start
+    source: AbstractMixture = start
     bar = tqdm(range(settings.n_rounds), "madnis", unit="round", mininterval=1.0)
     for number in bar:
         stream = jax.random.fold_in(key, number)
-        kept.append(_draw(process, theta, source, sampler, settings.n_points, key=stream))
+        kept.append(draw(process, theta, source, sampler, settings.n_points, key=stream))
         stored, n_stored = _padded(kept, settings.n_rounds * n_batches(settings.n_points) * BATCH)
         rows = rng.integers(n_stored, size=(settings.n_steps, settings.batch_size), dtype=np.int32)
-        trainable, state, losses = _descend(trainable, state, stored, jnp.asarray(rows), settings, sampler.classes)
+        trainable, state, losses = _descend(trainable, state, stored, rows, settings, sampler.classes)
         if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(trainable)):
             _log.warning("madnis: the training diverged in round %d; what it had before that is kept.", number + 1)
             break
         last = np.asarray(losses)[-max(settings.n_steps // 10, 1) :]
         bar.set_postfix(relative_std=f"{np.expm1(np.nanmean(last)) ** 0.5:.4f}")
         source = sampler = _double(sampler, trainable)
-    return sampler, float(np.std(kept[0].weight))
+    return sampler
 
 
-def _draw(
+def draw(
     process: AbstractProcess,
     theta: Theta,
-    source: AbstractSampler,
+    source: AbstractMixture,
     sampler: SplineMixture,
     n_points: int,
     *,
     key: PRNGKeyArray,
 ) -> Stored:
-    """Points of `source`, and where the grids of `sampler` have them."""
+    """Points of `source`, and where the grids of `sampler` have them.
+
+    Raises:
+        EventError: if the rate is not finite somewhere.
+        EmptyRegionError: if no point passes the cuts.
+    """
     parts = []
     for number in range(n_batches(n_points)):
-        u, weights, log_q = weighted_batch(process, theta, source, key, number)
-        parts.append([np.asarray(column) for column in (*_to_grids(sampler, u), log_q, weights)])
-    v, log_grid, log_density, weight = (np.concatenate(column) for column in zip(*parts, strict=True))
+        drawn = draw_batch(process, theta, source, key, number)
+        v, log_grid = to_grids(sampler, drawn.points)
+        parts.append((v, log_grid + drawn.points.log_jacobian - drawn.log_mixture[:, None], drawn.weight))
+    v, log_ratio, weight = (np.concatenate(column) for column in zip(*parts, strict=True))
     mean = weight.mean()
     require_finite(mean)
     if not mean > 0:
         raise EmptyRegionError(f"none of {len(weight)} points passes the cuts. Widen the cuts of the process.")
-    columns = (np.moveaxis(v, 0, -1), log_grid.T - log_density, weight / mean)
-    return Stored(*(jnp.asarray(column.astype(np.float32)) for column in columns))
+    columns = (np.moveaxis(v, 0, -1), log_ratio.T, weight / mean)
+    return Stored(*(column.astype(np.float32) for column in columns))
+
+
+def relative_std(sampler: SplineMixture, stored: Stored) -> float:
+    """Standard deviation of the weights under `sampler` over their mean, from points of another one.
+
+    A region that the sampler has nearly left is met more often by points that do not come from it.
+    """
+    shares = np.asarray(sampler.shares) / class_sizes(sampler.classes)
+    log_shares = np.log(shares)[list(sampler.classes)]
+    logs = log_networks(sampler, np.moveaxis(stored.v, -1, 0)) + stored.log_ratio.T
+    ratio = np.exp(np.logaddexp.reduce(log_shares + logs, axis=1))
+    return float(np.mean((stored.weight - ratio) ** 2 / ratio) ** 0.5)
 
 
 def _padded(kept: list[Stored], capacity: int) -> tuple[Stored, int]:
@@ -125,21 +144,13 @@ def _padded(kept: list[Stored], capacity: int) -> tuple[Stored, int]:
     whole = [np.concatenate(column, axis=-1) for column in zip(*kept, strict=True)]
     n_stored = whole[-1].shape[-1]
     empty = [[(0, 0)] * (column.ndim - 1) + [(0, capacity - n_stored)] for column in whole]
-    padded = Stored(*(jnp.asarray(np.pad(column, rows)) for column, rows in zip(whole, empty, strict=True)))
+    padded = Stored(*(np.pad(column, rows) for column, rows in zip(whole, empty, strict=True)))
     return padded, n_stored
 
 
-@eqx.filter_jit
-def _to_grids(
-    sampler: SplineMixture, u: Float[Array, "event dim"]
-) -> tuple[Float[Array, "event mapping dim"], Float[Array, "event mapping"]]:
-    def place(point: UnitPoint) -> tuple[Array, Array]:
-        y, log_jacobian = inverses(sampler.mappings, point)
-        flows = by_mapping(sampler.densities, sampler.classes)
-        v, log_grid = jax.vmap(lambda flow, each: flow.to_grid(each))(flows, y)
-        return v, log_grid + log_jacobian
-
-    return over_events(place, u)
+@eqx.filter_jit(compiler_options=RUN_ONCE)
+def _begin(trainable: Trainable, settings: MadnisTraining) -> Any:
+    return _optimiser(settings).init(trainable)
 
 
 @eqx.filter_jit

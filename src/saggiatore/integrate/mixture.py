@@ -9,11 +9,13 @@ minimum of $\sum_i \int f^2 \alpha_i^2 / (a_i g_i)\, du$ at $\sum_i \alpha_i = 1
 network to learn in them.
 """
 
-from typing import Protocol, TypeVar
+import abc
+from typing import NamedTuple, Protocol, TypeVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from saggiatore.integrate.base import AbstractSampler
 from saggiatore.physics.mapping import AbstractMapping
@@ -32,6 +34,14 @@ class Density(Protocol):
 
     def log_density(self, u: UnitPoint) -> Scalar:
         """Logarithm of the density at a y."""
+
+
+class Mapped(NamedTuple):
+    """A batch of points of the hypercube, and where each mapping has them."""
+
+    u: Float[np.ndarray, "event dim"]
+    y: Float[np.ndarray, "event mapping dim"]
+    log_jacobian: Float[np.ndarray, "event mapping"]  # log|dy/du|
 
 
 class AbstractMixture(AbstractSampler):
@@ -68,6 +78,14 @@ class AbstractMixture(AbstractSampler):
     def log_density(self, u: UnitPoint) -> Scalar:
         """Logarithm of the mixture at `u`."""
         return jax.nn.logsumexp(jnp.log(self.mapping_shares) + self.log_components(u))
+
+    @abc.abstractmethod
+    def place(self, number: int, v: Float[np.ndarray, "event dim"]) -> Float[np.ndarray, "event dim"]:
+        """The y's that the density of class `number` maps a batch of uniform points to."""
+
+    @abc.abstractmethod
+    def log_densities(self, points: Mapped) -> Float[np.ndarray, "event mapping"]:
+        """Logarithm of each mapping's density in its own y, at a batch of points."""
 
     @property
     def mapping_shares(self) -> Float[Array, " mapping"]:

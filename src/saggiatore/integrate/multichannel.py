@@ -16,22 +16,16 @@ import numpy as np
 from pydantic import Field
 
 from saggiatore.errors import SchemaError
-from saggiatore.integrate.base import (
-    AbstractSamplerSpec,
-    n_batches,
-    over_events,
-    require_finite,
-    uniform_batch,
-    weigh_batch,
-    weighted_batch,
-)
+from saggiatore.integrate import vegas_batch
+from saggiatore.integrate.base import AbstractSamplerSpec, n_batches, require_finite, uniform_points, weigh_batch
 from saggiatore.integrate.grid import GRID, grid_arrays, grid_columns, require_shape
-from saggiatore.integrate.mixture import AbstractMixture, class_sizes, inverses
+from saggiatore.integrate.mixture import AbstractMixture, Mapped, class_sizes
+from saggiatore.integrate.mixture_batch import Drawn, draw_batch, map_batch
 from saggiatore.integrate.vegas import Vegas, VegasSpec, require_partition
 from saggiatore.physics.mapping import AbstractMapping
 from saggiatore.physics.process import AbstractProcess
 from saggiatore.tables import Table, TableSchema
-from saggiatore.types import Array, Float, PRNGKeyArray, Scalar, Theta, UnitPoint
+from saggiatore.types import Array, Float, PRNGKeyArray, Theta
 
 _LEAST_SHARE = 0.01  # of an equal share: no mapping is shut out because few of its points met the integrand
 
@@ -43,6 +37,18 @@ class Multichannel(AbstractMixture):
     classes: tuple[int, ...] = eqx.field(static=True)
     shares: Float[Array, " class"]
     densities: Vegas
+
+    def place(self, number: int, v: Float[np.ndarray, "event dim"]) -> Float[np.ndarray, "event dim"]:
+        """The y's of a batch of uniform points."""
+        return vegas_batch.propose(self._grid(number), v)[0]
+
+    def log_densities(self, points: Mapped) -> Float[np.ndarray, "event mapping"]:
+        """Logarithm of each mapping's density in its own y."""
+        columns = [vegas_batch.log_density(self._grid(i), points.y[:, place]) for place, i in enumerate(self.classes)]
+        return np.stack(columns, axis=1)
+
+    def _grid(self, number: int) -> Vegas:
+        return jax.tree.map(lambda array: np.asarray(array)[number], self.densities)
 
     def table(self) -> tuple[TableSchema, Mapping[str, np.ndarray]]:
         """Shares, edges and cumulative probabilities."""
@@ -79,14 +85,16 @@ class MultichannelSpec(AbstractSamplerSpec):
         classes = process.mapping_classes
         n_classes = max(classes) + 1
         grids = [self._adapt_grid(process, theta, number, key) for number in range(n_classes)]
-        stacked = jax.tree.map(lambda *parts: jnp.stack(parts), *grids)
-        sampler = Multichannel(process.mappings, classes, jnp.asarray(class_sizes(classes)) / len(classes), stacked)
+        stacked = jax.tree.map(lambda *parts: jnp.asarray(np.stack(parts)), *grids)
+        sampler = Multichannel(
+            process.mappings, classes, jnp.asarray(np.array(class_sizes(classes)) / len(classes)), stacked
+        )
         if n_classes == 1:
             return sampler
         for iteration in range(self.n_iterations):
             stream = jax.random.fold_in(key, n_classes + iteration)
             found = [
-                _moments(sampler, *weighted_batch(process, theta, sampler, stream, number)[:2])
+                _moments(classes, draw_batch(process, theta, sampler, stream, number))
                 for number in range(n_batches(self.n_points))
             ]
             sampler = eqx.tree_at(lambda s: s.shares, sampler, improve(sampler.shares, np.mean(found, axis=0)))
@@ -96,9 +104,12 @@ class MultichannelSpec(AbstractSamplerSpec):
         """The grid of a class, from the part of its first mapping."""
         mappings, mapping = process.mappings, process.mapping_classes.index(number)
 
-        def weigh(grid: Vegas, key: PRNGKeyArray, batch: Array) -> tuple[Array, Array]:
-            v, u, log_ratio = _draw_part(mappings, jnp.asarray(mapping), grid, key, batch)
-            return v, weigh_batch(process, theta, u) * jnp.exp(log_ratio)
+        def weigh(grid: Vegas, key: PRNGKeyArray, batch: Array) -> tuple[np.ndarray, np.ndarray]:
+            v = np.asarray(uniform_points(key, batch, process.dim))
+            y, log_det = vegas_batch.propose(grid, v)
+            found = map_batch(mappings, np.full(len(v), mapping), y)
+            rate = np.asarray(weigh_batch(process, theta, found.u))
+            return v, rate * np.exp(log_det - np.logaddexp.reduce(found.log_jacobian, axis=1))
 
         if self.grid is None:
             return self.grid_or_none.build(process.dim)
@@ -147,32 +158,7 @@ def improve(shares: Float[Array, " class"], moments: np.ndarray) -> Float[Array,
     return jnp.asarray((1 - _LEAST_SHARE) * load + _LEAST_SHARE / len(load))
 
 
-@eqx.filter_jit
-def _draw_part(
-    mappings: tuple[AbstractMapping, ...], mapping: Array, grid: Vegas, key: PRNGKeyArray, number: Array
-) -> tuple[Float[Array, "event dim"], Float[Array, "event dim"], Float[Array, " event"]]:
-    """Points of one mapping and its grid, with the logarithm of what turns f into the weight of the mapping's part."""
-
-    def part(v: UnitPoint) -> tuple[UnitPoint, Scalar]:
-        y, log_det = grid.propose(v)
-        u = jax.lax.switch(mapping, [lambda point, m=m: m.forward(point)[0] for m in mappings], y)
-        return u, log_det - jax.nn.logsumexp(inverses(mappings, u)[1])
-
-    v = uniform_batch(key, number, grid.dim)
-    return v, *over_events(part, v)
-
-
-@eqx.filter_jit
-def _moments(
-    sampler: Multichannel, u: Float[Array, "event dim"], weights: Float[Array, " event"]
-) -> Float[Array, " class"]:
-    """W_i of the shares, from points of the mixture and their weights f/g; of a class, the mean over its mappings."""
-
-    def moment(point: UnitPoint, weight: Scalar) -> Float[Array, " mapping"]:
-        logs = sampler.log_components(point)
-        return weight**2 * jnp.exp(logs - jax.nn.logsumexp(jnp.log(sampler.mapping_shares) + logs))
-
-    found = over_events(moment, u, weights).mean(axis=0)
-    return jnp.zeros_like(sampler.shares).at[jnp.array(sampler.classes)].add(found) / jnp.array(
-        class_sizes(sampler.classes)
-    )
+def _moments(classes: tuple[int, ...], drawn: Drawn) -> Float[np.ndarray, " class"]:
+    """W_i of the shares; of a class, the mean over its mappings."""
+    terms = drawn.weight[:, None] ** 2 * np.exp(drawn.log_components - drawn.log_mixture[:, None])
+    return np.bincount(classes, terms.mean(axis=0)) / class_sizes(classes)

@@ -4,15 +4,20 @@ from collections.abc import Mapping
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 
+from saggiatore.compilation import QUICK, fill
 from saggiatore.integrate import spline
+from saggiatore.integrate.base import over_events
 from saggiatore.integrate.grid import GRID, grid_columns
-from saggiatore.integrate.mixture import AbstractMixture
+from saggiatore.integrate.mixture import AbstractMixture, Mapped
 from saggiatore.integrate.triangular import Triangular
 from saggiatore.physics.mapping import AbstractMapping
 from saggiatore.tables import TableSchema
 from saggiatore.types import Array, Float, Scalar, UnitPoint
+
+_ROWS = 4096  # events whose networks are evaluated at once
 
 
 class Flow(eqx.Module):
@@ -38,6 +43,46 @@ class Flow(eqx.Module):
         return v, logs.sum()
 
 
+@eqx.filter_jit(compiler_options=QUICK)
+def _place(flow: Flow, v: Float[Array, "event dim"]) -> Float[Array, "event dim"]:
+    return over_events(lambda point: flow.propose(point)[0], v)
+
+
+def to_grids(
+    sampler: "SplineMixture", points: Mapped
+) -> tuple[Float[np.ndarray, "event mapping dim"], Float[np.ndarray, "event mapping"]]:
+    """Where the grid of each mapping has a batch of points, with log|dv/dy|."""
+    edges = np.asarray(sampler.densities.edges)[list(sampler.classes)]
+    v, logs = _to_grids(edges, points.y)
+    return np.asarray(v), np.asarray(logs)
+
+
+@eqx.filter_jit(compiler_options=QUICK)
+def _to_grids(
+    edges: Float[Array, "mapping dim edge"], y: Float[Array, "event mapping dim"]
+) -> tuple[Float[Array, "event mapping dim"], Float[Array, "event mapping"]]:
+    def place(y: Float[Array, "mapping dim"]) -> tuple[Array, Array]:
+        v, logs = jax.vmap(jax.vmap(spline.smooth_inverse))(edges, y)
+        return v, logs.sum(axis=-1)
+
+    return over_events(place, y)
+
+
+def log_networks(
+    sampler: "SplineMixture", v: Float[np.ndarray, "event mapping dim"]
+) -> Float[np.ndarray, "event mapping"]:
+    """Logarithm of the density of each mapping's triangular map, in the precision of `v`."""
+    maps = jax.tree.map(lambda array: np.asarray(array, v.dtype)[list(sampler.classes)], sampler.densities.map)
+    blocks = np.split(v, range(_ROWS, len(v), _ROWS))
+    found = [np.asarray(_log_networks(maps, fill(block, _ROWS)))[: len(block)] for block in blocks]
+    return np.concatenate(found)
+
+
+@eqx.filter_jit(compiler_options=QUICK)
+def _log_networks(maps: Triangular, v: Float[Array, "event mapping dim"]) -> Float[Array, "event mapping"]:
+    return jax.vmap(lambda each, points: each.log_density(points))(maps, jnp.moveaxis(v, 0, -1)).T
+
+
 class SplineMixture(AbstractMixture):
     """A trained flow on top of each class of mappings."""
 
@@ -45,6 +90,18 @@ class SplineMixture(AbstractMixture):
     classes: tuple[int, ...] = eqx.field(static=True)
     shares: Float[Array, " class"]
     densities: Flow
+
+    def place(self, number: int, v: Float[np.ndarray, "event dim"]) -> Float[np.ndarray, "event dim"]:
+        """The y's of a batch of uniform points; the last block is filled up, for there is one compiled size."""
+        flow = jax.tree.map(lambda array: np.asarray(array)[number], self.densities)
+        blocks = np.split(v, range(_ROWS, len(v), _ROWS)) if len(v) else []
+        found = [np.asarray(_place(flow, fill(block, _ROWS)))[: len(block)] for block in blocks]
+        return np.concatenate([v[:0], *found])
+
+    def log_densities(self, points: Mapped) -> Float[np.ndarray, "event mapping"]:
+        """Logarithm of each mapping's density in its own y, in single precision."""
+        v, log_grid = to_grids(self, points)
+        return log_networks(self, v.astype(np.float32)) + log_grid
 
     def table(self) -> tuple[TableSchema, Mapping[str, np.ndarray]]:
         """Shares, edges and the networks' parameters."""

@@ -9,7 +9,7 @@ that every point is independent and events can be unweighted.
 
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import partial, reduce
+from functools import reduce
 from typing import Literal
 
 import equinox as eqx
@@ -40,6 +40,8 @@ _LEAST = 0.1  # of a cube's share: no cube is shut out because few points met it
 
 # A batch of uniform points for a map, of a stream and its number, with the weights of what they are mapped to.
 Weigh = Callable[["Vegas", PRNGKeyArray, Array], tuple[Array, Array]]
+_Points = Float[np.ndarray, "event dim"]
+_Weights = Float[np.ndarray, " event"]
 
 
 class Vegas(AbstractSampler):
@@ -174,11 +176,14 @@ def weigh_cubes(sampler: Vegas, mean_power: np.ndarray, n_strata: int) -> Vegas:
     return Vegas(sampler.edges, jnp.asarray(cumulative / cumulative[-1]), n_strata)
 
 
-def _points(weigh: Weigh, sampler: Vegas, key: PRNGKeyArray, n_points: int, what: str) -> Iterator[tuple[Array, Array]]:
+def _points(
+    weigh: Weigh, sampler: Vegas, key: PRNGKeyArray, n_points: int, what: str
+) -> Iterator[tuple[_Points, _Weights]]:
     """Batches of uniform points with their weights."""
     batches = range(n_batches(n_points))
     for number in progress(batches, len(batches), what):
-        yield weigh(sampler, key, jnp.asarray(number))
+        v, weights = weigh(sampler, key, np.asarray(number))
+        yield np.asarray(v), np.asarray(weights)
 
 
 @eqx.filter_jit
@@ -189,33 +194,34 @@ def _weigh(
     return v, over_events(lambda point: proposed_weight(process, sampler, point, theta)[1], v)
 
 
-def _mean(points: Iterable[tuple[Array, Array]], moments: Callable[[Array, Array, int], Array], n: int) -> np.ndarray:
-    """Mean over points of a moment of the weights in each cell; `moments` gives numbers of points and sums."""
-    total = reduce(operator.add, (np.asarray(moments(v, weights, n)) for v, weights in points))
+def _mean(
+    points: Iterable[tuple[_Points, _Weights]], moments: Callable[[_Points, _Weights, int], np.ndarray], n: int
+) -> np.ndarray:
+    """Mean over points of a moment of the weights in each cell; `moments` gives numbers of points and sums.
+
+    In numpy, which adds in the order of the points as XLA does on a CPU, and has nothing to compile.
+    """
+    total = reduce(operator.add, (moments(v, weights, n) for v, weights in points))
     require_finite(total)
     return total[1] / np.maximum(total[0], 1.0)
 
 
-@partial(jax.jit, static_argnums=2)
-def _bin_moments(
-    v: Float[Array, "event dim"], weights: Float[Array, " event"], n_bins: int
-) -> Float[Array, "2 dim bin"]:
-    cells, rows = _cells(v, n_bins), jnp.broadcast_to(jnp.arange(v.shape[1]), v.shape)
-    empty = jnp.zeros((v.shape[1], n_bins))
-    return jnp.stack([empty.at[rows, cells].add(1.0), empty.at[rows, cells].add(weights[:, None] ** 2)])
+def _bin_moments(v: _Points, weights: _Weights, n_bins: int) -> Float[np.ndarray, "2 dim bin"]:
+    dim = v.shape[1]
+    cells = (_cells(v, n_bins) + n_bins * np.arange(dim)).ravel()
+    squares = np.repeat(weights**2, dim)
+    return np.stack([np.bincount(cells, each, n_bins * dim) for each in (None, squares)]).reshape(2, dim, n_bins)
 
 
-@partial(jax.jit, static_argnums=2)
-def _cube_moments(
-    v: Float[Array, "event dim"], weights: Float[Array, " event"], n_strata: int
-) -> Float[Array, "2 cube"]:
-    cubes = _cells(v, n_strata) @ n_strata ** jnp.arange(v.shape[1])
-    empty = jnp.zeros(n_strata ** v.shape[1])
-    return jnp.stack([empty.at[cubes].add(1.0), empty.at[cubes].add(weights**_POWER)])
+def _cube_moments(v: _Points, weights: _Weights, n_strata: int) -> Float[np.ndarray, "2 cube"]:
+    dim = v.shape[1]
+    cubes = _cells(v, n_strata) @ n_strata ** np.arange(dim)
+    powers = (weights**2) ** (_POWER // 2)  # as XLA multiplies
+    return np.stack([np.bincount(cubes, each, n_strata**dim) for each in (None, powers)])
 
 
-def _cells(v: Float[Array, "event dim"], n: int) -> Int[Array, "event dim"]:
-    return jnp.minimum((v * n).astype(int), n - 1)
+def _cells(v: _Points, n: int) -> Int[np.ndarray, "event dim"]:
+    return np.minimum((v * n).astype(int), n - 1)
 
 
 def _refine_axis(edges: np.ndarray, mean_square: np.ndarray, alpha: float) -> np.ndarray:
