@@ -72,9 +72,11 @@ def proposed_weight(
 
 
 @eqx.filter_jit
-def weigh_batch(process: AbstractProcess, theta: Theta, u: Float[Array, "event dim"]) -> Float[Array, " event"]:
+def weigh_batch(
+    process: AbstractProcess, theta: Theta, u: Float[Array, "event dim"] | Float[np.ndarray, "event dim"]
+) -> Float[Array, " event"]:
     """Monte Carlo weights under the uniform density, pb; compiled apart from any sampler, hence once a process."""
-    return over_events(lambda point: weight(process, point, theta), u)
+    return over_events(lambda point: weight(process, point, theta), jax.numpy.asarray(u))
 
 
 def uniform_batch(key: PRNGKeyArray, number: Array, dim: int) -> Array:

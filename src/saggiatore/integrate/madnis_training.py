@@ -58,7 +58,7 @@ class Stored(NamedTuple):
 class Trainable(NamedTuple):
     """What the loss is differentiated in, in single precision."""
 
-    logits: Float[Array, " class"]  # of the shares
+    logits: Float[Array, " class"] | Float[np.ndarray, " class"]  # of the shares
     maps: Any  # a Triangular, whose arrays have the class as first axis
 
 
@@ -148,7 +148,7 @@ def _padded(kept: list[Stored], capacity: int) -> tuple[Stored, int]:
     return padded, n_stored
 
 
-@eqx.filter_jit(compiler_options=RUN_ONCE)
+@eqx.filter_jit(compiler_options=RUN_ONCE)  # type: ignore[call-overload]
 def _begin(trainable: Trainable, settings: MadnisTraining) -> Any:
     return _optimiser(settings).init(trainable)
 
@@ -158,7 +158,7 @@ def _descend(
     trainable: Trainable,
     state: Any,
     stored: Stored,
-    rows: Int[Array, "step event"],
+    rows: Int[np.ndarray, "step event"],
     settings: MadnisTraining,
     classes: tuple[int, ...],
 ) -> tuple[Trainable, Any, Float[Array, " step"]]:
@@ -172,7 +172,7 @@ def _descend(
         update, state = optimiser.update(slope, state)
         return (optax.apply_updates(trainable, update), state), loss
 
-    (trainable, state), losses = jax.lax.scan(step, (trainable, state), rows)
+    (trainable, state), losses = jax.lax.scan(step, (trainable, state), jnp.asarray(rows))
     return trainable, state, losses
 
 

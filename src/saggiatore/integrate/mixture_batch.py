@@ -35,7 +35,7 @@ def draw_batch(
 ) -> Drawn:
     """What `weighted_batch` draws, with all that adaptation and training ask for."""
     classes = np.array(sampler.classes)
-    v = np.asarray(uniform_points(key, np.asarray(number), sampler.dim))
+    v = np.asarray(uniform_points(key, jnp.asarray(number), sampler.dim))
     shares = (np.asarray(sampler.shares) / class_sizes(sampler.classes))[classes]
     mapping, rest = choose(shares, v)
     y = np.empty_like(rest)
@@ -54,7 +54,7 @@ def map_batch(mappings: tuple[AbstractMapping, ...], number: Int[np.ndarray, " e
     return Mapped(*map(np.asarray, _map_batch(mappings, number, y)))
 
 
-@eqx.filter_jit(compiler_options=QUICK)
+@eqx.filter_jit(compiler_options=QUICK)  # type: ignore[call-overload]
 def _map_batch(mappings: tuple[AbstractMapping, ...], number: Array, y: Array) -> tuple[Array, Array, Array]:
     def place(number: Int[Array, ""], y: UnitPoint) -> tuple[Array, Array, Array]:
         u = jnp.stack([mapping.forward(y)[0] for mapping in mappings])[number]

@@ -43,7 +43,7 @@ class Flow(eqx.Module):
         return v, logs.sum()
 
 
-@eqx.filter_jit(compiler_options=QUICK)
+@eqx.filter_jit(compiler_options=QUICK)  # type: ignore[call-overload]
 def _place(flow: Flow, v: Float[Array, "event dim"]) -> Float[Array, "event dim"]:
     return over_events(lambda point: flow.propose(point)[0], v)
 
@@ -57,7 +57,7 @@ def to_grids(
     return np.asarray(v), np.asarray(logs)
 
 
-@eqx.filter_jit(compiler_options=QUICK)
+@eqx.filter_jit(compiler_options=QUICK)  # type: ignore[call-overload]
 def _to_grids(
     edges: Float[Array, "mapping dim edge"], y: Float[Array, "event mapping dim"]
 ) -> tuple[Float[Array, "event mapping dim"], Float[Array, "event mapping"]]:
@@ -78,7 +78,7 @@ def log_networks(
     return np.concatenate(found)
 
 
-@eqx.filter_jit(compiler_options=QUICK)
+@eqx.filter_jit(compiler_options=QUICK)  # type: ignore[call-overload]
 def _log_networks(maps: Triangular, v: Float[Array, "event mapping dim"]) -> Float[Array, "event mapping"]:
     return jax.vmap(lambda each, points: each.log_density(points))(maps, jnp.moveaxis(v, 0, -1)).T
 

@@ -34,7 +34,7 @@ class Triangular(eqx.Module):
 
     @staticmethod
     def build(dim: int, width: int, depth: int, n_bins: int, *, key: PRNGKeyArray) -> "Triangular":
-        """The identity, with `depth` hidden layers of `width` for each of `dim` coordinates; arrays of numpy."""
+        """The identity, with `depth` hidden layers of `width` for each of `dim` coordinates."""
         sizes = [dim, *[width] * depth, n_bins + 1]
         rng = np.random.default_rng(np.asarray(jax.random.key_data(key)))  # numpy has nothing to compile
         layers = []
@@ -44,7 +44,7 @@ class Triangular(eqx.Module):
             n_used = np.maximum(np.arange(dim), 1)[:, None, None] if i == 0 else n_in
             normal = rng.normal(size=(dim, n_out, n_in)) * (2 / n_used) ** 0.5
             weight = np.zeros((dim, n_out, n_in)) if is_last else normal
-            layers.append(Layer(weight, np.zeros((dim, n_out))))
+            layers.append(Layer(jnp.asarray(weight), jnp.asarray(np.zeros((dim, n_out)))))
         return Triangular(tuple(layers))
 
     @property

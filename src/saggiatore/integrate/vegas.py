@@ -39,7 +39,7 @@ _POWER = 4
 _LEAST = 0.1  # of a cube's share: no cube is shut out because few points met it
 
 # A batch of uniform points for a map, of a stream and its number, with the weights of what they are mapped to.
-Weigh = Callable[["Vegas", PRNGKeyArray, Array], tuple[Array, Array]]
+Weigh = Callable[["Vegas", PRNGKeyArray, Array], tuple[Array | np.ndarray, Array | np.ndarray]]
 _Points = Float[np.ndarray, "event dim"]
 _Weights = Float[np.ndarray, " event"]
 
@@ -182,7 +182,7 @@ def _points(
     """Batches of uniform points with their weights."""
     batches = range(n_batches(n_points))
     for number in progress(batches, len(batches), what):
-        v, weights = weigh(sampler, key, np.asarray(number))
+        v, weights = weigh(sampler, key, jnp.asarray(number))
         yield np.asarray(v), np.asarray(weights)
 
 
