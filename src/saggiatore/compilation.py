@@ -5,7 +5,7 @@ import numpy as np
 # for a program that runs once, XLA's optimisation costs more than it saves
 RUN_ONCE: dict[str, int] = {"xla_backend_optimization_level": 0}
 
-# for a program that runs for a second: XLA's emitters of fused loops and LLVM's second level take up to half of the
+# for a program that runs for a second: XLA's emitters of fused loops and LLVM's second level take up to 40 % of the
 # compilation, and gather, search and small networks run as fast without them
 QUICK: dict[str, int] = {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 1}
 
