@@ -30,16 +30,15 @@ from tempfile import TemporaryDirectory
 
 os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
 
-import equinox as eqx
 import jax
 import numpy as np
 
-from saggiatore.compilation import RUN_ONCE
 from saggiatore.learn.loop import TrainingSpec, train
 from saggiatore.limits import fisher
 from saggiatore.limits.bootstrap import Bootstrap, estimate
 from saggiatore.limits.interval import fisher_interval
 from saggiatore.models.base import scores
+from saggiatore.models.initial import initial
 from saggiatore.models.mlp import MLPSpec
 from saggiatore.steps.models import gather
 from saggiatore.study_file import read_study_file
@@ -69,8 +68,8 @@ def ours(kind: str, tables: Tables, seed: int, batch_size: int) -> tuple[dict[st
     jax.block_until_ready(data)
     jax.clear_caches()
     wall, processor = time.perf_counter(), time.process_time()
-    build = eqx.filter_jit(MLPSpec(width=WIDTH, depth=DEPTH, **KINDS[kind]).build, compiler_options=RUN_ONCE)
-    model = build(FEATURES, (), key=jax.random.key(seed))
+    build = MLPSpec(width=WIDTH, depth=DEPTH, **KINDS[kind]).build
+    model = initial(build, FEATURES, (), key=jax.random.key(seed))
     model, _ = train(model.standardise(data), task, data, spec, seed=seed)
     jax.block_until_ready(model.last_layer)
     processor, wall = time.process_time() - processor, time.perf_counter() - wall

@@ -4,6 +4,8 @@ import numpy as np
 
 # for a program that runs once, XLA's optimisation costs more than it saves
 RUN_ONCE: dict[str, int] = {"xla_backend_optimization_level": 0}
+# and where next to nothing is to be run, neither does its generator of fused loops
+ONCE_AND_SHORT: dict[str, int] = RUN_ONCE | {"xla_cpu_use_fusion_emitters": False}
 
 # for a program that runs for a second: XLA's emitters of fused loops and LLVM's second level take up to 40 % of the
 # compilation, and gather, search and small networks run as fast without them

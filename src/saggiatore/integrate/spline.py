@@ -117,10 +117,11 @@ def _find(spline: Spline, value: Values, *, is_inverse: bool) -> Bin:
     widths, heights = _sizes(spline.widths), _sizes(spline.heights)
     fixed, whole = jax.lax.stop_gradient(heights if is_inverse else widths)
     n_bins, share = len(fixed), value * whole
-    edge, number = fixed[0], jnp.zeros(value.shape, jnp.int32)
-    for size in fixed[1:]:
-        number += share >= edge
-        edge += size
+    edges = [fixed[0]]
+    for size in fixed[1:-1]:
+        edges.append(edges[-1] + size)
+    # a reduction: XLA's derivative would work out a chain of additions again for every number of the spline
+    number = jnp.sum(share >= jnp.stack(edges), axis=0, dtype=jnp.int32)
     places = jnp.arange(n_bins, dtype=number.dtype).reshape(-1, *[1] * value.ndim)
     here, below = places == number, places < number
 

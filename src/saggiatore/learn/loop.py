@@ -4,9 +4,9 @@ A process that sees several devices divides each batch among them.
 """
 
 import contextlib
-import functools
+from functools import cache
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import equinox as eqx
 import jax
@@ -17,10 +17,12 @@ from jax.sharding import Mesh
 from pydantic import Field
 from tqdm import tqdm
 
+from saggiatore.compilation import ONCE_AND_SHORT
 from saggiatore.errors import InterruptionError, TrainingError
 from saggiatore.learn.checkpoint import identity_of, load_checkpoint, save_checkpoint
 from saggiatore.learn.interruption import Interruption, deferred_signals
 from saggiatore.learn.sharding import divided, mesh_of, replicated
+from saggiatore.learn.vector import State, Weights, as_leaves, as_weights
 from saggiatore.models.base import AbstractModel, Event, trainable
 from saggiatore.spec import Spec
 from saggiatore.tables import Column, TableSchema
@@ -61,19 +63,12 @@ class TrainingSpec(Spec):
     checkpoint_every: int = Field(5, ge=1, description="epochs between checkpoints")
 
 
-class State(NamedTuple):
-    """What one epoch hands to the next: trained leaves, the best of them so far, the optimiser's memory."""
-
-    leaves: AbstractModel
-    best: AbstractModel
-    memory: optax.OptState
-
-
 class Trainer(eqx.Module):
     """All that stays the same from epoch to epoch."""
 
     task: AbstractTask
     rest: AbstractModel  # the model without its trained leaves
+    like: AbstractModel  # shapes of these
     optimiser: optax.GradientTransformation
     schedule: optax.Schedule = eqx.field(static=True)
     train: Event
@@ -89,28 +84,36 @@ class Trainer(eqx.Module):
 
     @eqx.filter_jit
     def epoch(
-        self, state: State, order: Int[Array, "batch event"], number: Scalar, lowest: Scalar, key: PRNGKeyArray
-    ) -> tuple[State, Float[Array, " 3"]]:
-        """Epoch `number`: one pass over the batches. The leaves are the best ones if their loss is below `lowest`.
+        self,
+        weights: Weights,
+        memory: optax.OptState,
+        order: Int[Array, "batch event"],
+        number: Scalar,
+        key: PRNGKeyArray,
+    ) -> tuple[Weights, optax.OptState, Float[Array, " 3"]]:
+        """Epoch `number`: one pass over the batches.
 
-        Returns the state, and the training loss, the validation loss and the learning rate.
+        Returns the weights, the optimiser's memory, and the training loss, the validation loss and the learning rate.
         """
         key = jax.random.fold_in(key, number)
+        numbers = jnp.arange(len(order))
+        rates = self.schedule(number * len(order) + numbers)
 
-        def step(carry: tuple, batch: Int[Array, " event"]) -> tuple:
-            leaves, memory, n = carry
+        def step(carry: tuple, this: tuple) -> tuple:
+            weights, memory = carry
+            n, batch, rate = this
             events = divided(jax.tree.map(lambda column: column[batch], self.train), self.mesh)
-            loss, gradient = jax.value_and_grad(self.mean_loss)(leaves, events, jax.random.fold_in(key, n))
-            updates, memory = self.optimiser.update(gradient, memory, leaves)
-            return (optax.apply_updates(leaves, updates), memory, n + 1), loss
+            leaves, noise = as_leaves(weights, self.like), jax.random.fold_in(key, n)
+            loss, gradient = jax.value_and_grad(self.mean_loss)(leaves, events, noise)
+            direction, memory = self.optimiser.update(as_weights(gradient), memory, weights)
+            return (weights - rate * direction, memory), loss
 
         losses: Float[Array, " batch"]
-        (leaves, memory, _), losses = jax.lax.scan(step, (state.leaves, state.memory, 0), order)
+        (weights, memory), losses = jax.lax.scan(step, (weights, memory), (numbers, order, rates))
         # the same noise after every epoch: validation losses differ by what was learned
-        validation_loss = self.mean_loss(leaves, self.validation, jax.random.key(0))
-        best = jax.tree.map(lambda new, old: jnp.where(validation_loss < lowest, new, old), leaves, state.best)
+        validation_loss = self.mean_loss(as_leaves(weights, self.like), self.validation, jax.random.key(0))
         rate = jnp.asarray(self.schedule((number + 1) * len(order)))
-        return State(leaves, best, memory), jnp.stack([jnp.mean(losses), validation_loss, rate])
+        return weights, memory, jnp.stack([jnp.mean(losses), validation_loss, rate])
 
 
 def train(
@@ -131,12 +134,7 @@ def train(
         TrainingError: if there are too few events for one batch, or a loss is not finite.
         InterruptionError: if a scheduler ended it (SIGTERM, SIGUSR1) and `checkpoint` was written at the epoch's end.
     """
-    train_events, validation_events = split(events, spec, seed)
-    schedule, optimiser = optimiser_of(spec, len(train_events.weight) // spec.batch_size * spec.n_epochs)
-    leaves, rest = eqx.partition(model, trainable(model))
-    mesh = mesh_of(spec.batch_size)
-    trainer = replicated(Trainer(task, rest, optimiser, schedule, train_events, validation_events, mesh), mesh)
-    state = State(leaves, leaves, optimiser.init(leaves))
+    trainer, state = _started(model, task, events, spec, seed)
     identity = identity_of((model, events), f"{identity}/{seed}/{spec.model_dump_json(exclude={'checkpoint_every'})}")
     state, history = load_checkpoint(checkpoint, state, identity) or (state, {name: [] for name in HISTORY.names})
     with (
@@ -152,19 +150,37 @@ def train(
                 save_checkpoint(checkpoint, state, identity, history)
             if told and not _is_over(history, spec):
                 raise _interrupted(told, checkpoint, history, spec)
-    return eqx.combine(state.best, rest), history
+    start, fixed = eqx.partition(model, trainable(model))
+    return eqx.combine(jax.device_put(as_leaves(np.asarray(state.best), start)), fixed), history
+
+
+def _started(
+    model: AbstractModel, task: AbstractTask, events: Event, spec: TrainingSpec, seed: int
+) -> tuple[Trainer, State]:
+    """What trains the model, and its state before the first epoch."""
+    read, read_events = model.encoded(events)
+    both = split(read_events, spec, seed)
+    schedule, optimiser = optimiser_of(spec, len(both[0].weight) // spec.batch_size * spec.n_epochs)
+    leaves, rest = eqx.partition(read, trainable(read))
+    mesh, like = mesh_of(spec.batch_size), jax.eval_shape(lambda: leaves)
+    weights = jax.device_put(np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(leaves)]))
+    memory = jax.jit(optimiser.init, compiler_options=ONCE_AND_SHORT)(weights)
+    trainer = Trainer(task, rest, like, optimiser, schedule, *both, mesh)
+    return replicated(trainer, mesh), State(weights, weights, memory)
 
 
 def _advance(trainer: Trainer, state: State, history: History, spec: TrainingSpec, seed: int) -> State:
     """One epoch, whose order and noise are folded from `seed` and its number; its losses join the history."""
     epoch = len(history["epoch"])
     order = np.random.default_rng((seed, 1, epoch)).permutation(len(trainer.train.weight))
-    batches = jnp.asarray(order[: len(order) // spec.batch_size * spec.batch_size].reshape(-1, spec.batch_size))
-    lowest = jnp.asarray(min(history["validation_loss"], default=np.inf) if spec.keep == "best" else np.inf)
+    batches = order[: len(order) // spec.batch_size * spec.batch_size].reshape(-1, spec.batch_size)
+    lowest = min(history["validation_loss"], default=np.inf)
     state = replicated(state, trainer.mesh)  # one that was loaded lies on one device
-    state, found = trainer.epoch(state, batches, jnp.asarray(epoch), lowest, jax.random.key(seed))
+    now = jax.device_put(batches), jax.device_put(np.asarray(epoch)), jax.random.key(seed)
+    weights, memory, found = trainer.epoch(state.weights, state.memory, *now)
     _record(history, np.asarray(found))
-    return state
+    is_best = spec.keep == "last" or history["validation_loss"][-1] < lowest
+    return State(weights, weights if is_best else state.best, memory)
 
 
 def _interrupted(told: str, checkpoint: Path | None, history: History, spec: TrainingSpec) -> InterruptionError:
@@ -194,20 +210,21 @@ def split(events: Event, spec: TrainingSpec, seed: int) -> tuple[Event, Event]:
 
 
 def _take(events: Event, rows: Int[np.ndarray, " row"]) -> Event:
-    chosen: Event = jax.tree.map(lambda column: jnp.asarray(np.asarray(column)[rows]), events)
+    chosen: Event = jax.tree.map(lambda column: jax.device_put(np.asarray(column)[rows]), events)
     return chosen
 
 
-@functools.cache  # one object for equal specs: a second training of the same shape compiles nothing
+@cache  # one object for equal specs: a second training of the same shape compiles nothing
 def optimiser_of(spec: TrainingSpec, n_steps: int) -> tuple[optax.Schedule, optax.GradientTransformation]:
     """Learning rate by step, and the optimiser with it."""
     n_warmup, last = round(spec.warmup_fraction * n_steps), 0.01 * spec.learning_rate
     schedule = optax.warmup_cosine_decay_schedule(0.0, spec.learning_rate, n_warmup, n_steps, last)
-    adamw = optax.adamw(schedule, weight_decay=spec.weight_decay)
-    optimiser = optax.chain(optax.clip_by_global_norm(spec.max_gradient_norm), adamw)
-    return schedule, optax.flatten(
-        optimiser
-    )  # one vector instead of a dozen arrays: small networks train twice as fast
+    optimiser = optax.chain(
+        optax.clip_by_global_norm(spec.max_gradient_norm),
+        optax.scale_by_adam(),
+        optax.add_decayed_weights(spec.weight_decay),
+    )
+    return schedule, optimiser
 
 
 def _is_over(history: History, spec: TrainingSpec) -> bool:

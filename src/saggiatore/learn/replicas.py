@@ -12,7 +12,8 @@ import numpy as np
 from tqdm import tqdm
 
 from saggiatore.errors import TrainingError
-from saggiatore.learn.loop import State, Trainer, TrainingSpec, optimiser_of, split
+from saggiatore.learn.loop import Trainer, TrainingSpec, optimiser_of, split
+from saggiatore.learn.vector import as_leaves, as_weights
 from saggiatore.models.base import AbstractModel, Event, trainable
 from saggiatore.tasks.base import AbstractTask
 from saggiatore.types import Float, Int
@@ -36,13 +37,14 @@ def train_replicas(
     Raises:
         TrainingError: if there are too few events for one batch, or a loss is not finite.
     """
-    train_events, validation_events = split(events, spec, seed)
-    n_events, n_replicas = len(train_events.weight), len(jax.tree.leaves(starts)[0])
+    both = split(events, spec, seed)
+    n_events, n_replicas = len(both[0].weight), len(jax.tree.leaves(starts)[0])
     schedule, optimiser = optimiser_of(spec, n_events // spec.batch_size * spec.n_epochs)
-    rest = eqx.partition(model, trainable(model))[1]
-    trainer = Trainer(task, rest, optimiser, schedule, train_events, validation_events)
-    epoch = eqx.filter_jit(eqx.filter_vmap(Trainer.epoch, in_axes=(None, 0, 0, None, 0, 0)))
-    state = State(starts, starts, eqx.filter_vmap(optimiser.init)(starts))
+    leaves, rest = eqx.partition(model, trainable(model))
+    trainer = Trainer(task, rest, jax.eval_shape(lambda: leaves), optimiser, schedule, *both)
+    epoch = eqx.filter_jit(eqx.filter_vmap(Trainer.epoch, in_axes=(None, 0, 0, 0, None, 0)))
+    weights = best = jax.vmap(as_weights)(starts)
+    memory = jax.jit(jax.vmap(optimiser.init))(weights)
     rows = _rows(n_events, n_replicas, seed, is_bootstrapped)
     keys = jax.random.split(jax.random.key(seed), n_replicas)
     lowest, n_since_best = np.full(n_replicas, np.inf), np.zeros(n_replicas, int)
@@ -50,14 +52,13 @@ def train_replicas(
         is_learning = (n_since_best < spec.patience) | (spec.keep == "last")
         if not is_learning.any():
             break
-        best = lowest if spec.keep == "best" else np.full(n_replicas, np.inf)
-        bound = jnp.asarray(np.where(is_learning, best, -np.inf))  # one that has stopped keeps what it has
         order = _order(rows, spec.batch_size, seed, number)
-        state, found = epoch(trainer, state, order, jnp.asarray(number), bound, keys)
+        weights, memory, found = epoch(trainer, weights, memory, order, jnp.asarray(number), keys)
         losses = _finite(np.asarray(found)[:, 1], number)
         is_better = is_learning & (losses < lowest)
+        best = jnp.where((is_better | (spec.keep == "last"))[:, None], weights, best)
         lowest, n_since_best = np.where(is_better, losses, lowest), np.where(is_better, 0, n_since_best + 1)
-    return state.best, lowest
+    return as_leaves(best, leaves), lowest
 
 
 def _rows(n_events: int, n_replicas: int, seed: int, is_bootstrapped: bool) -> Int[np.ndarray, "replica event"]:

@@ -34,6 +34,10 @@ class AbstractModel(eqx.Module):
     def standardise(self, events: Event) -> Self:
         """The same model with its standardisation fitted to many events."""
 
+    def encoded(self, events: Event) -> tuple["AbstractModel", Event]:
+        """A model that trains alike, and the events as it reads them: with what no training step changes worked out."""
+        return self, events
+
     @abc.abstractmethod
     def score(self, features: Features) -> Float[Array, "..."]:
         """Score of one event in units of the study's parameters: a scalar, or one number a parameter."""

@@ -15,11 +15,12 @@ from typing import Literal, Self
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from pydantic import Field
 
 from saggiatore.errors import StudyError
 from saggiatore.models.base import AbstractFixed, AbstractRegression, Event
-from saggiatore.models.standardise import Affine, ParityEncoding
+from saggiatore.models.standardise import Affine, Encoded, ParityEncoding
 from saggiatore.spec import Spec
 from saggiatore.types import Array, Features, Float, PRNGKeyArray, Scalar
 
@@ -58,7 +59,7 @@ class TargetScale(AbstractFixed):
 class MLP(AbstractRegression):
     """The network of `MLPSpec`."""
 
-    encoding: ParityEncoding
+    encoding: ParityEncoding | Encoded
     odd_affine: Affine
     even_affine: Affine
     target_scale: TargetScale
@@ -89,10 +90,18 @@ class MLP(AbstractRegression):
 
     def standardise(self, events: Event) -> Self:
         """Fit the inputs' mean and spread and the target's root mean square."""
+        assert isinstance(self.encoding, ParityEncoding)
         odd, even = self.encoding.fit(events.features)
-        scale = TargetScale(Affine.fit(events.target, is_centred=False).scale[0])
+        scale = TargetScale(jax.device_put(np.asarray(Affine.fit(events.target, is_centred=False).scale)[0]))
         fitted: Self = eqx.tree_at(lambda m: (m.odd_affine, m.even_affine, m.target_scale), self, (odd, even, scale))
         return fitted
+
+    def encoded(self, events: Event) -> tuple["MLP", Event]:
+        """See `AbstractModel.encoded`: inputs that the network reads, behind logarithms and the like."""
+        assert isinstance(self.encoding, ParityEncoding)
+        odd, even = self.encoding.inputs(events.features)
+        read: MLP = eqx.tree_at(lambda m: m.encoding, self, Encoded(odd.shape[1]))
+        return read, events._replace(features=jax.device_put(np.concatenate([odd, even], axis=1)))
 
     def _even(self, features: Features) -> Float[Array, " even"]:
         return self.even_affine(self.encoding.even_inputs(features))
@@ -102,7 +111,8 @@ class MLP(AbstractRegression):
         even = self.trunk(self._even(features))
         if not self.encoding.odd:
             return jnp.append(even, 1.0)
-        return (self.mixing @ self.odd_affine(self.encoding.odd_inputs(features))) * even
+        # few odd inputs: for a product of matrices the derivative in `mixing` would take an eighth of a training step
+        return jnp.sum(self.mixing * self.odd_affine(self.encoding.odd_inputs(features)), axis=1) * even
 
     def log_variance(self, features: Features) -> Scalar:
         """Logarithm of the variance of target/scale; even under the reflection."""

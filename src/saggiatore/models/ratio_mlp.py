@@ -98,7 +98,7 @@ class RatioMLP(AbstractRatio):
         """Logarithm of p(x | theta) / p(x | 0)."""
         joined = jnp.concatenate([features, theta])
         even = self.trunk(self.even_affine(self.encoding.even_inputs(joined)))
-        odd = even * (self.mixing @ self.odd_affine(self.encoding.odd_inputs(joined)))
+        odd = even * jnp.sum(self.mixing * self.odd_affine(self.encoding.odd_inputs(joined)), axis=1)
         is_odd = jnp.array(self.is_odd)
         hidden = jnp.where(is_odd[:, None], odd, even)
         slopes = jnp.sum(hidden * self.last_layer, axis=1) + jnp.where(is_odd, 0, self.constant)

@@ -11,11 +11,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from saggiatore.compilation import ONCE_AND_SHORT
 from saggiatore.errors import StudyError, TrainingError
 from saggiatore.models.base import AbstractFixed, positions
 from saggiatore.types import Array, Features, Float
 
 Values = Float[Array, " value"]
+Numbers = Float[np.ndarray, "*event value"]
 
 
 class Affine(AbstractFixed):
@@ -36,14 +38,13 @@ class Affine(AbstractFixed):
         Raises:
             TrainingError: if a component is constant or not finite: nothing can be learned from it.
         """
-        shift, scale = _mean_and_spread(values, is_centred)
-        spread = np.asarray(scale)
+        shift, spread = _mean_and_spread(np.asarray(values), is_centred)
         if not (np.isfinite(spread) & (spread > 0)).all():
             raise TrainingError(
                 f"the inputs of the model have standard deviations {spread.tolist()}, expected positive numbers: a "
                 "feature is constant, or lies outside the region that its option (log, lower, bounded) states."
             )
-        return cls(shift, scale)
+        return cls(jax.device_put(shift), jax.device_put(spread))
 
     def __call__(self, values: Values) -> Values:
         return (values - self.shift) / self.scale
@@ -58,11 +59,12 @@ class Affine(AbstractFixed):
         return -jnp.sum(jnp.log(self.scale))
 
 
-@partial(jax.jit, static_argnums=1)
-def _mean_and_spread(values: Float[Array, "event value"], is_centred: bool) -> tuple[Values, Values]:
-    """The mean, zero without `is_centred`, and the root mean square about it."""
-    shift = jnp.mean(values, axis=0) if is_centred else jnp.zeros(values.shape[1:], values.dtype)
-    return shift, jnp.sqrt(jnp.mean((values - shift) ** 2, axis=0))
+def _mean_and_spread(values: Numbers, is_centred: bool) -> tuple[Numbers, Numbers]:
+    """The mean, zero without `is_centred`, and the root mean square about it; NumPy has nothing to compile."""
+    with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is told below
+        shift = values.mean(axis=0, dtype=float) if is_centred else np.zeros(values.shape[1:])
+        spread = np.sqrt(((values - shift) ** 2).mean(axis=0))
+    return shift.astype(values.dtype), spread.astype(values.dtype)
 
 
 class ParityEncoding(eqx.Module):
@@ -110,8 +112,12 @@ class ParityEncoding(eqx.Module):
         Raises:
             TrainingError: if an input is constant or not finite.
         """
-        odd, even = _inputs(self, features)
+        odd, even = self.inputs(features)
         return Affine.fit(odd, is_centred=False), Affine.fit(even)
+
+    def inputs(self, features: Float[Array, "event feature"]) -> tuple[Float[Array, "event value"], ...]:
+        """Odd inputs and even inputs of many events."""
+        return _inputs(self, features)
 
     def odd_inputs(self, features: Features) -> Values:
         """One number an odd feature."""
@@ -136,7 +142,26 @@ class ParityEncoding(eqx.Module):
         return jax.eval_shape(self.odd_inputs, example).size, jax.eval_shape(self.even_inputs, example).size
 
 
-@eqx.filter_jit
+class Encoded(eqx.Module):
+    """Inputs that a `ParityEncoding` has worked out before: odd ones, then even ones."""
+
+    n_odd: int = eqx.field(static=True)
+
+    @property
+    def odd(self) -> tuple[int, ...]:
+        """Where the odd ones stand."""
+        return tuple(range(self.n_odd))
+
+    def odd_inputs(self, inputs: Values) -> Values:
+        """The odd ones of one event."""
+        return inputs[: self.n_odd]
+
+    def even_inputs(self, inputs: Values) -> Values:
+        """The even ones of one event."""
+        return inputs[self.n_odd :]
+
+
+@partial(jax.jit, static_argnums=0, compiler_options=ONCE_AND_SHORT)
 def _inputs(
     encoding: ParityEncoding, features: Float[Array, "event feature"]
 ) -> tuple[Float[Array, "event value"], Float[Array, "event value"]]:

@@ -27,6 +27,7 @@ from saggiatore.job import Job
 from saggiatore.learn.loop import TrainingSpec, train
 from saggiatore.models.base import Event
 from saggiatore.models.density import AbstractDensity
+from saggiatore.models.initial import initial
 from saggiatore.physics.plane import OBSERVABLES, AbstractPlane
 from saggiatore.provenance import provenance
 from saggiatore.registry import ModelSpec
@@ -96,7 +97,7 @@ def run(job: Job[AmplificationSection], *, code: str, events: Path, out: Path) -
 
 
 def _trained(section: AmplificationSection, features: tuple[str, ...], events: Event, seed: int) -> AbstractDensity:
-    built = section.model.build(features, (), key=jax.random.key(seed))
+    built = initial(section.model.build, features, (), key=jax.random.key(seed))
     if not isinstance(built, AbstractDensity):
         raise StudyError(f"amplification: the model is a {section.model.kind}, expected a density. Choose another one.")
     density, _ = train(built.standardise(events), Density(()), events, section.training, seed=seed)

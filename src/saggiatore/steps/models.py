@@ -4,18 +4,17 @@ import logging
 from pathlib import Path
 from typing import Literal
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from pydantic import Field
 
-from saggiatore.compilation import RUN_ONCE
 from saggiatore.constraint import Constraint
 from saggiatore.errors import StudyError
 from saggiatore.job import Job
 from saggiatore.learn.loop import HISTORY, TrainingSpec, train
 from saggiatore.models.base import AbstractModel, Event
+from saggiatore.models.initial import initial
 from saggiatore.models.store import load_model, save
 from saggiatore.provenance import provenance
 from saggiatore.registry import ModelSpec, TaskSpec
@@ -104,9 +103,8 @@ def run(
 def _built(job: Job[ModelsSection], task: AbstractTask) -> AbstractModel:
     """A model with random weights, of the kind that the task needs."""
     section = job.section
-    # equinox passes on jax.jit's options, its overloads do not say so
-    build = eqx.filter_jit(section.model.build, compiler_options=RUN_ONCE)  # type: ignore[attr-defined,call-overload]
-    net: AbstractModel = build(section.features, section.context, key=jax.random.key(job.stream("build")))
+    build = section.model.build  # type: ignore[attr-defined]
+    net = initial(build, section.features, section.context, key=jax.random.key(job.stream("build")))
     if not isinstance(net, task.needs):
         raise StudyError(
             f"models.{job.label}: the task {section.task.kind} needs a model that is an {task.needs.__name__}, "  # type: ignore[attr-defined]
