@@ -172,7 +172,7 @@ class DrellYan(AbstractProcess):
     @property
     def observables(self) -> Mapping[str, Observable]:
         """Those of any lepton pair, and its mass in units of the heaviest resonance."""
-        return MappingProxyType(LEPTON_PAIR_OBSERVABLES | resonance_observables(*max(self.resonances)))
+        return MappingProxyType({**LEPTON_PAIR_OBSERVABLES, **resonance_observables(*max(self.resonances))})
 
     @property
     def mappings(self) -> tuple[AbstractMapping, ...]:
