@@ -178,7 +178,7 @@ def test_models_are_held_against_the_exact_ratio(folder, net, score):
     has_spread(rows, events, np.array(drawn))
     with pytest.raises(StudyError, match="theta_a_fb are not zero"):
         compared(folder, test="theta")
-    with pytest.raises(ValueError, match="net name a model and a posterior"):
+    with pytest.raises(ValueError, match="share a name, expected different names"):
         compared(folder, posteriors=["net"])
 
 

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import ClassVar
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field
 
+from saggiatore.constraint import Constraint
 from saggiatore.distill.expression import evaluate
 from saggiatore.distill.parametric import Parametric
 from saggiatore.spec import ObservableName, Spec
@@ -28,11 +30,12 @@ class SymmetrySpec(Spec):
         False, description="whether features with a dimension enter by ratios that no unit of energy changes"
     )
 
-    @model_validator(mode="after")
-    def _demands_something(self) -> "SymmetrySpec":
-        if not (self.odd_in or self.periodic or self.is_dimensionless):
-            raise ValueError("symmetry demands nothing; name odd_in, periodic or is_dimensionless, or leave it out.")
-        return self
+    constraints: ClassVar[tuple[Constraint, ...]] = (
+        Constraint(
+            "odd_in or periodic or is_dimensionless",
+            "symmetry demands nothing; name odd_in, periodic or is_dimensionless, or leave it out.",
+        ),
+    )
 
 
 def violation(

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from pydantic import Field
 from tqdm import tqdm
 
@@ -17,6 +16,7 @@ from saggiatore.infer.weights import with_weights
 from saggiatore.job import Job
 from saggiatore.limits import fisher
 from saggiatore.limits.bootstrap import Bootstrap
+from saggiatore.limits.first_events import first_events
 from saggiatore.limits.information import (
     AGREEMENT,
     INFORMATION,
@@ -237,12 +237,7 @@ def _fitted(section: InformationSection, train: Path) -> Iterator[Statistic]:
 
 def _first(train: Path, section: InformationSection) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
     """Observables, parton score and weight of the first `n_fit` events."""
-    target, n_left, parts = parton_score_column(section.parameter), section.n_fit, []
-    for batch in iterate_table(train, "events", require=(target, WEIGHT)):
-        parts.append(batch.iloc[:n_left])
-        n_left -= len(parts[-1])
-        if n_left == 0:
-            break
-    events = pd.concat(parts)
+    target = parton_score_column(section.parameter)
+    events = first_events(train, section.n_fit, (target, WEIGHT))
     features = {column.name: events[column.name].to_numpy() for column in observable_columns(train)}
     return features, events[target.name].to_numpy(), events[WEIGHT.name].to_numpy()

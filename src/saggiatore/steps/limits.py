@@ -19,6 +19,7 @@ from saggiatore.limits import report
 from saggiatore.limits.analysis import Analysis, Settings
 from saggiatore.limits.binning import Method
 from saggiatore.limits.expectation import Expectation
+from saggiatore.limits.first_events import first_events
 from saggiatore.limits.learned import ratio_components, score_components
 from saggiatore.limits.observable import Component, Observable, grouped, observable, require_distinct
 from saggiatore.limits.rates import Rates, rates
@@ -199,7 +200,8 @@ def _observables(
     formulas: list[Path],
 ) -> list[Observable]:
     section = job.section
-    columns = _first(train, section)
+    events = first_events(train, section.n_fit, _columns(section))
+    columns = {str(name): column.to_numpy() for name, column in events.items()}
     order, n_theta = list(section.range), len(section.range)
     named, learned = (dict(zip(*each, strict=True)) for each in ((section.models, models), (section.ratios, ratios)))
     scores = score_components(named, draws, order, section.n_members, train if section.is_coupled else None)
@@ -244,14 +246,3 @@ def _forms(job: Job[LimitsSection], columns: dict[str, np.ndarray]) -> Iterator[
         formula = fit_form(form, names, x, score, columns[WEIGHT.name], parameter)
         members = parts.formula_members(formula, section.n_members, job.stream("members", name))
         yield parts.of_statistic(of_formula(name, "form", formula), members)
-
-
-def _first(train: Path, section: LimitsSection) -> dict[str, np.ndarray]:
-    """Columns of the first `n_fit` events."""
-    kept, n_left = [], section.n_fit
-    for batch in iterate_table(train, "events", require=_columns(section)):
-        kept.append({str(name): batch[name].to_numpy()[:n_left] for name in batch.columns})
-        n_left -= len(kept[-1][WEIGHT.name])
-        if n_left <= 0:
-            break
-    return {name: np.concatenate([part[name] for part in kept]) for name in kept[0]}

@@ -2,7 +2,7 @@
 
 import logging
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
@@ -53,7 +53,7 @@ class ModelsSection(Section):
     training: TrainingSpec
     precision: Literal["float32", "float64"] = "float32"
 
-    constraints = (
+    constraints: ClassVar[tuple[Constraint, ...]] = (
         Constraint(
             "task.kind != 'joint' or start is not None",
             "the task joint goes on from a trained density, and no start is given; name the density in start.",

@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
-from pydantic import Field, model_validator
+from pydantic import Field
 from tqdm import tqdm
 
 from saggiatore.compilation import fill
+from saggiatore.constraint import Constraint
 from saggiatore.errors import StudyError
 from saggiatore.infer.batches import WEIGHT
 from saggiatore.job import Job
@@ -61,11 +63,12 @@ class RatiosSection(Section):
     )
     n_events: int = Field(20_000, ge=100, description="events that are compared, at most")
 
-    @model_validator(mode="after")
-    def _names_differ(self) -> "RatiosSection":
-        if both := sorted({*self.models} & {*self.posteriors}):
-            raise ValueError(f"{', '.join(both)} name a model and a posterior, expected different names; rename one.")
-        return self
+    constraints: ClassVar[tuple[Constraint, ...]] = (
+        Constraint(
+            "not set(models) & set(posteriors)",
+            "models {models} and posteriors {posteriors} share a name, expected different names; rename one.",
+        ),
+    )
 
 
 def run(
