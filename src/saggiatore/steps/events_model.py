@@ -29,6 +29,7 @@ from saggiatore.tasks.columns import (
 from saggiatore.types import Array, Context, Features, Float, PRNGKeyArray, Scalar
 
 _BATCH = 8192
+_IN_CACHE = 256  # events whose layers a core's cache holds; networks then draw up to twice as fast
 _WEIGHT = Column("weight", "pb", "share of the fiducial cross section of the events that these are like")
 Made = tuple[tuple[Column, ...], dict[str, np.ndarray]]
 
@@ -109,7 +110,9 @@ def _in_batches(
     @eqx.filter_jit
     def batch(rows: Array, number: Scalar) -> tuple[Features | Context, ...]:
         keys = jax.random.split(jax.random.fold_in(key, number), _BATCH)
-        return jax.vmap(function)(rows, keys)
+        at_once = _IN_CACHE if jax.default_backend() == "cpu" else _BATCH
+        found: tuple[Array, ...] = jax.lax.map(lambda pair: function(*pair), (rows, keys), batch_size=at_once)
+        return found
 
     parts = []
     for number, first in enumerate(range(0, len(rows), _BATCH)):
