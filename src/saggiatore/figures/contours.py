@@ -13,13 +13,13 @@ from scipy.special import gammaincinv
 from saggiatore.errors import SchemaError
 from saggiatore.figures.base import AbstractFigure, Inputs
 from saggiatore.figures.limits import COLOURS
-from saggiatore.figures.style import OTHER, TRUTH, new_figure, parameter_label, readable
+from saggiatore.figures.style import MORE, OTHER, TRUTH, new_figure, parameter_label, readable
 from saggiatore.spec import Label, ScanLabel, Spec
 from saggiatore.tables import Table
 
 _STYLES = ("solid", "dashed", "dotted")
 _PANELS = ((0, "distribution alone"), (1, "with the number of events"))
-_MORE = (*OTHER, "#b9ac70", "#92dadd", "#94a4a2")  # for several observables of one kind
+_MORE = (*OTHER, *MORE)  # for several observables of one kind
 _MARGIN = 1.15
 
 

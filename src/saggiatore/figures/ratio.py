@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from saggiatore.figures.base import AbstractFigure, Inputs, central_range, profile, values_of
 from saggiatore.figures.style import (
     FORMULA,
+    MORE,
     NETWORK,
     OTHER,
     TRUTH,
@@ -23,8 +24,8 @@ from saggiatore.figures.style import (
 from saggiatore.spec import LogRatiosLabel, RatiosLabel, Spec
 from saggiatore.tables import Table
 
-_COLOURS = (NETWORK, FORMULA, *OTHER)
-_MARKS = ("o", "s", "^", "v", "D", "P")
+_COLOURS = (NETWORK, FORMULA, *OTHER, TRUTH, *MORE)
+_MARKS = ("o", "s", "^", "v", "D", "P", "X", "<", ">", "h")
 _EXACT = "log_ratio_exact"
 _N_BINS = 24
 
@@ -58,7 +59,7 @@ class RatioFigure(AbstractFigure):
         return figure
 
     def _line(self, table: Table, name: str, place: int) -> Style:
-        """Networks for the score are dashed, and grey from the seventh colour on."""
+        """Networks for the score are dashed."""
         kind = table.data.loc[table.data["name"] == name, "kind"].iloc[0]
         return {"color": _colour(place), "ls": "--" if kind == "score" else "-", "label": readable(name)}
 
@@ -119,4 +120,4 @@ class RatioFigure(AbstractFigure):
 
 
 def _colour(place: int) -> str:
-    return _COLOURS[place] if place < len(_COLOURS) else TRUTH
+    return _COLOURS[place % len(_COLOURS)]

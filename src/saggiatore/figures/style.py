@@ -21,6 +21,7 @@ NETWORK = "#3f90da"
 FORMULA = "#e42536"
 RATIO = "#b9ac70"
 OTHER = ("#832db6", "#ffa90e", "#a96b59", "#717581")
+MORE = ("#b9ac70", "#92dadd", "#94a4a2")  # where even these are not enough
 DENSITY = "Blues"
 
 Style = dict[str, Any]  # keywords of a matplotlib call
