@@ -6,13 +6,8 @@ bins, two layers of 64 units, 4 dimensions, batches of 1024 with the data on the
 seconds, the best of three. The peers run before and after ours: the machine may be busier at one end.
 """
 
-import json
 import os
-import subprocess
 import sys
-import time
-from collections.abc import Callable
-from pathlib import Path
 
 os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
 
@@ -20,32 +15,12 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
+from side_by_side import peers, seconds, show
 
 from saggiatore.models.spline_flow import SplineFlowSpec
 
 DIM, BATCH, N_STEPS, N_EVENTS = 4, 1024, 30, 16384
 NONE = jnp.zeros(0)
-
-
-def seconds(function: Callable, *arguments: object) -> tuple[float, float]:
-    """Processor seconds of the first call, which compiles, and of the best of three further ones."""
-    found = []
-    for _ in range(4):
-        start = time.process_time()
-        jax.block_until_ready(function(*arguments))
-        found.append(time.process_time() - start)
-    return found[0], min(found[1:])
-
-
-def peers(python: str) -> None:
-    """What the peers reach in their environment."""
-    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "XLA_FLAGS")}
-    script = str(Path(__file__).with_name("flow_peers.py"))
-    told = subprocess.run([python, script], check=True, capture_output=True, text=True, env=environment).stdout
-    for row in map(json.loads, told.splitlines()):
-        name = row.pop("name")
-        for what, rate in row.items():
-            print(f"{name:15s} {what:15s} {rate:8.0f} a second", flush=True)
 
 
 def ours() -> None:
@@ -75,17 +50,17 @@ def ours() -> None:
     }
     for name, (n, function, *arguments) in cases.items():
         first, best = seconds(function, *arguments)
-        print(f"{'saggiatore':15s} {name:15s} {n / best:8.0f} a second   compilation {first - best:5.1f} s", flush=True)
+        show("saggiatore", name, n / best, f"compilation {first - best:5.1f} s")
 
 
 def main() -> None:
     """Peers, ours, peers."""
     environments = sys.argv[1:]
     for python in environments:
-        peers(python)
+        peers(python, "flow_peers.py")
     ours()
     for python in environments:
-        peers(python)
+        peers(python, "flow_peers.py")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ Runs in an environment of its own (``flow_peers.txt``), on one core, and writes 
 
 import json
 import sys
-import time
 from collections.abc import Callable
 from importlib.metadata import version
 
@@ -14,6 +13,7 @@ import nflows.flows
 import nflows.transforms
 import torch
 import zuko
+from peer_clock import best
 
 DIM, N_BLOCKS, N_BINS, WIDTH, BATCH, N_STEPS, N_EVENTS, BOUND = 4, 8, 16, 64, 1024, 30, 16384, 6.0
 
@@ -58,16 +58,6 @@ def of_zuko() -> tuple[torch.nn.Module, Callable, Callable]:
         DIM, transforms=N_BLOCKS, bins=N_BINS, hidden_features=(WIDTH, WIDTH), passes=2, activation=torch.nn.SiLU
     )
     return flow, lambda x: flow().log_prob(x), lambda n: flow().sample((n,))
-
-
-def best(function: Callable[[], object]) -> float:
-    """Least processor seconds of three calls after a first one."""
-    found = []
-    for _ in range(4):
-        start = time.process_time()
-        function()
-        found.append(time.process_time() - start)
-    return min(found[1:])
 
 
 def measure(flow: torch.nn.Module, log_prob: Callable, sample: Callable) -> dict[str, float]:

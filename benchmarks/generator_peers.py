@@ -6,7 +6,6 @@ Networks, batches, solvers and numbers of steps are those of `generators.py`.
 
 import json
 import math
-import time
 from collections.abc import Callable
 from importlib.metadata import version
 from itertools import pairwise
@@ -17,6 +16,7 @@ from azula.noise import CosineSchedule
 from azula.sample import DDIMSampler
 from flow_matching.path import CondOTProbPath
 from flow_matching.solver import ODESolver
+from peer_clock import best
 from x_transformers import ContinuousTransformerWrapper, Decoder
 
 DIM, WIDTH, DEPTH, BATCH, N_STEPS, N_EVENTS, N_SOLVER, N_DDIM = 4, 64, 3, 1024, 100, 16384, 20, 100
@@ -62,16 +62,6 @@ class Mixtures(torch.nn.Module):
         for i in range(DIM):
             x[:, i] = self.mixtures(x[:, : i + 1]).sample()[:, i]
         return x
-
-
-def best(function: Callable[[], object]) -> float:
-    """Least processor seconds of three calls after a first one."""
-    found = []
-    for _ in range(4):
-        start = time.process_time()
-        function()
-        found.append(time.process_time() - start)
-    return min(found[1:])
 
 
 def training(model: torch.nn.Module, loss: Callable[[torch.Tensor], torch.Tensor]) -> float:

@@ -9,13 +9,9 @@ after ours: the machine may be busier at one end. Densities and samples come 256
 on CPUs, of the peers all at once. `coupling_flow.py` does the same for `spline_flow`.
 """
 
-import json
 import os
-import subprocess
 import sys
-import time
 from collections.abc import Callable
-from pathlib import Path
 
 os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
 
@@ -23,6 +19,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
+from side_by_side import peers, seconds, show
 
 from saggiatore.models.density import AbstractDensity
 from saggiatore.models.diffusion import DiffusionSpec
@@ -36,27 +33,6 @@ SPECS = {
     "diffusion": DiffusionSpec(sampling="ddim", n_sampling=100, solver="midpoint", n_steps=20),
     "transformer": TransformerSpec(width=32, depth=2, n_heads=4, n_components=16),
 }
-
-
-def seconds(function: Callable, *arguments: object) -> tuple[float, float]:
-    """Processor seconds of the first call, which compiles, and of the best of three further ones."""
-    found = []
-    for _ in range(4):
-        start = time.process_time()
-        jax.block_until_ready(function(*arguments))
-        found.append(time.process_time() - start)
-    return found[0], min(found[1:])
-
-
-def peers(python: str) -> None:
-    """What the peers reach in their environment."""
-    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "XLA_FLAGS")}
-    script = str(Path(__file__).with_name("generator_peers.py"))
-    told = subprocess.run([python, script], check=True, capture_output=True, text=True, env=environment).stdout
-    for row in map(json.loads, told.splitlines()):
-        name = row.pop("name")
-        for what, rate in row.items():
-            print(f"{name:23s} {what:15s} {rate:8.0f} a second", flush=True)
 
 
 def training(model: AbstractDensity) -> tuple[Callable, object, object]:
@@ -98,17 +74,17 @@ def ours() -> None:
         }
         for name, (n, function, *arguments) in cases.items():
             first, best = seconds(function, *arguments)
-            print(f"{kind:23s} {name:15s} {n / best:8.0f} a second   compilation {first - best:5.1f} s", flush=True)
+            show(kind, name, n / best, f"compilation {first - best:5.1f} s")
 
 
 def main() -> None:
     """Peers, ours, peers."""
     environments = sys.argv[1:]
     for python in environments:
-        peers(python)
+        peers(python, "generator_peers.py")
     ours()
     for python in environments:
-        peers(python)
+        peers(python, "generator_peers.py")
 
 
 if __name__ == "__main__":

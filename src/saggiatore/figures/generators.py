@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from saggiatore.figures.base import AbstractFigure, Inputs
-from saggiatore.figures.style import NETWORK, TRUTH, axis_label, new_figure, readable
+from saggiatore.figures.style import TRUTH, axis_label, cost_bars, new_figure, readable
 from saggiatore.tables import Table
 
 _COSTS = ("training_time", "event_rate", "n_parameters")
@@ -26,8 +25,9 @@ class GeneratorsFigure(AbstractFigure):
         panels = figure.subplots(1, 2 + len(_COSTS), sharey=True)
         self._distances(panels[0], table, places)
         self._areas(panels[1], table, places)
+        is_trained = (table.data["kind"] != "truth").to_numpy()  # events of the process have no bar
         for axes, name in zip(panels[2:], _COSTS, strict=True):
-            self._cost(axes, table, name, places)
+            cost_bars(axes, table.data[name][is_trained], places[is_trained], table.column(name))
         panels[0].set_yticks(places, [readable(name) for name in table.data["name"]])
         panels[0].set_ylim(-0.6, len(places) - 0.4)
         for axes in panels:
@@ -54,18 +54,6 @@ class GeneratorsFigure(AbstractFigure):
         axes.axvline(0.5, color=TRUTH, lw=0.8, ls=":")
         axes.xaxis.set_major_locator(MaxNLocator(3))
         axes.set_xlabel(axis_label(table.column("auc")))
-
-    def _cost(self, axes: Axes, table: Table, name: str, places: np.ndarray) -> None:
-        """Bars from the left edge of a logarithmic axis; events of the process have no bar."""
-        is_trained = (table.data["kind"] != "truth").to_numpy()
-        values: pd.Series = table.data[name][is_trained]
-        low, high = 10 ** np.floor(np.log10(values.min() / 1.5)), 10 ** np.ceil(np.log10(values.max() * 1.5))
-        axes.barh(places[is_trained], values - low, left=low, height=0.5, color=NETWORK)
-        axes.set_xscale("log")
-        axes.set_xlim(low, high)
-        axes.xaxis.set_major_locator(LogLocator(numticks=4))
-        axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.set_xlabel(axis_label(table.column(name)))
 
     def caption(self) -> str:
         return (

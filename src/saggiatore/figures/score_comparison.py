@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator
 
 from saggiatore.figures.base import AbstractFigure, Inputs
-from saggiatore.figures.style import NETWORK, OTHER, TRUTH, Style, axis_label, new_figure, readable
+from saggiatore.figures.style import NETWORK, OTHER, TRUTH, Style, axis_label, cost_bars, new_figure, readable
 from saggiatore.tables import Table
 
 _VALUES = ("information", "correlation", "slope")
@@ -28,7 +28,7 @@ class ScoreComparisonFigure(AbstractFigure):
             self._value(axes, table, name, places)
         self._spread(panels[len(_VALUES)], table, places)
         for axes, name in zip(panels[len(_VALUES) + 1 :], _COSTS, strict=True):
-            self._cost(axes, table, name, places)
+            cost_bars(axes, table.data[name], places, table.column(name))
         panels[0].set_yticks(places, [readable(name) for name in table.data["name"]])
         panels[0].set_ylim(-0.6, len(places) - 0.4)
         for axes in panels:
@@ -63,17 +63,6 @@ class ScoreComparisonFigure(AbstractFigure):
         axes.set_xlim(0, 1.15 * float(drawn[["spread", "error"]].to_numpy().max(initial=0.1)))
         axes.xaxis.set_major_locator(MaxNLocator(3))
         axes.set_xlabel("error of a score")
-
-    def _cost(self, axes: Axes, table: Table, name: str, places: np.ndarray) -> None:
-        """Bars from the left edge of a logarithmic axis."""
-        values = table.data[name]
-        low, high = 10 ** np.floor(np.log10(values.min() / 1.5)), 10 ** np.ceil(np.log10(values.max() * 1.5))
-        axes.barh(places, values - low, left=low, height=0.5, color=NETWORK)
-        axes.set_xscale("log")
-        axes.set_xlim(low, high)
-        axes.xaxis.set_major_locator(LogLocator(numticks=4))
-        axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.set_xlabel(axis_label(table.column(name)))
 
     def caption(self) -> str:
         return (

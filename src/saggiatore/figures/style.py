@@ -7,11 +7,13 @@ from typing import Any
 
 import matplotlib
 import mplhep
+import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from matplotlib.ticker import FuncFormatter, MultipleLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MultipleLocator, NullFormatter
 
 from saggiatore.tables import Column
 
@@ -112,6 +114,17 @@ def parameter_label(name: str) -> str:
     """A theory parameter on an axis: `f_ww` as f with a subscript, longer names as running text."""
     letter, _, index = name.partition("_")
     return rf"${letter}_{{\mathrm{{{index}}}}}$" if len(letter) == 1 and index.isalnum() else readable(name)
+
+
+def cost_bars(axes: Axes, values: pd.Series, places: np.ndarray, column: Column) -> None:
+    """Bars from the left edge of a logarithmic axis: times, rates or sizes, one row each."""
+    low, high = 10 ** np.floor(np.log10(values.min() / 1.5)), 10 ** np.ceil(np.log10(values.max() * 1.5))
+    axes.barh(places, values - low, left=low, height=0.5, color=NETWORK)
+    axes.set_xscale("log")
+    axes.set_xlim(low, high)
+    axes.xaxis.set_major_locator(LogLocator(numticks=4))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel(axis_label(column))
 
 
 def fit_text(figure: Figure, text: str) -> None:
