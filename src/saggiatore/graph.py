@@ -7,7 +7,13 @@ from graphlib import CycleError, TopologicalSorter
 
 from saggiatore.artefacts import ARTEFACTS
 from saggiatore.errors import StudyError
-from saggiatore.plan_checks import require_held_out, require_known_weights, require_sound_files, require_sound_form
+from saggiatore.plan_checks import (
+    require_held_out,
+    require_known_weights,
+    require_sound_context,
+    require_sound_files,
+    require_sound_form,
+)
 from saggiatore.registry import registered_modules
 from saggiatore.schema import Reference, child, closest, complete, faults, marked, references, require_valid
 
@@ -135,7 +141,8 @@ class Study:
         known = self._schema["x-process"][process["kind"]]
         parameters = known["parameter"] or list(process.get("parameters", {}))
         nuisances = {name for each in self.content["events"].values() for name in each.get("nuisances", {})}
-        more = {"feature": known["observable"], "context": [*parameters, *sorted(nuisances)]}
+        drawn = [*parameters, *sorted(nuisances)]  # what an event has its own theta_NAME of
+        more = {"feature": known["observable"], "drawn": drawn, "context": [*drawn, *known["observable"]]}
         return {**known, "parameter": parameters, **more}
 
     def _node(self, stage: str, label: str) -> dict:
@@ -166,6 +173,8 @@ class Study:
                         f"study '{self.name}', {stage}.{label}.{place}: the process '{kind}' has no "
                         f"{_CALLED.get(what, what)} '{name}'; {closest(name, self._known[what])}"
                     )
+            if stage == "models":
+                require_sound_context(f"study '{self.name}', models.{label}", section, self._known["drawn"])
             for place, _, text in marked(self._schema, node, section, "x-form"):
                 require_sound_form(f"study '{self.name}', {stage}.{label}.{place}", text, self._known["observable"])
 

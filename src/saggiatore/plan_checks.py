@@ -2,7 +2,7 @@
 
 import ast
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,29 @@ def require_held_out(where: str, section: Mapping[str, object]) -> None:
             raise StudyError(
                 f"{where}: '{one}' and '{other}' are both '{section[one]}', and have to be independent. "
                 "Give one of them a section of events of its own."
+            )
+
+
+def require_sound_context(where: str, section: Mapping[str, Any], drawn: Collection[str]) -> None:
+    """Check that a model can be told its context, given the names of parameters and nuisances.
+
+    Raises:
+        StudyError: if it is also a feature, has observables where the task needs theory parameters, or edges where
+            it has theory parameters.
+    """
+    context, model = section["context"], section["model"]
+    if twice := [name for name in context if name in section["features"]]:
+        raise StudyError(f"{where}.context: {', '.join(twice)} is also a feature; leave it out of one of them.")
+    told = [name for name in context if name not in drawn]
+    if told and section["task"]["kind"] != "density":
+        raise StudyError(
+            f"{where}.context: {', '.join(told)} is an observable, of which the task {section['task']['kind']} learns "
+            "no function; name theory parameters, or take the task density."
+        )
+    for option in ("periodic", "lower", "bounded"):
+        if edged := [name for name in drawn if name in model.get(option, ()) and name in context]:
+            raise StudyError(
+                f"{where}.model.{option}: {', '.join(edged)} is a theory parameter; edges are those of observables."
             )
 
 

@@ -19,7 +19,7 @@ def _upstream(stage: str, artefact: str) -> Any:
 
 # A name that the process must know; the workflow checks it before anything runs.
 ObservableName = Annotated[str, Field(json_schema_extra={"x-names": "observable"})]
-ContextName = Annotated[str, Field(json_schema_extra={"x-names": "context"})]  # a theory parameter, or a nuisance
+ContextName = Annotated[str, Field(json_schema_extra={"x-names": "context"})]  # a parameter, nuisance or observable
 # an observable, or what a table of amplitudes holds besides: a component of a leg's momentum, 2 p_i p_j of two legs
 FeatureName = Annotated[str, Field(json_schema_extra={"x-names": "feature"})]
 ParameterName = Annotated[str, Field(json_schema_extra={"x-names": "parameter"})]

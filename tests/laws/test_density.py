@@ -22,7 +22,11 @@ OPTIONS = {
 }
 FRAMES = {
     "line_and_circle": ({"periodic": ("y",)}, (NoEdge(), None)),
-    "edges": ({"lower": {"x": 0.5}, "bounded": {"y": (-1.0, 2.0)}}, (LowerEdge(0.5), BothEdges(-1.0, 2.0))),
+    # the context too: a has a lower edge, b is an angle
+    "edges": (
+        {"lower": {"x": 0.5, "a": -6.0}, "bounded": {"y": (-1.0, 2.0)}, "periodic": ("b",)},
+        (LowerEdge(0.5), BothEdges(-1.0, 2.0)),
+    ),
 }
 THETA = jnp.array([0.4, -0.7])
 N_GRID = 91
@@ -56,7 +60,7 @@ def bent(name, frame, **options):
     leaves, rest = eqx.partition(model, trainable(model))
     flat, shape = jax.tree.flatten(leaves)
     keys = jax.random.split(jax.random.key(6), len(flat))
-    moved = [leaf + 0.2 * jax.random.normal(key, leaf.shape) for leaf, key in zip(flat, keys, strict=True)]
+    moved = [leaf + 0.15 * jax.random.normal(key, leaf.shape) for leaf, key in zip(flat, keys, strict=True)]
     return eqx.combine(jax.tree.unflatten(shape, moved), rest), spec
 
 
@@ -110,6 +114,19 @@ def test_the_score_is_the_gradient_in_the_context_and_the_context_matters(name):
         difference = (log_prob(x, THETA + step * unit) - log_prob(x, THETA - step * unit)) / (2 * step)
         np.testing.assert_allclose(score[:, i], difference, rtol=1e-4, atol=1e-5)
     assert float(jnp.min(jnp.std(score, axis=0))) > 1e-3
+
+
+def test_a_context_is_read_behind_its_edge_and_on_its_circle():
+    spec = FrameSpec.model_validate(FRAMES["edges"][0])
+    data = events("edges")
+    frame = spec.frame(("x", "y"), ("a", "b")).fit(data)
+    read = np.asarray(jax.vmap(frame.context)(data.context))
+    logarithm = np.log(np.asarray(data.context[:, 0]) + 6)
+    assert frame.n_context == read.shape[1] == 3
+    np.testing.assert_allclose(read[:, 0], (logarithm - logarithm.mean()) / logarithm.std(), atol=1e-5)
+    turned = np.asarray(jax.vmap(frame.context)(data.context + jnp.array([0.0, 2 * np.pi])))
+    np.testing.assert_allclose(turned, read, atol=1e-5)
+    np.testing.assert_allclose(np.hypot(read[:, 1], read[:, 2]), 1, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", slow_but("flow_matching"))

@@ -11,6 +11,7 @@ import pytest
 from saggiatore.errors import StudyError
 from saggiatore.learn.loop import TrainingSpec, train
 from saggiatore.models.base import Event, scores, trainable
+from saggiatore.models.coordinate import Line, NoEdge
 from saggiatore.models.density import AbstractDensity
 from saggiatore.models.frame import Frame, FrameSpec
 from saggiatore.models.standardise import Affine
@@ -58,7 +59,8 @@ def expected_loss(a, amount, bend):
     nodes, weights = np.polynomial.legendre.leggauss(24)
     c = jnp.concatenate([(nodes - 1) / 2, (nodes + 1) / 2])
     weights = np.concatenate([weights, weights]) / 2
-    model = Bent(Frame((), Affine(jnp.zeros(1), jnp.full(1, 0.4))), amount, bend)
+    line = Line(NoEdge(), Affine(jnp.zeros(1), jnp.full(1, 0.4)))
+    model = Bent(Frame((), (line,)), amount, bend)
 
     def loss(c):
         event = Event(jnp.sign(c)[None], a[None], (c / oracle(c, a))[None], jnp.ones(()))

@@ -38,7 +38,8 @@ def write_model(path, kind, context=(), task=None):
     model = spec.build(FEATURES, context, key=jax.random.key(1))
     header = {"kind": kind, "spec": spec.model_dump(mode="json"), "task": task or {"kind": "density"}}
     header |= {
-        k: [{"name": n, "unit": "1", "label": n} for n in v] for k, v in (("features", FEATURES), ("context", context))
+        "features": [{"name": n, "unit": "1", "label": n} for n in FEATURES],
+        "context": [{"name": n, "column": f"theta_{n}", "unit": "1", "label": n} for n in context],
     }
     save(path, model, header | {"parameters": list(context), "provenance": {}})
     return path

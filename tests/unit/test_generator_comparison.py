@@ -29,7 +29,8 @@ def inputs(tmp_path, capsys):
     write_table(tmp_path / "events.parquet", schema, {"theta_a": np.ones(5), "x": np.ones(5)}, {})
     spec = load("model", "spline_flow")(n_blocks=1, n_bins=4, width=4)
     header = {"kind": "spline_flow", "spec": spec.model_dump(mode="json")}
-    header |= {key: [{"name": name, "unit": "1", "label": name}] for key, name in (("features", "x"), ("context", "a"))}
+    header |= {"features": [{"name": "x", "unit": "1", "label": "x"}]}
+    header |= {"context": [{"name": "a", "column": "theta_a", "unit": "1", "label": "a"}]}
     save(tmp_path / "flow.eqx", spec.build(("x",), ("a",), key=jax.random.key(1)), header)
     with recorded(["models"], [], "code"):
         pass

@@ -83,6 +83,9 @@ MALFORMED = [
     ("models.network.features", ["x_p1", "delta_fi"], "has no observable 'delta_fi'"),
     ("models.network.task.parameter", "c_hw", "has no parameter 'c_hw'"),
     ("models.network.features", ["x_p1", "x_p1"], "non-unique"),
+    ("models.network.context", ["pt_j9"], "has no context 'pt_j9'"),
+    ("models.network.context", ["x_p1"], "x_p1 is also a feature"),
+    ("models.network.context", ["eta_j1"], "eta_j1 is an observable, of which the task joint_score learns no function"),
     ("draws.network.test", "train", "draws.network: 'train' and 'test' are both 'train'"),
     ("formulas.formula.select", "train", "formulas.formula: 'train' and 'select' are both 'train'"),
     # expressions that cannot be read, or say nothing of an event

@@ -8,6 +8,7 @@ import pytest
 from saggiatore.errors import SchemaError, StudyError
 from saggiatore.job import Job
 from saggiatore.models.store import load_model
+from saggiatore.steps import apply
 from saggiatore.steps.models import ModelsSection, run
 from saggiatore.tables import Column, TableSchema, read_table, write_table
 
@@ -54,9 +55,27 @@ def test_a_model_and_its_history_are_written_and_the_checkpoint_removed(tmp_path
     assert history["epoch"].tolist() == [1, 2]
 
 
+def test_a_density_is_told_an_observable_and_has_no_score(tmp_path):
+    train(tmp_path, np.zeros(N), **FLOW | {"features": ["joint_score_a"], "context": ["x"]})
+    _, header = load_model(tmp_path / "m.eqx")
+    assert header["context"] == [{"name": "x", "column": "x", "unit": "GeV", "label": "$x$"}]
+    assert header["parameters"] == []
+    with pytest.raises(StudyError, match="states no score"):
+        apply.run(model=tmp_path / "m.eqx", events=tmp_path / "events.parquet", out=tmp_path / "out.parquet")
+
+
+def test_a_density_is_told_a_parameter_and_an_observable(tmp_path):
+    told = {"features": ["joint_score_a"], "context": ["a", "x"]}
+    train(tmp_path, np.linspace(-1, 1, N), **FLOW | told)
+    _, header = load_model(tmp_path / "m.eqx")
+    assert [column["column"] for column in header["context"]] == ["theta_a", "x"]
+    assert header["parameters"] == []
+
+
 @pytest.mark.parametrize(
     ("section", "theta", "error", "message"),
     [
+        (FLOW | {"context": ["y"]}, np.zeros(N), SchemaError, "no column 'theta_y'"),
         (MLP, np.linspace(0, 1, N), StudyError, "several values"),
         (FLOW | {"context": ["a"]}, np.zeros(N), StudyError, "events of many values"),
         (MLP | {"model": FLOW["model"]}, np.zeros(N), StudyError, "AbstractRegression"),

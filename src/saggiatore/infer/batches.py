@@ -93,6 +93,11 @@ def learned_task(header: Mapping) -> AbstractTask:
     return task
 
 
+def model_context(header: Mapping) -> tuple[Column, ...]:
+    """The columns of a saved model's context, by its header."""
+    return tuple(Column(c["column"], c["unit"], "what the model is told", c["label"]) for c in header["context"])
+
+
 def feature_names(header: Mapping) -> list[str]:
     """The names of a saved model's features, by its header."""
     return [feature.name for feature in model_features(header)]

@@ -31,13 +31,13 @@ class AbstractDensity(AbstractModel):
         """Training loss of one event, a one-point estimate where it is an expectation over noise."""
 
     def standardise(self, events: Event) -> Self:
-        """Fit the mean and spread of every coordinate and of the context."""
+        """Fit the mean and spread of every coordinate."""
         fitted: Self = eqx.tree_at(lambda model: model.frame, self, self.frame.fit(events))
         return fitted
 
     def score(self, features: Features, context: Context | None = None) -> Theta:
         """Gradient of log p(x | context) in the context, at zero if none is given."""
-        at = jnp.zeros_like(self.frame.context_affine.shift) if context is None else context
+        at = jnp.zeros_like(self.frame.context_scale) if context is None else context
         return self.log_prob_and_score(features, at)[1]
 
     def log_prob_and_score(self, features: Features, context: Context) -> tuple[Scalar, Theta]:

@@ -1,6 +1,6 @@
 """The space in which a density runs: features on lines and circles, behind the map of their edges, and the context."""
 
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -29,9 +29,11 @@ Position = Float[Array, " feature"]
 class FrameSpec(Spec):
     """What every density can be told of its features."""
 
-    periodic: tuple[str, ...] = Field((), description="angles in radians, which stay on their circle")
-    lower: dict[str, float] = Field({}, description="features with a lower edge, in the feature's unit: log(x - edge)")
-    bounded: dict[str, tuple[float, float]] = Field({}, description="features with a lower and an upper edge")
+    periodic: tuple[str, ...] = Field(
+        (), description="angles in radians, which stay on their circle; like the others of the features or the context"
+    )
+    lower: dict[str, float] = Field({}, description="what has a lower edge, in its own unit: log(x - edge)")
+    bounded: dict[str, tuple[float, float]] = Field({}, description="what has a lower and an upper edge")
 
     constraints: ClassVar[tuple[Constraint, ...]] = (
         Constraint(
@@ -48,35 +50,40 @@ class FrameSpec(Spec):
         """The frame before it is standardised.
 
         Raises:
-            StudyError: if an option names what is not a feature.
+            StudyError: if an option names what is neither a feature nor of the context.
         """
         options = {"periodic": self.periodic, "lower": tuple(self.lower), "bounded": tuple(self.bounded)}
         for option, names in options.items():
-            positions(names, features, option=option)
-        circles = {name: Circle() for name in self.periodic}
+            positions(names, (*features, *context), option=option)
+        return Frame(self.coordinates(features), self.coordinates(context))
+
+    def coordinates(self, names: tuple[str, ...]) -> tuple[AbstractCoordinate, ...]:
+        """The coordinate of every name, before it is standardised."""
         edges: dict[str, AbstractEdge] = {name: LowerEdge(a - ROUNDING * abs(a)) for name, a in self.lower.items()}
         for name, (a, b) in self.bounded.items():
             margin = ROUNDING * max(abs(a), abs(b))
             edges[name] = BothEdges(a - margin, b + margin)
-        coordinates = tuple(
-            circles.get(name) or Line(edges.get(name, NoEdge()), Affine.identity(1)) for name in features
+        return tuple(
+            Circle() if name in self.periodic else Line(edges.get(name, NoEdge()), Affine.identity(1)) for name in names
         )
-        return Frame(coordinates, Affine.identity(len(context)))
+
+
+def fitted(
+    coordinates: tuple[AbstractCoordinate, ...], values: Float[Array, "event value"]
+) -> tuple[AbstractCoordinate, ...]:
+    """The coordinates, each standardised to its column."""
+    return tuple(c.fit(column) for c, column in zip(coordinates, values.T, strict=True))
 
 
 class Frame(eqx.Module):
-    """A coordinate for each feature, and the standardisation of the context."""
+    """A coordinate for each feature, and for each number of the context."""
 
     coordinates: tuple[AbstractCoordinate, ...]
-    context_affine: Affine
+    context_coordinates: tuple[AbstractCoordinate, ...]
 
-    def fit(self, events: Event) -> Self:
-        """The same, standardised: mean and spread of every coordinate, behind its edge's map, and of the context."""
-        coordinates = tuple(c.fit(column) for c, column in zip(self.coordinates, events.features.T, strict=True))
-        fitted: Self = eqx.tree_at(
-            lambda frame: (frame.coordinates, frame.context_affine), self, (coordinates, Affine.fit(events.context))
-        )
-        return fitted
+    def fit(self, events: Event) -> "Frame":
+        """The same, standardised: mean and spread of every coordinate, behind its edge's map."""
+        return Frame(fitted(self.coordinates, events.features), fitted(self.context_coordinates, events.context))
 
     @property
     def dim(self) -> int:
@@ -85,8 +92,13 @@ class Frame(eqx.Module):
 
     @property
     def n_context(self) -> int:
-        """Numbers that the density is conditioned on."""
-        return len(self.context_affine.shift)
+        """Length of what a network reads of the context."""
+        return sum(c.n_inputs for c in self.context_coordinates)
+
+    @property
+    def context_scale(self) -> Context:
+        """The spread of every number of a context of theory parameters, which are on lines without edges."""
+        return jnp.array([c.affine.scale[0] for c in self.context_coordinates if isinstance(c, Line)])
 
     @property
     def n_inputs(self) -> int:
@@ -118,7 +130,8 @@ class Frame(eqx.Module):
 
     def context(self, context: Context) -> Context:
         """The context as a network reads it."""
-        return self.context_affine(context)
+        pairs = zip(self.context_coordinates, context, strict=True)
+        return jnp.array([value for c, x in pairs for value in c.inputs(c.forward(x)[0])], dtype=context.dtype)
 
     def displacement(self, start: Position, end: Position) -> Position:
         """The shortest way from one position to another."""

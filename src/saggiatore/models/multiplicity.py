@@ -19,8 +19,7 @@ from saggiatore.constraint import Constraint
 from saggiatore.errors import StudyError
 from saggiatore.models.base import Event, positions
 from saggiatore.models.density import AbstractDensity
-from saggiatore.models.frame import Frame
-from saggiatore.models.standardise import Affine
+from saggiatore.models.frame import Frame, fitted
 from saggiatore.models.transformer import Transformer, TransformerSpec
 from saggiatore.spec import ObservableName, Spec
 from saggiatore.types import Array, Context, Features, Float, Int, PRNGKeyArray, Scalar
@@ -91,8 +90,8 @@ class Multiplicity(AbstractDensity):
         for_number, for_features = jax.random.split(key)
         self.at, self.low, self.needs = at, spec.low, needs
         self.n_numbers = spec.high - spec.low + 1
-        self.frame = Frame((), Affine.identity(len(context)))
-        self.log_odds = eqx.nn.MLP(len(context) + 1, self.n_numbers, spec.width, 1, jax.nn.gelu, key=for_number)
+        self.frame = Frame((), spec.transformer.coordinates(context))
+        self.log_odds = eqx.nn.MLP(self.frame.n_context + 1, self.n_numbers, spec.width, 1, jax.nn.gelu, key=for_number)
         told = (*context, *(f"{spec.number} is {self.low + i}" for i in range(self.n_numbers)))
         self.transformer = spec.transformer.build(others, told, key=for_features)
 
@@ -111,9 +110,10 @@ class Multiplicity(AbstractDensity):
             coordinate.fit(column[number >= need])
             for coordinate, column, need in zip(self.transformer.frame.coordinates, others.T, self.needs, strict=True)
         )
-        frames = Frame((), Affine.fit(events.context)), Frame(coordinates, Affine.fit(told))
-        fitted: Self = eqx.tree_at(lambda model: (model.frame, model.transformer.frame), self, frames)
-        return fitted
+        context = fitted(self.frame.context_coordinates, events.context)
+        frames = Frame((), context), Frame(coordinates, fitted(self.transformer.frame.context_coordinates, told))
+        standard: Self = eqx.tree_at(lambda model: (model.frame, model.transformer.frame), self, frames)
+        return standard
 
     def log_probabilities(self, context: Context) -> Float[Array, " number"]:
         """Logarithm of the probability of every number, from the least on."""

@@ -60,7 +60,8 @@ def _of_model(path: Path, draws: Path | None) -> Scorer:
     names = header["parameters"]
     if not names:
         raise StudyError(
-            f"{path}: its task is {header['task']['kind']}, without a context: it states no score. Name another."
+            f"{path}: its task is {header['task']['kind']}, with no context of theory parameters: it states no "
+            "score. Name another."
         )
     writes = tuple(_score_column(name, f"score d/d{name} log p(x | {name}) of the model {path.name}") for name in names)
     origin = header["provenance"]

@@ -24,7 +24,6 @@ from saggiatore.spec import EventsLabel, ModelLabel, Section
 from saggiatore.steps.models import gather
 from saggiatore.tables import read_table, write_table
 from saggiatore.tasks.base import AbstractTask
-from saggiatore.tasks.columns import theta_column
 
 
 class DensitiesSection(Section):
@@ -85,5 +84,5 @@ def _training(train: Path, header: Mapping) -> tuple[AbstractTask, Event]:
     """What the model was trained for, and the events as it reads them."""
     features, context = (tuple(column["name"] for column in header[field]) for field in ("features", "context"))
     task = learned_task(header)
-    table = read_table(train, "events", (*task.targets(), *map(theta_column, context)))
+    table = read_table(train, "events", task.targets())
     return task, effective(gather(table, features, context, task))

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from saggiatore.errors import StudyError
+from saggiatore.infer.batches import model_context, model_features
 from saggiatore.job import Job
 from saggiatore.models.base import trainable
 from saggiatore.models.density import AbstractDensity
@@ -24,7 +25,6 @@ from saggiatore.tasks.columns import (
     flavour_variance_column,
     joint_score_column,
     parton_score_column,
-    theta_column,
 )
 from saggiatore.types import Array, Context, Features, Float, PRNGKeyArray, Scalar
 
@@ -60,8 +60,8 @@ def _made(section: Spec, density: AbstractDensity, header: dict, like: Table, se
 @_made.register
 def _drawn(section: ModelEvents, density: AbstractDensity, header: dict, like: Table, seed: int) -> Made:
     """Each event at the context of one that it is like, drawn in proportion to its weight."""
-    features = _features(header)
-    context = tuple(theta_column(column["name"]) for column in header["context"])
+    features = model_features(header)
+    context = model_context(header)
     weight = like.data["weight"].to_numpy()
     rows = np.random.default_rng(seed).choice(len(weight), section.n_events, p=weight / weight.sum())
     at = like.array(column.name for column in context)[rows]
@@ -77,7 +77,7 @@ def _smeared(section: SmearedEvents, density: AbstractDensity, header: dict, lik
         raise StudyError(f"smeared events have the noise of a diffusion, the model is a {header['kind']}.")
     if header["context"]:
         raise StudyError("smeared events are those of one density; train the diffusion without a context.")
-    features, weight = _features(header), like.data["weight"].to_numpy()
+    features, weight = model_features(header), like.data["weight"].to_numpy()
     if len(weight) < section.n_events:
         raise StudyError(f"{len(weight)} events came, expected {section.n_events}. Lower n_events.")
     clean = like.array(column.name for column in features)[: section.n_events]
@@ -120,10 +120,6 @@ def _in_batches(
         padded = jnp.asarray(np.concatenate([part, np.repeat(part[:1], _BATCH - len(part), axis=0)]))
         parts.append([np.asarray(column)[: len(part)] for column in batch(padded, jnp.asarray(number))])
     return tuple(np.concatenate(column).astype(float) for column in zip(*parts, strict=True))
-
-
-def _features(header: dict) -> tuple[Column, ...]:
-    return tuple(Column(f["name"], f["unit"], "feature of the model", f["label"]) for f in header["features"])
 
 
 def _weights(weight: Float[np.ndarray, " event"], n_events: int) -> dict[str, np.ndarray]:

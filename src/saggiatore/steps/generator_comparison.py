@@ -17,6 +17,7 @@ from saggiatore.figures.base import Inputs, save
 from saggiatore.figures.generators import GeneratorsFigure
 from saggiatore.figures.style import style
 from saggiatore.files import atomic
+from saggiatore.infer.batches import model_context
 from saggiatore.infer.control_tables import CONTROL
 from saggiatore.job import Job
 from saggiatore.models.density import AbstractDensity
@@ -27,7 +28,6 @@ from saggiatore.record import training_record
 from saggiatore.steps.control import ControlSection
 from saggiatore.tables import Column, TableSchema, read_table, write_table
 from saggiatore.tabular import tabular, two_digits
-from saggiatore.tasks.columns import theta_column
 
 _SHARED = (
     *("name", "kind", "n_parameters", "wasserstein", "kolmogorov_smirnov", "chi2", "chi2_2d"),
@@ -99,7 +99,7 @@ def run(
 
 def _cost(events: Path, model: Path, log: Path) -> dict[str, object]:
     density, header = load_model(model)
-    context = [theta_column(column["name"]) for column in header["context"]]
+    context = model_context(header)
     at = read_table(events, "events", context).array(column.name for column in context)
     record = training_record(log)
     return {"training_time": record.seconds, "machine": record.machine, "event_rate": event_rate(density, at)}

@@ -198,7 +198,10 @@ def _posterior(section: InformationSection, label: str, model: Path, draws: Path
     """The scores of all draws of a density."""
     density, header = load_model(model)
     if not isinstance(density, AbstractDensity) or not header["parameters"]:
-        raise StudyError(f"posteriors: '{label}' is of a model without a score; name one of a density with a context.")
+        raise StudyError(
+            f"posteriors: '{label}' is of a model without a score; name one of a density "
+            "whose context is theory parameters."
+        )
     features, position = feature_names(header), parameter_position(header, section.parameter)
     weights = density_draws(density, read_table(draws, "draws")).weights
 

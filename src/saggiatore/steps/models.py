@@ -22,7 +22,7 @@ from saggiatore.spec import ContextName, EventsLabel, FeatureName, ModelLabel, S
 from saggiatore.tables import Column, Table, read_table, write_table
 from saggiatore.tasks.base import AbstractTask
 from saggiatore.tasks.classifier import labelled, logits, require_classifier
-from saggiatore.tasks.columns import theta_column
+from saggiatore.tasks.columns import context_columns, scored
 from saggiatore.tasks.joint import reweighted
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class ModelsSection(Section):
     context: tuple[ContextName, ...] = Field(
         (),
         description="theory parameters that a density, or a likelihood ratio, is a function of; for a density also "
-        "nuisances that its events are reweighted by",
+        "nuisances that its events are reweighted by, and observables that it is told, with which it has no score",
     )
     task: TaskSpec
     model: ModelSpec
@@ -82,7 +82,7 @@ def run(
     """
     section = job.section
     task = section.task.build(section.context)  # type: ignore[attr-defined]
-    table = read_table(events, "events", (*task.targets(), *map(theta_column, section.context)))
+    table = read_table(events, "events", task.targets())
     data = gather(table, section.features, section.context, task)
     for path in against:
         data = labelled(data, gather(read_table(path, "events"), section.features, section.context, task))
@@ -148,12 +148,13 @@ def _jointly(data: Event, table: Table, path: Path, alpha: float) -> Event:
 
 def _header(section: ModelsSection, table: Table, task: AbstractTask) -> dict:
     """What a reader of the model must know of it."""
+    told = context_columns(section.context, table)
     return {
         "kind": section.model.kind,  # type: ignore[attr-defined]
         "spec": section.model.model_dump(mode="json"),
         "features": [_describe(table.column(name)) for name in section.features],
-        "context": [_describe(table.column(theta_column(name).name)) | {"name": name} for name in section.context],
-        "parameters": list(task.parameters),
+        "context": [_describe(column) | {"name": name, "column": column.name} for name, column in told.items()],
+        "parameters": list(scored(told) if told else task.parameters),
         "task": section.task.model_dump(mode="json"),
         "precision": section.precision,
     }
@@ -166,13 +167,13 @@ def gather(table: Table, features: tuple[str, ...], context: tuple[str, ...], ta
         SchemaError: if a column is missing.
         StudyError: if what the task needs fixed varies, or what the context names does not, or weights cancel.
     """
-    context_columns = tuple(theta_column(name).name for name in context)
-    for name in (*features, *context_columns, *task.fixed()):
+    told = [column.name for column in context_columns(context, table).values()]
+    for name in (*features, *task.fixed()):
         table.column(name)
     for name in task.fixed():
         if table.data[name].nunique() > 1:
             raise StudyError(f"{name} takes several values in these events; this task needs events drawn at one value.")
-    for name in context_columns:
+    for name in told:
         if table.data[name].nunique() < 2:
             raise StudyError(
                 f"{name} takes one value in these events; a model of its context needs events of many values."
@@ -186,7 +187,7 @@ def gather(table: Table, features: tuple[str, ...], context: tuple[str, ...], ta
         log.warning("%.3g of the events have negative weights: the loss is a sum of both signs", (weight < 0).mean())
     return Event(
         features=jnp.asarray(table.array(features)),
-        context=jnp.asarray(table.array(context_columns)),
+        context=jnp.asarray(table.array(told)),
         target=jnp.asarray(table.array(column.name for column in task.targets())),
         weight=jnp.asarray(weight / weight.mean()),
     )

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from saggiatore.constraint import Constraint
 from saggiatore.errors import StudyError
-from saggiatore.infer.batches import model_features
+from saggiatore.infer.batches import model_context, model_features
 from saggiatore.infer.density_draws import DensityDraws, density_draws
 from saggiatore.infer.predictive import Bins, Edges, averaged, by_quadrature, by_sampling, in_bins, polynomial_std
 from saggiatore.infer.truth import exact_bins, toy
@@ -19,7 +19,6 @@ from saggiatore.models.store import load_model
 from saggiatore.provenance import provenance
 from saggiatore.spec import ContextName, DensityLabel, EventsLabel, ObservableName, Section, Spec
 from saggiatore.tables import Column, Table, TableSchema, read_table, write_table
-from saggiatore.tasks.columns import theta_column
 from saggiatore.types import Float
 
 PREDICTED = (
@@ -161,7 +160,7 @@ def _at_values(
 
 def _contexts(header: dict, truth: list[Path]) -> Float[np.ndarray, "event context"]:
     """Those of the true events."""
-    names = [theta_column(column["name"]).name for column in header["context"]]
+    names = [column.name for column in model_context(header)]
     if not names:
         return np.zeros((1, 0))
     if not truth:

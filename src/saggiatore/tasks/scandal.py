@@ -71,5 +71,5 @@ class Scandal(AbstractTask):
                 "the end of a differential equation; choose spline_flow or transformer, or the task density."
             )
         log_prob, score = model.log_prob_and_score(event.features, event.context)
-        error = jnp.sum((model.frame.context_affine.scale * (event.target - score)) ** 2)
+        error = jnp.sum((model.frame.context_scale * (event.target - score)) ** 2)
         return self.score_weight * error - log_prob
