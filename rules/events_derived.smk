@@ -73,3 +73,28 @@ rule events_merged:
     shell:
         "python -m saggiatore events-merged --gpu {resources.gpu} --spec {input.spec:q} --code {params.code} "
         "--sources {input.sources:q} --out {output:q} > {log:q} 2>&1"
+
+
+rule events_detector:
+    input:
+        spec="results/{study}/spec/events.{label}.json",
+        like=lambda wc: plan.inputs(wc.study, "events", wc.label, "like"),
+    output:
+        temp("results/{study}/events/{label}/detector.parquet"),
+    log:
+        "results/{study}/logs/events.{label}.detector.log",
+    benchmark:
+        "results/{study}/benchmarks/events.{label}.detector.tsv"
+    priority: lambda wc: plan.priority(wc.study, "events", wc.label)
+    conda:
+        "../envs/simulate.yaml"
+    resources:
+        mem_mb=plan.request("events_detector").mem_mb,
+        runtime=plan.request("events_detector").runtime,
+        cpus_per_task=plan.request("events_detector").cpus_per_task,
+        gpu=plan.request("events_detector").gpu,
+    params:
+        code=lambda wc: plan.code_of("events_detector", wc.study, "events", wc.label),
+    shell:
+        "python -m saggiatore events-detector --gpu {resources.gpu} --spec {input.spec:q} --code {params.code} "
+        "--like {input.like:q} --out {output:q} > {log:q} 2>&1"

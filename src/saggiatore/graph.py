@@ -7,6 +7,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from saggiatore.artefacts import ARTEFACTS
 from saggiatore.errors import StudyError
+from saggiatore.measured import detector_name
 from saggiatore.plan_checks import (
     require_held_out,
     require_known_weights,
@@ -142,7 +143,11 @@ class Study:
         parameters = known["parameter"] or list(process.get("parameters", {}))
         nuisances = {name for each in self.content["events"].values() for name in each.get("nuisances", {})}
         drawn = [*parameters, *sorted(nuisances)]  # what an event has its own theta_NAME of
-        more = {"feature": known["observable"], "drawn": drawn, "context": [*drawn, *known["observable"]]}
+        measured = {
+            detector_name(name) for each in self.content["events"].values() for name in each.get("response", {})
+        }
+        seen = [*known["observable"], *sorted(measured)]
+        more = {"feature": seen, "drawn": drawn, "context": [*drawn, *seen]}
         return {**known, "parameter": parameters, **more}
 
     def _node(self, stage: str, label: str) -> dict:

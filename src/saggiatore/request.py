@@ -27,6 +27,7 @@ DEFAULTS = {
     "events_model": Default("events", "8 GB", "1 h", cores=2, gpu=1),
     "events_ratio": Default("events", "8 GB", "1 h", cores=2),
     "events_merged": Default("events", "8 GB", "30 min"),
+    "events_detector": Default("events", "8 GB", "30 min"),
     "events_amplitude": Default("events", "8 GB", "1 h", cores=2),
     "events": Default("events", "4 GB", "30 min"),
     "models": Default("models", "16 GB", "4 h", cores=2, gpu=1),

@@ -202,9 +202,10 @@ class Plan:
     def shards(self, study: str, label: str) -> list[str]:
         """The shards that make up an events table; events of a file, a model, two hypotheses or a mixture are one."""
         section = self.study(study).section("events", label)
-        names = [f"shard-{shard}" for shard in range(section.get("n_shards", 1))]
-        whole = {"path": "file", "model": "model", "numerator": "ratio", "of": "merged", "pdg": "amplitude"}
-        names = [name for key, name in whole.items() if key in section] or names
+        source = section["source"]
+        names = [{"lhe": "file", "flat": "file", "smeared": "model"}.get(source, source)]
+        if source == "process":
+            names = [f"shard-{shard}" for shard in range(section["n_shards"])]
         return [f"results/{study}/events/{label}/{name}.parquet" for name in names]
 
     def event_files(self, study: str, label: str) -> list[str]:

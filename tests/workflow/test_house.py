@@ -15,7 +15,20 @@ PACKAGE = ROOT / "src" / "saggiatore"
 
 # A module imports only from its own row and the rows above it.
 LAYERS = [
-    {"types", "units", "errors", "constraint", "spec", "files", "compilation", "libraries", "programs", "gpu", "runs"},
+    {
+        "types",
+        "units",
+        "errors",
+        "measured",
+        "constraint",
+        "spec",
+        "files",
+        "compilation",
+        "libraries",
+        "programs",
+        "gpu",
+        "runs",
+    },
     {"tables", "provenance", "schema", "sources", "fingerprint", "number", "record", "table_numbers", "tabular"},
     {"registry"},
     {"job"},

@@ -108,7 +108,7 @@ LHE = {
 def test_source_that_nothing_has(refuse):
     message = refuse({**LHE, "source": "lhef"}, "events", "train")
     assert "events.train.source: nothing is called 'lhef'; did you mean 'lhe'?" in message
-    assert "There are: process, lhe, flat, model, smeared, ratio, merged, amplitude." in message
+    assert "There are: process, lhe, flat, model, smeared, ratio, merged, detector, amplitude." in message
 
 
 def test_generated_events_still_need_a_sampler(refuse):

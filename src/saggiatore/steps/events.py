@@ -10,6 +10,8 @@ from saggiatore.constraint import Constraint
 from saggiatore.errors import SchemaError
 from saggiatore.formats.source import FlatEvents, LheEvents
 from saggiatore.job import Job
+from saggiatore.physics.nuisance import Nuisance
+from saggiatore.physics.resolution import Resolution
 from saggiatore.provenance import provenance
 from saggiatore.spec import (
     EventsLabel,
@@ -108,27 +110,6 @@ class RatioEvents(Section):
     denominator: EventsLabel = Field(description="events at theta = 0; they get values of theta from the same prior")
 
 
-class Nuisance(Spec):
-    r"""A systematic uncertainty of a shape: events weigh $1 + a\,((x - x_0)/s)^2$ (arXiv:2110.13632)."""
-
-    observable: ObservableName = Field(description="x, of which the weight is a function")
-    origin: float = Field(description="x_0, where the weight is one, in the observable's unit")
-    scale: float = Field(gt=0, description="s, in the observable's unit")
-    value: float | tuple[float, float] = Field(description="a, or [low, high] of which every event draws its own")
-
-    constraints: ClassVar[tuple[Constraint, ...]] = (
-        Constraint(
-            "0 <= value[0] <= value[1] if isinstance(value, tuple) else 0 <= value",
-            "value is {value}, expected a number, or low <= high, none of them negative.",
-        ),
-    )
-
-    @property
-    def bounds(self) -> tuple[float, float]:
-        """Least and greatest value."""
-        return self.value if isinstance(self.value, tuple) else (self.value, self.value)
-
-
 class MergedEvents(Section):
     """Events of several sections in one table, in proportion to their cross sections: a mixture of final states.
 
@@ -156,6 +137,22 @@ class MergedEvents(Section):
             "all(low <= high for low, high in where.values())",
             "where is {where}, expected [low, high] with low <= high.",
         ),
+    )
+
+
+class DetectorEvents(Section):
+    """Events of another section with observables as a detector of stated resolutions measures them, detector_NAME.
+
+    Features and context of models may be such observables: a score at detector level, or a density of the true event
+    given what was measured, which unfolds.
+    """
+
+    n_shards: ClassVar[int] = 1
+
+    source: Literal["detector"]
+    like: EventsLabel = Field(description="events that the detector measures")
+    response: dict[ObservableName, Resolution] = Field(
+        min_length=1, description="the observables that it measures, each by itself"
     )
 
 
@@ -193,8 +190,11 @@ EventsSection = Annotated[
     | Annotated[SmearedEvents, Tag("smeared")]
     | Annotated[RatioEvents, Tag("ratio")]
     | Annotated[MergedEvents, Tag("merged")]
+    | Annotated[DetectorEvents, Tag("detector")]
     | Annotated[AmplitudeEvents, Tag("amplitude")],
-    *chosen_by("source", ("process", "lhe", "flat", "model", "smeared", "ratio", "merged", "amplitude"), "process"),
+    *chosen_by(
+        "source", ("process", "lhe", "flat", "model", "smeared", "ratio", "merged", "detector", "amplitude"), "process"
+    ),
 ]
 
 
