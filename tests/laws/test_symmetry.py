@@ -1,9 +1,7 @@
 """Symmetries by construction: whatever an engine finds, every member of the hall of fame has them exactly."""
 
-from pathlib import Path
-from types import SimpleNamespace
-
 import numpy as np
+import pysr_contract
 import pytest
 from pydantic import ValidationError
 
@@ -51,21 +49,17 @@ def problem(n_rows: int = 300) -> Problem:
 def julia(monkeypatch):
     """PySR's side of the contract, for any features: it gets columns, and leaves equations in their names."""
 
-    class Regressor:
-        def __init__(self, output_directory, run_id, **_):
-            self.path = Path(output_directory) / run_id / "hall_of_fame.csv"
-
-        def fit(self, x, y, weights, variable_names):
-            assert x.shape == (len(y), len(variable_names))
-            assert np.isfinite(x).all()
-            first, last = variable_names[0], variable_names[-1]
+    class Search(pysr_contract.Search):
+        def run(self, *_):
+            assert self.x.shape == (len(self.y), len(self.names))
+            assert np.isfinite(self.x).all()
+            first, last = self.names[0], self.names[-1]
             found = ["0.3", f"{last} * 1.1", f"sin({first} * 1.01) + 0.2", f"({first} - 0.4) / ({last} + 9.0)"]
             found += [f"square({first}) + cube({last}) * -0.1", f"exp({first}) * sqrt({last} + 99.0) - {first}"]
-            self.path.parent.mkdir(parents=True)
-            rows = [f'{place},{1 / place},"{text}"' for place, text in enumerate(found, 1)]
-            self.path.write_text("\n".join(["Complexity,Loss,Equation", *rows]))
+            self.write([f'{place},{1 / place},"{text}"' for place, text in enumerate(found, 1)])
 
-    monkeypatch.setattr(pysr_engine, "start_pysr", lambda: SimpleNamespace(PySRRegressor=Regressor))
+    monkeypatch.setattr(pysr_contract, "Search", Search)
+    monkeypatch.setattr(pysr_engine, "start_pysr", lambda: pysr_contract.start("1.5.10"))
 
 
 @pytest.mark.parametrize("name", REGISTRY["engine"])

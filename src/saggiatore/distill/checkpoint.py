@@ -76,11 +76,12 @@ class Checkpoint:
             with contextlib.suppress(OSError):
                 self.folder.rmdir()
 
-    def interrupted(self, where: str) -> InterruptionError:
-        """The error that says where the search stopped and how it goes on."""
+    def interrupted(self, where: str, *, is_exact: bool = True) -> InterruptionError:
+        """The error that says where the search stopped and how it goes on; `is_exact` if a seed gives one result."""
+        promise = ", to the formulas of an uninterrupted search" if is_exact else ""
         return InterruptionError(
             f"the search received {self.interruption.name} and stopped {where}. Its state is in {self.folder}; run the "
-            "same command again and it goes on from there, to the formulas of an uninterrupted search."
+            f"same command again and it goes on from there{promise}."
         )
 
     def _path(self, name: str) -> Path:

@@ -2,7 +2,8 @@
 
 PySR embeds Julia and must not share a process with jax: nothing here, nor in what it imports, imports jax. Whatever
 matters is set explicitly and lies in the part of the API that 1.5.10 and 2.7.2 have in common, since their defaults
-differ. The result is read from hall_of_fame.csv: the checkpoint is a pickle, and is written for failed fits too.
+differ. The result is read from hall_of_fame.csv: the checkpoint is a pickle, and is written for failed fits too. It
+serves to go on from round to round alone, in `pysr_rounds`.
 """
 
 import importlib.metadata
@@ -13,17 +14,17 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar, Literal, NamedTuple
 
-import numpy as np
 import pandas as pd
 from pydantic import Field
 
 from saggiatore.constraint import Constraint
+from saggiatore.distill.checkpoint import Checkpoint
 from saggiatore.distill.engine import Problem
 from saggiatore.distill.parametric import Parametric, read_parametric
+from saggiatore.distill.pysr_rounds import JULIA, RUN, Rounds, unblocked_signals
 from saggiatore.errors import EngineError
 from saggiatore.spec import Spec
 
-_RUN = "run"  # PySR's run_id: the folder of its files
 _COLUMNS = ("Complexity", "Loss", "Equation")
 _ADVICE = (
     "Install it with its Julia as the workflow does (`--software-deployment-method conda`, envs/distill.yaml); on a "
@@ -42,6 +43,12 @@ class PySRSpec(Spec):
         ("sin",), description="functions beside + - * /, square and cube; none stands inside of another"
     )
     n_iterations: int = Field(60, ge=1, description="iterations")
+    round_iterations: int = Field(
+        20,
+        ge=1,
+        description="iterations of a round, after which a search that is ended can go on; by its source a round costs "
+        "about an iteration more and some compilation; as many as n_iterations: one round",
+    )
     n_populations: int = Field(16, ge=1, description="populations")
     population_size: int = Field(40, ge=16, description="individuals of a population")
     n_cycles: int = Field(380, ge=1, description="cycles of evolution per iteration")
@@ -53,7 +60,7 @@ class PySRSpec(Spec):
     is_deterministic: bool = Field(True, description="the same seed gives the same formulas; needs parallelism serial")
     parallelism: Literal["serial", "multithreading", "multiprocessing"] = "serial"
     max_seconds: float | None = Field(
-        None, gt=0, description="guard in seconds; a search that it ends is not reproducible"
+        None, gt=0, description="guard in seconds, of all rounds; a search that it ends is not reproducible"
     )
 
     constraints: ClassVar[tuple[Constraint, ...]] = (
@@ -67,8 +74,8 @@ class PySRSpec(Spec):
     def build(self) -> "PySREngine":
         return PySREngine(self)
 
-    def arguments(self, seed: int, folder: Path) -> dict[str, Any]:
-        """Keyword arguments of PySRRegressor, common to 1.5.10 and 2.7.2."""
+    def arguments(self, folder: Path) -> dict[str, Any]:
+        """Keyword arguments of PySRRegressor, common to 1.5.10 and 2.7.2, but for the seed, which rounds have."""
         return {
             "model_selection": "accuracy",  # ours is `selection`; PySR's "best" dropped a variable in 4 of 4 noisy runs
             "binary_operators": ["+", "-", "*", "/"],
@@ -87,13 +94,13 @@ class PySRSpec(Spec):
             "annealing": self.annealing,
             "parallelism": self.parallelism,
             "deterministic": self.is_deterministic,
-            "random_state": seed % 2**31,
+            "warm_start": True,
             "timeout_in_seconds": self.max_seconds,
             "precision": 32,
             "progress": False,
             "verbosity": 1,
             "output_directory": str(folder),
-            "run_id": _RUN,
+            "run_id": RUN,
             "temp_equation_file": False,
         }
 
@@ -124,16 +131,17 @@ class PySREngine:
             raise EngineError(f"PySR is not installed. {_ADVICE}") from None
 
     def search(self, problem: Problem, seed: int, folder: Path, code: str = "") -> list[Parametric]:
-        """PySR's hall of fame; its files stay in `folder`. A search that was ended starts anew.
-
-        PySR keeps its populations in a pickle, which it writes at the end of a fit: what lies in `folder` before is the
-        hall of fame alone, and a search that started from it would end with other formulas.
-        """
+        """PySR's hall of fame; its files stay in `folder`. A search that was ended goes on after its last round."""
         pysr = start_pysr()
-        regressor = pysr.PySRRegressor(**self.spec.arguments(seed, folder))
-        weight = problem.weight / np.mean(problem.weight)
-        regressor.fit(problem.x, problem.y, weights=weight, variable_names=list(problem.features))
-        return [row.form for row in read_hall_of_fame(folder / _RUN / "hall_of_fame.csv", problem.features)]
+        text = f"{code}/{pysr.__version__}/{pysr.jl.seval(JULIA)}/{seed}/"
+        text += self.spec.model_dump_json(exclude={"max_seconds"})
+        checkpoint = Checkpoint(folder if code else None, problem.digest(text))
+        rounds = Rounds(pysr, self.spec.arguments(folder), self.spec.round_iterations, folder, checkpoint)
+        with checkpoint.deferring(), unblocked_signals():
+            path = rounds.run(problem, seed)
+        forms = [row.form for row in read_hall_of_fame(path, problem.features)]
+        rounds.clear()
+        return forms
 
 
 def start_pysr() -> ModuleType:
