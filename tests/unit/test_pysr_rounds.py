@@ -82,7 +82,7 @@ def left(folder):
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("moment", ["iteration", "checkpoint"])
-def test_killed_anywhere_a_search_goes_on_to_the_same_formulas(search, tmp_path, version, moment):
+def test_killed_anywhere_a_search_goes_on_to_the_same_formulas(search, tmp_path, caplog, version, moment):
     """In every other iteration of a population, and while each checkpoint is half written."""
     whole = search(tmp_path / "whole", version, code="")
     for place in count(1, {"iteration": 2, "checkpoint": 1}[moment]):
@@ -91,19 +91,25 @@ def test_killed_anywhere_a_search_goes_on_to_the_same_formulas(search, tmp_path,
             search(folder, version, {moment: after(place, kill)})
             break
         except Killed:
-            assert search(folder, version) == whole
+            done = []
+            assert search(folder, version, {"iteration": lambda done=done: done.append(1)}) == whole
+            assert (
+                len(done) == 10 - 4 * ((place - 1) // 4) or moment == "checkpoint"
+            )  # complete rounds are not done again
             assert left(folder) == left(tmp_path / "whole")
     assert place == {"iteration": 11, "checkpoint": 7 if version == "1.5.10" else 5}[moment]
     assert left(folder) == left(tmp_path / "whole")
+    assert not caplog.messages
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_killed_again_and_again_or_while_a_round_is_kept(search, tmp_path, version, monkeypatch):
+def test_killed_again_and_again_or_while_a_round_is_kept(search, tmp_path, caplog, version, monkeypatch):
     whole = search(tmp_path / "whole", version, code="")
     for _ in range(2):
         with pytest.raises(Killed):  # one round in each process
             search(tmp_path / "often", version, {"iteration": after(5, kill)})
     assert json.loads((tmp_path / "often" / KEPT).read_text())["content"]["rounds"] == 2
+    assert sorted(path.name for path in (tmp_path / "often").iterdir()) == ["round-2", KEPT, "run"]
     assert search(tmp_path / "often", version) == whole
     for method, n_calls in ((Checkpoint, "save"), 2), ((shutil, "copyfile"), 4), ((Rounds, "_load"), 3):
         folder = tmp_path / method[1]
@@ -114,6 +120,7 @@ def test_killed_again_and_again_or_while_a_round_is_kept(search, tmp_path, versi
                 search(folder, version)
         assert search(folder, version) == whole
         assert left(folder) == left(tmp_path / "whole")
+    assert not caplog.messages
 
 
 @pytest.mark.parametrize(
@@ -198,9 +205,11 @@ def ended(search, folder, version="1.5.10"):
 )
 def test_another_search_starts_anew(search, tmp_path, caplog, other):
     folder, asked = ended(search, tmp_path / "ended"), {"version": "1.5.10", **other}
+    (folder / "run" / "of_the_other").touch()
     assert search(folder, **asked) == search(tmp_path / "fresh", **asked)
     assert "belongs to a search with other data, spec or code" in caplog.text
     assert left(folder) == left(tmp_path / "fresh")
+    assert not (folder / "run" / "of_the_other").exists()
 
 
 def rehashed(folder, content):
@@ -282,10 +291,14 @@ def test_the_guard_is_for_all_rounds_and_no_part_of_a_search(search, tmp_path, m
         patch.setattr(pysr_contract.PySRRegressor, "set_params", set_params)
         for module in (pysr_rounds, pysr_contract):
             patch.setattr(module, "time", SimpleNamespace(monotonic=lambda: sum(seconds)))
-        assert search(tmp_path / "guarded", "1.5.10", {"iteration": lambda: seconds.append(0.02)}, spec=spec)
+        dies = after(2, kill)  # the first call is at the start
+        patch.setattr(Rounds, "clear", lambda self: dies())
+        with pytest.raises(Killed):
+            search(tmp_path / "guarded", "1.5.10", {"iteration": lambda: seconds.append(0.02)}, spec=spec)
     assert [each for each in given if each is not None] == pytest.approx([0.11, 0.03])
     assert len(seconds) == 6
     assert "max_seconds was reached in round 2 of 3: not reproducible" in caplog.text
+    assert json.loads((tmp_path / "guarded" / KEPT).read_text())["content"]["rounds"] == 1
     caplog.clear()
     folder = ended(search, tmp_path / "ended")
     longer = SPEC.model_copy(update={"max_seconds": 1000})
@@ -333,9 +346,14 @@ def test_a_scheduler_reaches_python_through_julia(search, tmp_path):
     (tmp_path / "pysr").mkdir()
     (tmp_path / "pysr" / "__init__.py").write_text(JULIA_LISTENS)
     path = os.pathsep.join([str(tmp_path), str(UNIT), os.environ.get("PYTHONPATH", "")])
+    alone = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # no thread of others that would take the signal
     command = [sys.executable, "-c", ONE_SEARCH, str(tmp_path / "told")]
     with subprocess.Popen(
-        command, env={**os.environ, "PYTHONPATH": path}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        env={**os.environ, **alone, "PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as job:
         assert job.stdout.readline() == "iteration\n"
         job.send_signal(signal.SIGTERM)
