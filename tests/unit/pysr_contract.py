@@ -181,7 +181,7 @@ class Search:
             last[place % populations] = pop = running[place % populations]
             for member in pop:
                 size = self.size(member[1])
-                if size <= self.model.maxsize and (size not in hall or member[0] < hall[size][0]):
+                if size not in hall or member[0] < hall[size][0]:
                     hall[size] = member
             self.write(rows(hall, self.names))
             jl.reach("iteration")
@@ -202,7 +202,7 @@ class Search:
 
     def mutated(self, terms):
         terms, choice = list(terms), self.random.random()
-        if not terms or choice < 0.2:
+        if not terms or (choice < 0.2 and self.size(terms) + 4 <= self.model.maxsize):
             return [*terms, (self.random.gauss(0, 1), self.random.randrange(len(self.names)))]
         place = self.random.randrange(len(terms))
         if choice < 0.3:
