@@ -1,9 +1,9 @@
 """What PySR's Python source does around a search, with a small search in place of Julia's: a stand-in for `pysr`.
 
 After the sources of 1.5.10 and 2.7.2: which attributes a fit keeps or resets, when and how checkpoint.pkl is written,
-what `from_file` does, which seed Julia gets. After SymbolicRegression.jl: what a fit starts from, what the state that
-it returns holds and what not (the counter of births, random numbers), who is removed for a child, and when the hall of
-fame is written. The search itself evolves sums of linear terms.
+what `from_file` does, which seed Julia gets. After SymbolicRegression.jl, in versions near to theirs: what a fit starts
+from, what the state that it returns holds and what not (the counter of births, random numbers), who is removed for a
+child, and when the hall of fame is written. The search itself evolves sums of linear terms.
 """
 
 import contextlib

@@ -1,7 +1,8 @@
 """PySR's search in rounds: each is a fit that starts from the checkpoint of the round before, read back from its file.
 
 Within a fit PySR cannot stop and go on; after one it can. Whether a job was ended between two rounds or not, the next
-one starts from the same bytes. The rest follows from the sources of PySR 1.5.10 and 2.7.2 and SymbolicRegression.jl:
+one starts from the same bytes. The rest follows from the Python sources of PySR 1.5.10 and 2.7.2, and those of
+SymbolicRegression.jl, which were read in versions near to theirs:
 
 * checkpoint.pkl holds populations and hall of fame (`julia_state_stream_`) from the end of a fit on. 1.5.10 writes it
   at the start of a fit too, in place, and neither says when it could not: a round's files are copied and read back.
@@ -123,7 +124,9 @@ class Rounds:
                 f"in the log; to start anew, remove {self.folder}."
             ) from error
         spent = time.monotonic() - start
-        if hasattr(regressor, "interrupted_"):  # 2.7.2: Julia reads signals from a pipe, and ends a fit without error
+        if hasattr(
+            regressor, "interrupted_"
+        ):  # 2.7.2: Julia reads signals from a pipe, and may end a fit without error
             if regressor.interrupted_:
                 raise KeyboardInterrupt
             self._check(state)
