@@ -1,29 +1,7 @@
 rule numbers:
     input:
-        integrals=lambda wc: plan.all_of(wc.study, "sampler", "integral"),
-        samples=lambda wc: plan.all_of(wc.study, "events", "sample"),
-        informations=lambda wc: plan.all_of(wc.study, "information", "information"),
-        agreements=lambda wc: plan.all_of(wc.study, "information", "agreement"),
-        score_posteriors=lambda wc: plan.all_of(
-            wc.study, "information", "score_posteriors"
-        ),
+        tables=lambda wc: plan.told(wc.study),
         formulas=lambda wc: plan.all_of(wc.study, "formulas", "formula"),
-        calibrations=lambda wc: plan.all_of(wc.study, "draws", "calibration"),
-        diagnostics=lambda wc: plan.all_of(wc.study, "draws", "diagnostics"),
-        densities=lambda wc: plan.all_of(wc.study, "densities", "diagnostics"),
-        predictives=lambda wc: plan.all_of(wc.study, "predictive", "predictive"),
-        amplifications=lambda wc: plan.all_of(
-            wc.study, "amplification", "amplification"
-        ),
-        histories=lambda wc: plan.all_of(wc.study, "models", "history"),
-        structures=lambda wc: plan.all_of(wc.study, "structures", "structures"),
-        constants=lambda wc: plan.all_of(wc.study, "structures", "constants"),
-        bands=lambda wc: plan.all_of(wc.study, "structures", "band"),
-        limits=lambda wc: plan.all_of(wc.study, "limits", "limits"),
-        coverages=lambda wc: plan.all_of(wc.study, "limits", "coverage"),
-        sensitivities=lambda wc: plan.all_of(wc.study, "limits", "sensitivity"),
-        ratios=lambda wc: plan.all_of(wc.study, "ratios", "ratios"),
-        accuracies=lambda wc: plan.all_of(wc.study, "accuracy", "accuracy"),
         pdfs=lambda wc: plan.all_of(wc.study, "figures", "pdf"),
         pngs=lambda wc: plan.all_of(wc.study, "figures", "png"),
     output:
@@ -42,11 +20,7 @@ rule numbers:
         code=lambda wc: plan.code_of("numbers", wc.study),
     shell:
         "python -m saggiatore numbers --study {wildcards.study} --code {params.code} "
-        "--integrals {input.integrals:q} --samples {input.samples:q} --informations {input.informations:q} --agreements {input.agreements:q} --score-posteriors {input.score_posteriors:q} --formulas {input.formulas:q} "
-        "--calibrations {input.calibrations:q} --diagnostics {input.diagnostics:q} {input.densities:q} "
-        "--predictives {input.predictives:q} --amplifications {input.amplifications:q} --histories {input.histories:q} --structures {input.structures:q} --constants {input.constants:q} "
-        "--bands {input.bands:q} --limits {input.limits:q} --coverages {input.coverages:q} "
-        "--sensitivities {input.sensitivities:q} --ratios {input.ratios:q} --accuracies {input.accuracies:q} "
+        "--tables {input.tables:q} --formulas {input.formulas:q} "
         "--figures {input.pdfs:q} {input.pngs:q} --out {output:q} > {log:q} 2>&1"
 
 

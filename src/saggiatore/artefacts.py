@@ -1,4 +1,4 @@
-"""What each stage makes, where it lies under `results/STUDY`, and what of it goes to HEPData."""
+"""What each stage makes, where it lies under `results/STUDY`, and what of it goes to numbers.json and to HEPData."""
 
 ARTEFACTS = {
     ("sampler", "grid"): "sampler/{label}.grid.parquet",
@@ -51,6 +51,33 @@ ARTEFACTS = {
     ("figures", "pdf"): "figures/{label}.pdf",
     ("figures", "png"): "figures/{label}.png",
 }
+
+TOLD = (  # tables with numbers to quote; rows of events, bins and curves stay in their tables
+    ("sampler", "integral"),
+    ("events", "sample"),
+    ("models", "history"),
+    ("draws", "diagnostics"),
+    ("draws", "calibration"),
+    ("formulas", "refits"),
+    ("structures", "structures"),
+    ("structures", "constants"),
+    ("structures", "band"),
+    ("information", "information"),
+    ("information", "agreement"),
+    ("information", "score_posteriors"),
+    ("limits", "limits"),
+    ("limits", "coverage"),
+    ("limits", "sensitivity"),
+    ("ratios", "ratios"),
+    ("accuracy", "accuracy"),
+    ("control", "control"),
+    ("control", "marginals"),
+    ("control", "reliability"),
+    ("control", "clusters"),
+    ("densities", "diagnostics"),
+    ("predictive", "predictive"),
+    ("amplification", "amplification"),
+)
 
 PUBLISHED = (
     ("sampler", "integral"),

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from functools import cache, cached_property
 from pathlib import Path
 
-from saggiatore.artefacts import ARTEFACTS, PUBLISHED
+from saggiatore.artefacts import ARTEFACTS, PUBLISHED, TOLD
 from saggiatore.errors import StudyError
 from saggiatore.fingerprint import fingerprint, foreign
 from saggiatore.graph import SIMULATING, Study, artefact
@@ -163,6 +163,10 @@ class Plan:
         kept = [key for key in ARTEFACTS if key != ("events", "events")]
         return [path for stage, name in kept for path in self.all_of(study, stage, name)]
 
+    def told(self, study: str) -> list[str]:
+        """The tables whose numbers numbers.json quotes."""
+        return [path for stage, name in TOLD for path in self.all_of(study, stage, name)]
+
     def published(self, study: str) -> list[str]:
         """The tables that go to HEPData: what was measured, not what was simulated or learned."""
         return [path for stage, name in PUBLISHED for path in self.all_of(study, stage, name)]
@@ -218,18 +222,16 @@ class Plan:
         return [content_key(Path(path)) for path in self.event_files(study, label)]
 
     def _read(self, name: str) -> Study:
-        folder = self._root / "config" / "studies"
-        path = folder / f"{name}.yaml"
+        path = self._root / "config" / "studies" / f"{name}.yaml"
         if not path.is_file():
-            names = sorted(each.stem for each in folder.glob("*.yaml"))
+            names = sorted(each.stem for each in path.parent.glob("*.yaml"))
             raise StudyError(f"no study is called '{name}' ({path} does not exist); {closest(name, names)}")
         return Study(name, read_study_file(path), self._schema)
 
     @cached_property
     def _house(self) -> list[str]:
-        found = {path for pattern in HOUSE for path in self._root.glob(pattern) if path.is_file()}
-        names = sorted(path.relative_to(self._root).as_posix() for path in found)
-        return [name for name in names if "__pycache__" not in name]
+        found = {path.relative_to(self._root) for each in HOUSE for path in self._root.glob(each) if path.is_file()}
+        return sorted(path.as_posix() for path in found if "__pycache__" not in path.parts)
 
     @cached_property
     def _schema(self) -> dict:

@@ -7,10 +7,12 @@ from synthetic import INFORMATION, ORIGIN, write_study
 from test_figures import draw
 
 from saggiatore.__main__ import main
+from saggiatore.artefacts import TOLD
 from saggiatore.errors import SchemaError, StudyError
 from saggiatore.integrate.tally import sample_schema
 from saggiatore.number import Number, decimals, fill, quote
 from saggiatore.steps.numbers import run
+from saggiatore.table_numbers.told import TABLES
 from saggiatore.tables import read_table, write_table
 
 
@@ -19,33 +21,10 @@ def paths(tmp_path):
     return write_study(tmp_path / "results" / "toy")
 
 
-def collect(paths, folder, figures=(), informations=None, samples=()):
+def collect(paths, folder, figures=(), more=()):
     out = folder / "results" / "toy" / "numbers.json"
-    run(
-        study="toy",
-        code="0123",
-        integrals=[paths["integral"]],
-        samples=list(samples),
-        informations=[paths["information"]] if informations is None else informations,
-        agreements=[paths["agreement"]],
-        score_posteriors=[paths["score_posteriors"]],
-        formulas=[paths["formula"]],
-        calibrations=[paths["calibration"]],
-        diagnostics=[paths["diagnostics"]],
-        histories=[paths["history"]],
-        structures=[paths["structures"]],
-        constants=[paths["constants"]],
-        bands=[paths["band"]],
-        limits=[paths["limits"]],
-        coverages=[paths["coverage"]],
-        sensitivities=[paths["sensitivity"]],
-        ratios=[paths["ratios"]],
-        accuracies=[paths["accuracy"]],
-        predictives=[paths["predictive"]],
-        amplifications=[paths["amplification"]],
-        figures=list(figures),
-        out=out,
-    )
+    tables = [paths[name] for _, name in TOLD if name in paths]
+    run(study="toy", code="0123", tables=[*tables, *more], formulas=[paths["formula"]], figures=list(figures), out=out)
     return out
 
 
@@ -101,11 +80,34 @@ def test_limits_that_the_linear_approximation_misses_are_counted(paths, tmp_path
     assert "allows, 2 of the table's 18 intervals" in document["figures"]["limits"]["caption"]
 
 
+def test_every_table_with_numbers_is_told():
+    assert {name for _, name in TOLD} == set(TABLES)
+
+
+def test_generators_densities_and_formulas_are_told_with_their_errors(paths, tmp_path):
+    numbers = json.loads(collect(paths, tmp_path).read_text())["numbers"]
+    for name, value, error in (
+        ("control.main.spline_flow.auc", 0.52, 0.002),
+        ("control.main.flow_matching.chi2", 9.0, None),
+        ("control.main.spline_flow.reliability", 0.0, None),
+        ("control.main.spline_flow.below.true", 0.02, 0.001),
+        ("worth.generated.density", 5.0, 0.5),
+        ("quantile_error.generated.training", 1.8e-4, 1.8e-5),
+        ("formula.formula.information_select", 0.95, 0.002),
+        ("limits_profiled.one.network.f_w.shape.95.high", 1.1 * 1.96, 0.0),
+        ("n_populated.density", 9, None),
+    ):
+        assert numbers[name]["value"] == pytest.approx(value), name
+        assert numbers[name]["error"] == pytest.approx(error), name
+    assert "quantile_error.generated.generated.1000" in numbers
+    assert "control.main.truth.auc_error" not in numbers
+
+
 def test_two_sections_of_information_keep_their_labels(paths, tmp_path):
     other = paths["information"].with_name("smeared.information.parquet")
     columns = {column.name: [0.5] for column in INFORMATION.columns} | {"name": ["network"], "kind": ["model"]}
     write_table(other, INFORMATION, columns, ORIGIN)
-    numbers = json.loads(collect(paths, tmp_path, informations=[paths["information"], other]).read_text())["numbers"]
+    numbers = json.loads(collect(paths, tmp_path, more=[other]).read_text())["numbers"]
     assert numbers["information.main.network"]["value"] == 0.9543
     assert numbers["information.smeared.network"]["value"] == 0.5
     assert "information.network" not in numbers
@@ -121,7 +123,7 @@ def test_what_a_file_of_events_holds_is_stated(paths, tmp_path):
         | {column.name: [3] for column in schema.columns if column.kind == "int"},
         ORIGIN,
     )
-    numbers = json.loads(collect(paths, tmp_path, samples=[sample]).read_text())["numbers"]
+    numbers = json.loads(collect(paths, tmp_path, more=[sample]).read_text())["numbers"]
     assert numbers["sample.train.negative_fraction"]["value"] == 0.25
     assert numbers["sample.train.cross_section"]["unit"] == "pb"
     assert numbers["sample.train.n_read"]["artefact"] == "tables/train.sample.parquet"
@@ -140,10 +142,7 @@ def test_captions_quote_the_numbers(paths, tmp_path):
 
 
 def test_nothing_is_needed(tmp_path):
-    names = ("integrals", "samples", "informations", "formulas", "calibrations", "diagnostics", "histories")
-    names += ("structures", "constants", "bands", "limits", "coverages", "sensitivities", "ratios", "predictives")
-    names += ("amplifications", "agreements", "score_posteriors", "figures", "accuracies")
-    run(study="toy", code="0", **{name: [] for name in names}, out=tmp_path / "numbers.json")
+    run(study="toy", code="0", tables=[], formulas=[], figures=[], out=tmp_path / "numbers.json")
     assert json.loads((tmp_path / "numbers.json").read_text())["numbers"] == {}
     assert main(["summary", "--numbers", str(tmp_path / "numbers.json")]) == 0
 
@@ -173,6 +172,11 @@ def test_the_summary_says_what_was_found(paths, tmp_path, capsys):
         ["truth", "f_w", "from", "-1.96", "to", "1.96"],
         ["network", "f_w", "from", "-2.156", "to", "2.156"],
     ]
+    at = lines.index("Generators of 'main' against the truth (AUC 0.5, chi2 1: nothing tells them apart):")
+    assert lines[at + 1].split() == ["AUC", "chi2", "a", "bin", "of", "pairs"]
+    assert lines[at + 2].split() == ["truth", "0.5000", "±", "0.0020", "1.1", "0.9"]  # the best comes first
+    assert "Density 'generated' is worth 5.0 ± 0.5 times the events of its training" in lines
+    assert "Cross section 'map': 1.2340 ± 0.0020 pb" in lines
     assert "pull width 1.020 ± 0.010, coverage of 68 % intervals 0.680 ± 0.010" in text
     assert str(tmp_path / "results" / "bundles" / "toy.zip") in text
     assert main(["summary", "--numbers", str(tmp_path / "none.json")]) == 1

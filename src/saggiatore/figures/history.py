@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from saggiatore.figures.base import AbstractFigure, Inputs
 from saggiatore.figures.style import FORMULA, NETWORK, TRUTH, new_figure
 from saggiatore.spec import HistoryLabel, Spec
-from saggiatore.table_numbers import kept_row
+from saggiatore.table_numbers.training import kept_row
 from saggiatore.tables import Table
 
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import NamedTuple
 
 from PIL import Image
 
@@ -11,7 +12,8 @@ from saggiatore.errors import SchemaError
 from saggiatore.files import atomic
 from saggiatore.number import Number, fill
 from saggiatore.provenance import provenance
-from saggiatore.table_numbers import Named, table_numbers
+from saggiatore.table_numbers.entry import Named
+from saggiatore.table_numbers.told import table_numbers
 from saggiatore.tables import Table, read_table
 
 FORMAT_VERSION = 1
@@ -25,51 +27,48 @@ def run(
     *,
     study: str,
     code: str,
-    integrals: list[Path],
-    samples: list[Path],
-    informations: list[Path],
-    agreements: list[Path],
-    score_posteriors: list[Path],
+    tables: list[Path],
     formulas: list[Path],
-    calibrations: list[Path],
-    diagnostics: list[Path],
-    histories: list[Path],
-    structures: list[Path],
-    constants: list[Path],
-    bands: list[Path],
-    limits: list[Path],
-    coverages: list[Path],
-    sensitivities: list[Path],
-    ratios: list[Path],
-    accuracies: list[Path],
-    predictives: list[Path],
-    amplifications: list[Path],
     figures: list[Path],
     out: Path,
 ) -> None:
-    """Write numbers.json; any list may be empty."""
+    """Write numbers.json, of tables that are named LABEL.TABLE by their files; any list may be empty."""
     root = out.parent
-    tables = {"integral": integrals, "sample": samples, "calibration": calibrations, "diagnostics": diagnostics}
-    tables |= {"history": histories, "structures": structures, "constants": constants, "band": bands, "limits": limits}
-    tables |= {"coverage": coverages, "sensitivity": sensitivities, "ratios": ratios, "predictive": predictives}
-    tables |= {"amplification": amplifications, "agreement": agreements, "score_posteriors": score_posteriors}
-    tables |= {"accuracy": accuracies}
-    scored, numbers = _all_numbers(informations, formulas, tables, root)
+    opened = [_Opened.read(path, root) for path in tables]
+    scored, numbers = _all_numbers(opened, formulas, root)
     document = {
         "numbers": {name: asdict(number) for name, number in numbers.items()},
-        **_for_readers(formulas, structures, limits, root),
+        **_for_readers(opened, formulas, root),
         "figures": _figures(figures, root, {**scored, **numbers}),
     }
     _write(out, study, code, document)
 
 
+class _Opened(NamedTuple):
+    """A table with the label of its section, its name, and where it lies under the study's results."""
+
+    label: str
+    name: str
+    artefact: str
+    table: Table
+
+    @staticmethod
+    def read(path: Path, root: Path) -> "_Opened":
+        label, name = path.stem.split(".")
+        return _Opened(label, name, _relative(path, root), read_table(path, name))
+
+    def numbers(self) -> Named:
+        return table_numbers(self.name, self.label, self.table, self.artefact)
+
+
 def _all_numbers(
-    informations: list[Path], formulas: list[Path], tables: dict[str, list[Path]], root: Path
+    opened: list[_Opened], formulas: list[Path], root: Path
 ) -> tuple[dict[str, Number], dict[str, Number]]:
     """Those of scores by themselves; and all: those of scores, of formulas and of every table."""
-    scored = dict(_each(informations, root, "information"))
-    shown = _without_label(scored) if len(informations) == 1 else scored
-    of_tables = {name: number for table, paths in tables.items() for name, number in _each(paths, root, table)}
+    scores = [each for each in opened if each.name == "information"]
+    scored = dict(number for each in scores for number in each.numbers())
+    shown = _without_label(scored) if len(scores) == 1 else scored
+    of_tables = dict(number for each in opened if each.name != "information" for number in each.numbers())
     return scored, {**shown, **dict(_formulas(formulas, root)), **of_tables}
 
 
@@ -80,24 +79,18 @@ def _write(out: Path, study: str, code: str, document: dict) -> None:
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
-def _for_readers(formulas: list[Path], structures: list[Path], limits: list[Path], root: Path) -> dict[str, dict]:
+def _for_readers(opened: list[_Opened], formulas: list[Path], root: Path) -> dict[str, dict]:
     """What the page and the summary show beyond single numbers."""
     return {
         "formulas": {_label(path): _formula_entry(path, root) for path in formulas},
-        "structures": {_label(path): _structures_entry(read_table(path, "structures")) for path in structures},
-        "limits": {_label(path): _limits_entry(read_table(path, "limits")) for path in limits},
+        "structures": {each.label: _structures_entry(each.table) for each in opened if each.name == "structures"},
+        "limits": {each.label: _limits_entry(each.table) for each in opened if each.name == "limits"},
     }
 
 
 def _label(path: Path) -> str:
     """The label in an artefact's file name."""
     return path.name.split(".")[0]
-
-
-def _each(paths: list[Path], root: Path, name: str) -> Named:
-    """Numbers of the table `name` of every label."""
-    for path in paths:
-        yield from table_numbers(name, _label(path), read_table(path, name), _relative(path, root))
 
 
 def _relative(path: Path, root: Path) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import textwrap
+from collections.abc import Iterable
 from pathlib import Path
 
 from saggiatore.errors import SchemaError
@@ -20,7 +21,8 @@ def run(*, numbers: Path) -> None:
         raise SchemaError(f"{numbers}: no readable numbers.json ({error!r}). Run the study that makes it.") from None
     lines = [line for label, entry in document["formulas"].items() for line in _formula(label, entry)]
     lines += [line for label, rows in document["structures"].items() for line in _structures(label, rows, found)]
-    lines += ["", *_information(found), *_limits(found), *_calibration(found), ""]
+    lines += ["", *_cross_sections(found), *_information(found), *_limits(found), *_calibration(found)]
+    lines += [*_generators(found), *_ratios(found), *_accuracy(found), *_densities(found), ""]
     lines += _places(study, numbers.parent, document)
     print("\n".join(lines).strip("\n"))
 
@@ -50,6 +52,11 @@ def _structures(label: str, rows: list[dict], found: dict[str, Number]) -> list[
         f"constants; the network's posterior is {width['network']:.1%} wide"
     )
     return lines
+
+
+def _cross_sections(found: dict[str, Number]) -> list[str]:
+    rows = [(name, number) for name, number in found.items() if name.startswith("cross_section.")]
+    return [f"Cross section '{_tail(name)}': {_quoted(number)} {number.unit}" for name, number in rows]
 
 
 def _information(found: dict[str, Number]) -> list[str]:
@@ -84,13 +91,101 @@ def _calibration(found: dict[str, Number]) -> list[str]:
     lines = []
     for name, number in found.items():
         stem, _, label = name.partition(".")
-        if stem == "pull_width":
+        if stem == "pull_width" and "." not in label:
             at_68 = found.get(f"coverage.{label}.68")
             covered = f", coverage of 68 % intervals {quote(at_68.value, at_68.error)}" if at_68 else ""
             lines.append(
                 f"Errors of '{label}' on held-out events: pull width {quote(number.value, number.error)}{covered}"
             )
     return lines
+
+
+def _generators(found: dict[str, Number]) -> list[str]:
+    """How close each generator comes; events of the process itself, where there are any, show the limit."""
+    titles = {
+        "auc": "AUC",
+        "chi2": "chi2 a bin",
+        "chi2_2d": "of pairs",
+        "wasserstein": "Wasserstein",
+        "weight_std": "width of w",
+        "weight_mean": "mean of w",
+        "chi2_reweighted": "chi2 reweighted",
+        "wasserstein_reweighted": "Wasserstein reweighted",
+    }
+    head = "Generators of '{}' against the truth (AUC 0.5, chi2 1: nothing tells them apart):"
+    return _tables(head, "control", found, titles)
+
+
+def _ratios(found: dict[str, Number]) -> list[str]:
+    """Each learned ratio at each value of the parameter."""
+    keys = [name.split(".") for name in found if name.startswith("mse_log_ratio.")]
+    titles = {at: f"at {at.replace('_', '.')}" for at in dict.fromkeys(at for *_, at in keys)}
+    return _tables("Mean squared error of the logarithm of likelihood ratios '{}':", "mse_log_ratio", found, titles)
+
+
+def _accuracy(found: dict[str, Number]) -> list[str]:
+    titles = {"delta_50": "half within", "delta_95": "95 % within", "pull_68": "width of pulls"}
+    moved = {f"accuracy.{at}.{name}": found[f"{name}.{at}"] for at, name in _at(found, titles)}
+    return _tables("Relative accuracy of the amplitudes '{}':", "accuracy", moved, titles)
+
+
+def _at(found: dict[str, Number], names: Iterable[str]) -> list[tuple[str, str]]:
+    """LABEL.NAME and which of `names` the numbers ``NAME.LABEL.NAME`` are."""
+    split = [name.split(".") for name in found]
+    return [(".".join(rest), first) for first, *rest in split if first in names and len(rest) == 2]
+
+
+def _densities(found: dict[str, Number]) -> list[str]:
+    """Posteriors over densities in well-populated bins; and what generated events are worth."""
+    lines = []
+    for name, number in found.items():
+        stem, _, label = name.partition(".")
+        if stem == "pull_rms":
+            lines.append(
+                f"Density '{label}' in {found[f'n_populated.{label}'].value:g} well-populated bins: pulls have a root "
+                f"mean square of {_quoted(number)}, the median error is {found[f'relative_std.{label}'].value:.1%}"
+            )
+        if stem == "worth" and label.endswith(".density"):
+            lines.append(f"Density '{label.split('.')[0]}' is worth {_quoted(number)} times the events of its training")
+    return ["", *lines] if lines else []
+
+
+def _tables(head: str, stem: str, found: dict[str, Number], titles: dict[str, str]) -> list[str]:
+    """A table for each label of the numbers ``STEM.LABEL.NAME.QUANTITY``, one row a name, one column a title;
+    the least in the first column comes first."""
+    rows: dict[str, dict[str, dict[str, Number]]] = {}
+    for key, number in found.items():
+        first, *rest = key.split(".")
+        if first == stem and len(rest) == 3 and rest[2] in titles:
+            rows.setdefault(rest[0], {}).setdefault(rest[1], {})[rest[2]] = number
+    lines: list[str] = []
+    for label, entries in rows.items():
+        shown = [name for name in titles if any(name in entry for entry in entries.values())]
+        cells = [["", *(titles[name] for name in shown)]]
+        for name, entry in sorted(entries.items(), key=lambda item: item[1][shown[0]].value):
+            cells.append([name, *(_quoted(entry[each]) if each in entry else "" for each in shown)])
+        lines += ["", head.format(label), *_aligned(cells)]
+    return lines
+
+
+def _aligned(cells: list[list[str]]) -> list[str]:
+    """Rows of a table: the first column from the left, all others from the right."""
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return [
+        "    "
+        + "  ".join(
+            [row[0].ljust(widths[0]), *(text.rjust(width) for text, width in zip(row[1:], widths[1:], strict=True))]
+        )
+        for row in cells
+    ]
+
+
+def _quoted(number: Number) -> str:
+    return quote(number.value, number.error)
+
+
+def _tail(name: str) -> str:
+    return name.partition(".")[2]
 
 
 def _places(study: str, folder: Path, document: dict) -> list[str]:
