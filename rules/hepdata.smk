@@ -1,6 +1,9 @@
 rule hepdata:
     input:
-        lambda wc: plan.published(wc.study),
+        tables=lambda wc: plan.published(wc.study),
+        formulas=lambda wc: plan.all_of(wc.study, "formulas", "formula"),
+        figures=lambda wc: plan.all_of(wc.study, "figures", "png"),
+        numbers="results/{study}/numbers.json",
     output:
         "results/{study}/hepdata.zip",
     log:
@@ -15,6 +18,7 @@ rule hepdata:
         cpus_per_task=plan.request("hepdata").cpus_per_task,
     params:
         code=lambda wc: plan.code_of("hepdata", wc.study),
+        drawn=lambda wc: plan.study(wc.study).drawn,
     shell:
-        "python -m saggiatore hepdata --study {wildcards.study} --code {params.code} --tables {input:q} "
-        "--out {output:q} > {log:q} 2>&1"
+        "python -m saggiatore hepdata --study {wildcards.study} --code {params.code} --tables {input.tables:q} --formulas {input.formulas:q} "
+        "--figures {input.figures:q} --drawn {params.drawn:q} --numbers {input.numbers:q} --out {output:q} > {log:q} 2>&1"

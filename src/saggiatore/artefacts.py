@@ -79,9 +79,17 @@ TOLD = (  # tables with numbers to quote; rows of events, bins and curves stay i
     ("amplification", "amplification"),
 )
 
-PUBLISHED = (
+PUBLISHED = (  # of tables with a row for each event what figures show in bins (formats.distribution)
     ("sampler", "integral"),
+    ("events", "sample"),
+    ("models", "history"),
+    ("draws", "pulls"),
     ("draws", "calibration"),
+    ("formulas", "refits"),
+    ("structures", "structures"),
+    ("structures", "constants"),
+    ("structures", "covariances"),
+    ("structures", "band"),
     ("information", "information"),
     ("information", "agreement"),
     ("information", "score_posteriors"),
@@ -91,7 +99,15 @@ PUBLISHED = (
     ("limits", "scan"),
     ("limits", "bins"),
     ("ratios", "ratios"),
+    ("ratios", "log_ratios"),
     ("accuracy", "accuracy"),
+    ("accuracy", "deltas"),
+    ("control", "control"),
+    ("control", "marginals"),
+    ("control", "weights"),
+    ("control", "reliability"),
+    ("control", "tails"),
+    ("control", "clusters"),
     ("predictive", "predictive"),
     ("amplification", "amplification"),
 )

@@ -12,9 +12,9 @@ from saggiatore.errors import BundleError
 # A part's files by what follows results/STUDY in their paths; all else belongs to every deposit.
 FOLDERS = {
     "formula": ("formulas", "structures"),
-    "tables": ("tables", "sampler"),
+    "tables": ("tables", "sampler", "hepdata.zip"),
     "figures": ("figures",),
-    "limits": ("limits", "hepdata.zip"),
+    "limits": ("limits",),
     "models": ("models", "draws"),
     "events": ("events",),
 }

@@ -89,6 +89,14 @@ class Study:
             return self.generator(sources["of"])
         return sources.get("model", "")
 
+    @property
+    def drawn(self) -> list[str]:
+        """What each figure is drawn from, as FIGURE=LABEL.ARTEFACT,LABEL.ARTEFACT."""
+        names = {label: self.upstream("figures", label) for label in self.content.get("figures", {})}
+        return [
+            f"{label}={','.join(f'{each.label}.{each.artefact}' for each in found)}" for label, found in names.items()
+        ]
+
     def process_of(self, stage: str, label: str) -> dict:
         """The process that the jobs of a section see: the study's, with what the section's sampler says otherwise."""
         section = self.section(stage, label)

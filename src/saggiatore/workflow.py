@@ -168,12 +168,12 @@ class Plan:
         return [path for stage, name in TOLD for path in self.all_of(study, stage, name)]
 
     def published(self, study: str) -> list[str]:
-        """The tables that go to HEPData: what was measured, not what was simulated or learned."""
+        """The tables that go to HEPData: what was found, not the events that it was found in."""
         return [path for stage, name in PUBLISHED for path in self.all_of(study, stage, name)]
 
     def submission(self, study: str) -> list[str]:
-        """The submission to HEPData, which the archive of a study with limits holds."""
-        return [f"results/{study}/hepdata.zip"] if self.study(study).content.get("limits") else []
+        """The submission to HEPData, which the archive of every study with tables holds."""
+        return [f"results/{study}/hepdata.zip"] if self.published(study) else []
 
     def generators(self, study: str, label: str, what: str) -> list[str]:
         """The events, the models or the logs of their trainings (`what`) behind a section `control`, where an entry's

@@ -219,6 +219,7 @@ FORMULA = {
     "constants": {"a": -0.5925},
     "quality": {"mse_train": 0.01, "chi2": 0.42, "frequency": 0.16},
     "expression": "Mul(Symbol('a'), Symbol('x_p1'), sin(Symbol('delta_phi')))",
+    "covariance": [[1.225e-5]],
     "shown": {
         "text": "a*x_p1*sin(delta_phi)",
         "latex": r"-0.5925(35) \, x_{p,1} \sin{\left(\Delta\phi_{jj} \right)}",

@@ -13,7 +13,8 @@ from saggiatore.record import VARIABLE
 from saggiatore.spec import Section
 from saggiatore.tables import Column, TableSchema, read_table, write_table
 
-HEPDATA = ["hepdata", "--study", "s", "--code", "c", "--out", "out.zip", "--tables"]
+HEPDATA = ["hepdata", "--study", "s", "--code", "c", "--out", "out.zip", "--numbers", "numbers.json"]
+HEPDATA += ["--formulas", "--figures", "--drawn", "--tables"]
 
 
 @pytest.fixture

@@ -88,7 +88,7 @@ def test_what_cannot_be_is_refused(bundle):
     [
         ("results/q/tables/a.parquet", "tables"),
         ("results/q/numbers.json", "always"),
-        ("results/q/hepdata.zip", "limits"),
+        ("results/q/hepdata.zip", "tables"),
         ("results/q/limits/one.workspace.json", "limits"),
         ("results/q/structures/main.formula.json", "formula"),
         ("src/saggiatore/models/mlp.py", "always"),

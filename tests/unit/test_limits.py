@@ -384,6 +384,12 @@ def test_the_workspace_of_a_study_is_valid(tables, pyhf):
     assert monomial_names(("a", "b")) == ["a", "b", "a_squared", "a_b", "b_squared"]
 
 
+def write_numbers(folder):
+    path = folder / "numbers.json"
+    path.write_text('{"figures": {}}')
+    return path
+
+
 def test_published_tables_are_a_valid_submission(tables, tmp_path):
     validator = pytest.importorskip("hepdata_validator.full_submission_validator").FullSubmissionValidator()
     from saggiatore.steps.hepdata import run
@@ -391,7 +397,8 @@ def test_published_tables_are_a_valid_submission(tables, tmp_path):
     names = ("limits", "sensitivity", "coverage", "bins")
     paths = [tables["paths"][name] for name in names]
     for out in ("one.zip", "two.zip"):
-        run(study="toy", code="0123", tables=paths, out=tmp_path / out)
+        more: dict[str, list] = {"formulas": [], "figures": [], "drawn": []}
+        run(study="toy", code="0123", tables=paths, **more, numbers=write_numbers(tmp_path), out=tmp_path / out)
     assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
     assert validator.validate(archive=str(tmp_path / "one.zip")), validator.get_messages()
     with zipfile.ZipFile(tmp_path / "one.zip") as archive:

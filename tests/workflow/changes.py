@@ -14,7 +14,7 @@ PACKAGE = "src/saggiatore"
 FIGURES = frozenset(f"figures.{name}" for name in ("history", "pulls", "hall_of_fame", "formula", "information"))
 EVENTS = frozenset(f"events.{name}" for name in ("train", "select", "test", "theta"))
 PAGE = frozenset({"report", "bundle"})
-SEAL = PAGE | {"numbers"}
+SEAL = PAGE | {"numbers", "hepdata"}
 SEARCH = frozenset({"distill_island.formula", "distill.formula", "formulas.formula"})
 BELOW_DRAWS = SEAL | {"draws.network", "teachers.network", "information.main"} | SEARCH
 BELOW_NETWORK = BELOW_DRAWS | {"models.network"}
@@ -113,13 +113,16 @@ CHANGES = [
         "that search, the merging and all below it; not the searches that are there",
     ),
     Change(
-        "a figure's code", code("figures/pulls.py"), SEAL | {"figures.pulls"}, "that figure, numbers, page and bundle"
+        "a figure's code",
+        code("figures/pulls.py"),
+        SEAL | {"figures.pulls"},
+        "that figure, numbers, submission to HEPData, page and bundle",
     ),
     Change(
         "`figures:` in the study",
         study("kind: formula, ", "kind: formula, n_bins: 20, "),
         SEAL | {"figures.formula"},
-        "that figure, numbers, page and bundle",
+        "that figure, numbers, submission to HEPData, page and bundle",
     ),
     Change(
         "a cut",
@@ -159,7 +162,7 @@ CHANGES = [
         "a release of matplotlib",
         (release("matplotlib", "99.0.0"),),
         SEAL | FIGURES,
-        "figures, numbers, page and bundle",
+        "figures, numbers, submission to HEPData, page and bundle",
     ),
     Change(
         "a release of numpyro",

@@ -213,9 +213,15 @@ def test_a_posterior_over_formulas_needs_a_posterior(plan):
         found.along("other", "structures", "formula", "formula", "teacher", "draws")
 
 
-def test_the_archive_of_a_study_with_limits_holds_its_submission_to_hepdata(plan):
-    assert plan("Another one", "title").submission("other") == ["results/other/hepdata.zip"]
-    assert Plan(ROOT, {"studies": ["smoke"]}).submission("smoke") == []
+def test_the_archive_of_every_study_holds_its_submission_to_hepdata():
+    names = [path.stem for path in (ROOT / "config" / "studies").glob("*.yaml")]
+    plan = Plan(ROOT, {"studies": names})
+    assert all(plan.submission(name) == [f"results/{name}/hepdata.zip"] for name in names)
+
+
+def test_what_figures_are_drawn_from_is_known():
+    drawn = dict(each.split("=") for each in Plan(ROOT, {"studies": ["smoke"]}).study("smoke").drawn)
+    assert drawn["pulls"] == "network.pulls,network.calibration"
 
 
 def test_study_that_does_not_exist(tmp_path):

@@ -35,7 +35,7 @@ All files lie under the paths that they have in the repository:
                                  Python, C++ and ROOT TFormula
   results/{study}/structures/    what each posterior draw distils to, and the most probable structure as a formula
   results/{study}/limits/        likelihoods as HistFactory workspaces, for pyhf
-  results/{study}/hepdata.zip    published tables as a submission to HEPData, where the study has limits
+  results/{study}/hepdata.zip    tables, formulas and figures as a submission to HEPData
   results/{study}/figures/       every figure as PDF and PNG
   results/{study}/numbers.json   every number with its error, unit and origin; every figure's caption
   Snakefile, rules/, src/        the workflow itself
