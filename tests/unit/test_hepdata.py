@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
-from synthetic import FORMULA, write_study
+from synthetic import AGREEMENT, FORMULA, ORIGIN, write_study
 
 from saggiatore.artefacts import ARTEFACTS, PUBLISHED
 from saggiatore.formats.distribution import published
 from saggiatore.steps.hepdata import run
-from saggiatore.tables import read_table
+from saggiatore.tables import read_table, write_table
 
 # rows of events, what is the same as a published table in other words, and the inside of a sampler or of a network
 LEFT_OUT = {"events", "scores", "teacher", "grid", "model", "draws", "diagnostics", "drawn", "hall_of_fame"}
@@ -24,12 +24,14 @@ def submission(tmp_path_factory):
     folder = tmp_path_factory.mktemp("hepdata") / "results" / "toy"
     paths = write_study(folder)
     figures = [folder / "pulls.png", folder / "observables.png"]
+    empty = folder / "tables" / "none.agreement.parquet"
+    write_table(empty, AGREEMENT, {name: [] for name in AGREEMENT.names}, ORIGIN)
     for path in figures:
         Image.new("RGBA", (900, 420), "white").save(path)
     (folder / "numbers.json").write_text(
         json.dumps({"figures": {path.stem: {"caption": path.stem} for path in figures}})
     )
-    tables = [paths[name] for _, name in PUBLISHED if name in paths]
+    tables = [empty, *(paths[name] for _, name in PUBLISHED if name in paths)]
     drawn = ["pulls=network.pulls,network.calibration", "observables=main.scores"]
     more = {"formulas": [paths["formula"]], "figures": figures, "drawn": drawn, "numbers": folder / "numbers.json"}
     run(study="toy", code="0123", tables=tables, **more, out=folder / "hepdata.zip")
@@ -61,6 +63,7 @@ def test_a_formula_is_its_constants_with_their_errors(submission):
 
 def test_figures_stand_beside_what_they_show(submission):
     whole, *sections = opened(submission, "submission.yaml")
+    assert "none.agreement" not in {each["name"] for each in sections}  # it has no rows
     images = {each["name"]: [it["location"] for it in each.get("additional_resources", [])] for each in sections}
     assert images["network.pulls"] == images["network.calibration"] == ["pulls.png", "thumb_pulls.png"]
     assert [each["location"] for each in whole["additional_resources"]] == ["observables.png", "thumb_observables.png"]

@@ -35,7 +35,7 @@ _BAND = (
         "distance", "1", "root mean square of the formulas' mean minus the network's score, bin of the score's size"
     ),
     Column("network", "1", "the same of the network's posterior"),
-    Column("structure", "1", "the same of the spread between structures"),
+    Column("between", "1", "the same of the spread between structures"),
     Column("draws", "1", "the same of the spread by constants, over the posterior"),
     Column("refit", "1", "the same of the spread by constants, at fixed score"),
 )

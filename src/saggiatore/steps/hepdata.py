@@ -53,7 +53,8 @@ def run(
     """
     if not tables:
         raise SchemaError(f"study '{study}' has no tables to publish. Add a section of information or limits.")
-    opened = {path.stem: published(read_table(path, path.stem.split(".")[1])) for path in sorted(tables)}
+    found = {path.stem: read_table(path, path.stem.split(".")[1]) for path in sorted(tables)}
+    opened = {name: published(table) for name, table in found.items() if len(table.data)}
     opened |= {name: table for path in sorted(formulas) for name, table in _formula(path)}
     origins = dict(each.split("=") for each in drawn)
     captions = _read(numbers)["figures"]

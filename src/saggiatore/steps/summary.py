@@ -56,7 +56,7 @@ def _structures(label: str, rows: list[dict], found: dict[str, Number]) -> list[
 
 def _cross_sections(found: dict[str, Number]) -> list[str]:
     rows = [(name, number) for name, number in found.items() if name.startswith("cross_section.")]
-    return [f"Cross section '{_tail(name)}': {_quoted(number)} {number.unit}" for name, number in rows]
+    return [*(f"Cross section '{_tail(name)}': {_quoted(number)} {number.unit}" for name, number in rows), ""]
 
 
 def _information(found: dict[str, Number]) -> list[str]:
@@ -192,5 +192,6 @@ def _places(study: str, folder: Path, document: dict) -> list[str]:
     return [
         f"Figures  {folder / 'figures'} ({len(document['figures'])})",
         f"Numbers  {folder / 'numbers.json'} ({len(document['numbers'])})",
+        f"HEPData  {folder / 'hepdata.zip'}",
         f"Archive  {folder.parent / 'bundles' / f'{study}.zip'}",
     ]
