@@ -1,4 +1,4 @@
-# make          the environment, then the default study (STUDY=name for another one)
+# make          the environment, then the default study (STUDY=name for another one, or for a group of config/config.yaml)
 # make test     the tests; make test-thorough runs those that take long: large compilations, the type checker
 # make test-cluster   the cluster profile on a Slurm that the tests start (root, Debian's slurm packages)
 # make test-environments   the conda environments, built, and the oracle study in them
@@ -17,7 +17,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 all: venv
 	@snakemake --profile profiles/local --cores $(CORES) --config 'studies=[$(STUDY)]'
-	@python -m saggiatore summary --numbers results/$(STUDY)/numbers.json
+	@python -m saggiatore summary --study $(STUDY)
 
 venv: .venv/.complete
 

@@ -11,6 +11,7 @@ from functools import cache, cached_property
 from pathlib import Path
 
 from saggiatore.artefacts import ARTEFACTS, PUBLISHED, TOLD
+from saggiatore.chosen import expanded
 from saggiatore.errors import StudyError
 from saggiatore.fingerprint import fingerprint, foreign
 from saggiatore.graph import SIMULATING, Study, artefact
@@ -51,13 +52,11 @@ class Plan:
         self._root = Path(root)
         self._conda = conda
         self._precision = read_precision(config.get("library_versions", "exact"))
-        names = config["studies"]
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise StudyError(f"config: studies is {names!r}, expected a list of names, such as [quick].")
-        for name in names:
+        self._groups = list(config.get("groups", {}))
+        self.names = expanded(config["studies"], config)
+        for name in self.names:
             if not re.fullmatch("[a-z][a-z0-9_]*", name):  # it becomes part of paths and commands
                 raise StudyError(f"config: no study can be called {name!r}; names are like 'wbf_cp': a-z, 0-9, _.")
-        self.names: list[str] = names
         self._study = cache(self._read)
 
     def study(self, name: str) -> Study:
@@ -224,7 +223,7 @@ class Plan:
     def _read(self, name: str) -> Study:
         path = self._root / "config" / "studies" / f"{name}.yaml"
         if not path.is_file():
-            names = sorted(each.stem for each in path.parent.glob("*.yaml"))
+            names = sorted([*self._groups, *(each.stem for each in path.parent.glob("*.yaml"))])
             raise StudyError(f"no study is called '{name}' ({path} does not exist); {closest(name, names)}")
         return Study(name, read_study_file(path), self._schema)
 

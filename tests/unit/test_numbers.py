@@ -180,6 +180,19 @@ def test_the_summary_says_what_was_found(paths, tmp_path, capsys):
     assert "pull width 1.020 ± 0.010, coverage of 68 % intervals 0.680 ± 0.010" in text
     assert str(tmp_path / "results" / "bundles" / "toy.zip") in text
     assert main(["summary", "--numbers", str(tmp_path / "none.json")]) == 1
+    assert main(["summary"]) == 1
+
+
+def test_the_summary_of_a_group_is_that_of_its_studies(paths, tmp_path, capsys, monkeypatch):
+    collect(paths, tmp_path)
+    (tmp_path / "results" / "other").symlink_to(tmp_path / "results" / "toy")
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "config.yaml").write_text("studies: []\ngroups: {both: [toy, other]}")
+    monkeypatch.chdir(tmp_path)
+    assert main(["summary", "--study", "both"]) == 0
+    found = capsys.readouterr().out
+    assert found.count("a = -0.5925 ± 0.0035") == 2
+    assert found.index("=toy=") < found.index("=other=")
 
 
 @pytest.mark.parametrize(

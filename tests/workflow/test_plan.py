@@ -234,6 +234,19 @@ def test_studies_must_be_a_list():
         Plan(ROOT, {"studies": "quick"})
 
 
+def test_a_group_stands_for_its_studies():
+    """Those that are shipped; none is called like a study, which it would hide."""
+    config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+    toys = Plan(ROOT, {**config, "studies": ["toys", "smoke", "toy_ring"]})
+    assert toys.names == ["toy_ramp", "toy_ring", "toy_kicker", "toy_gaussian", "smoke"]
+    assert len(toys.targets()) == 5
+    assert not [name for name in config["groups"] if (ROOT / "config" / "studies" / f"{name}.yaml").exists()]
+    with pytest.raises(StudyError, match=r"did you mean 'toys'"):
+        Plan(ROOT, {**config, "studies": ["toy"]}).targets()
+    with pytest.raises(StudyError, match=r"groups\.toys is 'toy_ring', expected a list"):
+        Plan(ROOT, {"studies": ["toys"], "groups": {"toys": "toy_ring"}})
+
+
 def test_every_shipped_study_is_sound():
     names = [path.stem for path in (ROOT / "config" / "studies").glob("*.yaml")]
     assert len(Plan(ROOT, {"studies": names}).targets()) == len(names)

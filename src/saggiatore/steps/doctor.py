@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from saggiatore import machine
-from saggiatore.chosen import chosen_studies, read_mapping
+from saggiatore.chosen import chosen_studies, expanded, read_mapping
 from saggiatore.errors import MachineError
 from saggiatore.machine import Finding
 
@@ -64,7 +64,7 @@ def _lines(finding: Finding, is_needed: bool) -> Iterator[str]:
 
 
 def _names(study: str, config: Path) -> list[str]:
-    return [study] if study else chosen_studies(config)
+    return expanded([study], read_mapping(config)) if study else chosen_studies(config)
 
 
 def _values(node: Any, key: str) -> Iterator[Any]:

@@ -5,26 +5,45 @@ import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 
-from saggiatore.errors import SchemaError
+from saggiatore.chosen import expanded, read_mapping
+from saggiatore.errors import SchemaError, StudyError
 from saggiatore.number import Number, quote, rounded
 
+_CONFIG = Path("config/config.yaml")
 _N_STRUCTURES = 3  # that are printed; numbers.json has all
 
 
-def run(*, numbers: Path) -> None:
-    """Print the formulas with their error bars, what they are worth, and where figures and archive lie."""
+def run(*, numbers: Path | None = None, study: str = "") -> None:
+    """Print the formulas with their error bars, what they are worth, and where figures and archive lie.
+
+    Of the study whose numbers.json is given, or of each `study`: names of studies or groups, with commas between them.
+
+    Raises:
+        SchemaError: if a numbers.json cannot be read.
+        StudyError: if neither is given.
+    """
+    names = expanded(study.split(","), read_mapping(_CONFIG)) if study else []
+    paths = [numbers] if numbers else [Path("results") / name / "numbers.json" for name in names]
+    if not paths:
+        raise StudyError("summary: name a --study, or the --numbers of one.")
+    for path in paths:
+        if len(paths) > 1:
+            print(f"{path.parent.name:=^100}\n")
+        print("\n".join(_summary(path)).strip("\n"))
+
+
+def _summary(path: Path) -> list[str]:
     try:
-        document = json.loads(numbers.read_text(encoding="utf-8"))
+        document = json.loads(path.read_text(encoding="utf-8"))
         found = {name: Number(**entry) for name, entry in document["numbers"].items()}
         study = document["header"]["study"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SchemaError(f"{numbers}: no readable numbers.json ({error!r}). Run the study that makes it.") from None
+        raise SchemaError(f"{path}: no readable numbers.json ({error!r}). Run the study that makes it.") from None
     lines = [line for label, entry in document["formulas"].items() for line in _formula(label, entry)]
     lines += [line for label, rows in document["structures"].items() for line in _structures(label, rows, found)]
     lines += ["", *_cross_sections(found), *_information(found), *_limits(found), *_calibration(found)]
     lines += [*_generators(found), *_ratios(found), *_accuracy(found), *_densities(found), ""]
-    lines += _places(study, numbers.parent, document)
-    print("\n".join(lines).strip("\n"))
+    return lines + _places(study, path.parent, document)
 
 
 def _formula(label: str, entry: dict) -> list[str]:
