@@ -175,6 +175,10 @@ def test_the_summary_says_what_was_found(paths, tmp_path, capsys):
     at = lines.index("Generators of 'main' against the truth (AUC 0.5, chi2 1: nothing tells them apart):")
     assert lines[at + 1].split() == ["AUC", "chi2", "a", "bin", "of", "pairs"]
     assert lines[at + 2].split() == ["truth", "0.5000", "±", "0.0020", "1.1", "0.9"]  # the best comes first
+    at = lines.index("Made on request, since times differ from run to run:")
+    assert lines[at + 1].startswith("    generators of 'main': distances, AUC, time of the training")
+    assert lines[at + 2] == "    snakemake --cores 2 results/toy/tables/main.generator_comparison.tex"
+    assert lines[at + 3] == ""  # one sampler, one network: nothing to compare
     assert "Density 'generated' is worth 5.0 ± 0.5 times the events of its training" in lines
     assert "Cross section 'map': 1.2340 ± 0.0020 pb" in lines
     assert "pull width 1.020 ± 0.010, coverage of 68 % intervals 0.680 ± 0.010" in text

@@ -86,6 +86,7 @@ def page(tmp_path, monkeypatch):
     drawn = {"files": {"figures/score.pdf": "0", "figures/score.png": "0"}, "caption": "The score, 0.954 ± 0.003."}
     header = {"commit": "0" * 40, "code": "0123", "versions": {"saggiatore": "0.1.0", "jax": "0.10.2"}}
     document = {"header": header, "numbers": NUMBERS, "formulas": {"formula": FORMULA}, "figures": {"score": drawn}}
+    document["on_request"] = [{"what": "generators", "target": "results/toy/tables/main.generator_comparison.tex"}]
     document["structures"] = {"main": STRUCTURES}
     document["limits"] = {"one": {"luminosity": 300.0, "efficiency": 0.0023, "intervals": INTERVALS}}
     (folder / "numbers.json").write_text(json.dumps(document))
@@ -160,6 +161,7 @@ def test_the_page_has_what_it_promises(page):
     for part in ("2.667 ± 0.011", "0.954 ± 0.003", "cuts.abs_cos_theta_mu", "make STUDY=toy", "reproduce toy.zip"):
         assert part in text
     assert "Drawn from <code>tables/main.information.parquet</code>" in text
+    assert "<code>snakemake --cores 2 results/toy/tables/main.generator_comparison.tex</code>" in text
     assert "all jobs together took 9.0 s" in text
     assert "0" * 40 in text
     assert "jax" in text

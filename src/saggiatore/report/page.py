@@ -145,6 +145,9 @@ zero.</p>
 {% for row in numbers %}<tr><th scope="row"><code>{{ row.name }}</code></th><td class="number">{{ row.value }}</td>
 <td>{{ row.unit }}</td><td>{{ row.meaning }}<br><code class="soft">{{ row.artefact }}</code></td></tr>
 {% endfor %}</table></div>
+{% if on_request %}<p>Tables and figures with measured times, which differ from run to run, are in no archive:</p>
+<ul>{% for each in on_request %}<li>{{ each.what }}: <code>snakemake --cores 2 {{ each.target }}</code></li>
+{% endfor %}</ul>{% endif %}
 
 <h2 id="jobs">Jobs</h2>
 {% if jobs %}<p>{{ span }}</p>

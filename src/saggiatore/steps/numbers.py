@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
@@ -39,6 +40,7 @@ def run(
     document = {
         "numbers": {name: asdict(number) for name, number in numbers.items()},
         **_for_readers(opened, formulas, root),
+        "on_request": [{"what": what, "target": f"results/{study}/{file}"} for what, file in _on_request(opened)],
         "figures": _figures(figures, root, {**scored, **numbers}),
     }
     _write(out, study, code, document)
@@ -86,6 +88,20 @@ def _for_readers(opened: list[_Opened], formulas: list[Path], root: Path) -> dic
         "structures": {each.label: _structures_entry(each.table) for each in opened if each.name == "structures"},
         "limits": {each.label: _limits_entry(each.table) for each in opened if each.name == "limits"},
     }
+
+
+def _on_request(opened: list[_Opened]) -> Iterator[tuple[str, str]]:
+    """Tables that hold a clock and are for that reason in no archive: what they compare, and their files."""
+    for each in opened:
+        kinds = each.table.data["kind"].tolist() if "kind" in each.table.schema.names else []
+        if each.name == "control" and any(kind != "truth" for kind in kinds):
+            what = f"generators of '{each.label}': distances, AUC, time of the training, events a second, parameters"
+            yield what, f"tables/{each.label}.generator_comparison.tex"
+        if each.name == "information" and sum(kind == "model" for kind in kinds) > 1:
+            what = f"scores of '{each.label}': information, correlation, slope, time of the training, scores a second"
+            yield what, f"tables/{each.label}.score_comparison.tex"
+    if sum(each.name == "integral" for each in opened) > 1:
+        yield "samplers: integral, efficiencies, time of the adaptation", "tables/integrator_comparison.tex"
 
 
 def _label(path: Path) -> str:

@@ -59,7 +59,10 @@ def run(*, study: Path, citation: Path, code: str, numbers: Path, figures: list[
 def _document(path: Path) -> dict:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-        return {key: document[key] for key in ("header", "numbers", "formulas", "structures", "limits", "figures")}
+        return {
+            key: document[key]
+            for key in ("header", "numbers", "formulas", "structures", "limits", "figures", "on_request")
+        }
     except (OSError, ValueError, KeyError, TypeError) as error:
         damaged = path if isinstance(error, ValueError) else None
         message = f"{path}: no readable numbers.json ({error!r}). Run the study that makes it."
@@ -113,6 +116,7 @@ def _results(document: dict) -> dict[str, Any]:
         "formulas": [_formula(label, entry, found) for label, entry in sorted(document["formulas"].items())],
         "structures": [structures(label, rows, found) for label, rows in sorted(document["structures"].items())],
         "information": list(_information(found)),
+        "on_request": document["on_request"],
         "limits": [limits(label, entry, found) for label, entry in sorted(document["limits"].items())],
         "numbers": [
             {

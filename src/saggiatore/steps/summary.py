@@ -43,7 +43,7 @@ def _summary(path: Path) -> list[str]:
     lines += [line for label, rows in document["structures"].items() for line in _structures(label, rows, found)]
     lines += ["", *_cross_sections(found), *_information(found), *_limits(found), *_calibration(found)]
     lines += [*_generators(found), *_ratios(found), *_accuracy(found), *_densities(found), ""]
-    return lines + _places(study, path.parent, document)
+    return [*lines, *_on_request(document), *_places(study, path.parent, document)]
 
 
 def _formula(label: str, entry: dict) -> list[str]:
@@ -205,6 +205,13 @@ def _quoted(number: Number) -> str:
 
 def _tail(name: str) -> str:
     return name.partition(".")[2]
+
+
+def _on_request(document: dict) -> list[str]:
+    """Tables with measured times, which are in no archive."""
+    asked = [(each["what"], f"snakemake --cores 2 {each['target']}") for each in document["on_request"]]
+    head = ["Made on request, since times differ from run to run:"]
+    return [*head, *(f"    {line}" for pair in asked for line in pair), ""] if asked else []
 
 
 def _places(study: str, folder: Path, document: dict) -> list[str]:
