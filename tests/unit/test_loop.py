@@ -88,6 +88,26 @@ def test_the_best_epoch_is_restored_and_training_stops_early():
     assert _validation_loss(model, data, spec) == pytest.approx(losses[best], rel=1e-12)
 
 
+def test_an_epoch_never_waits_for_the_host(monkeypatch):
+    """No array goes from the host to the device or back within an epoch: a GPU would stand still for each."""
+    epoch, programs = loop.Trainer.epoch, []
+
+    def guarded(trainer, *arguments):
+        programs.append(epoch.lower(trainer, *arguments).as_text())
+        with jax.transfer_guard("disallow"):
+            return epoch.__get__(trainer, loop.Trainer)(*arguments)
+
+    monkeypatch.setattr(loop.Trainer, "epoch", guarded)
+    data = events(n=100)
+    train(network(data), TASK, data, TrainingSpec(n_epochs=2, batch_size=50), seed=1)
+    assert len(programs) == 2
+    assert not [
+        text for text in programs if "callback" in text or "while" not in text
+    ]  # one program, all batches in it
+    with pytest.raises(Exception, match="Disallowed host-to-device"), jax.transfer_guard("disallow"):
+        jax.jit(jnp.sum)(np.ones(3))  # the guard bites on this device
+
+
 def test_the_last_epoch_is_kept_where_the_spec_says_so():
     """Without patience, though most epochs are worse than one before them."""
     data = events(120)
