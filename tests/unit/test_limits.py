@@ -2,15 +2,17 @@
 
 import json
 import zipfile
+from itertools import product
 
 import numpy as np
 import pytest
-from oracle import INFORMATION, PDG, exact_template, write_events
+from oracle import INFORMATION, PDG, events, exact_template, write_events
 from scipy.optimize import brentq, minimize
 
 from saggiatore.distill.expression import parse
 from saggiatore.distill.formula import Feature, Formula
 from saggiatore.errors import EventError, LikelihoodError, StudyError
+from saggiatore.integrate.events import VARIED
 from saggiatore.integrate.morphing import morphing
 from saggiatore.limits.binning import METHODS, binning
 from saggiatore.limits.interval import fisher_interval, interval, profile, threshold
@@ -19,6 +21,7 @@ from saggiatore.limits.observable import formula_members
 from saggiatore.limits.rates import require_agreement
 from saggiatore.limits.template import Template, principal_shifts
 from saggiatore.limits.workspace import monomial_names, workspace
+from saggiatore.tables import read_table
 
 ZERO = np.zeros(1)
 
@@ -224,8 +227,6 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def tables(folder):
-    from saggiatore.tables import read_table
-
     outputs = step(folder)
     opened = {name: read_table(path, name).data for name, path in outputs.items() if name != "workspace"}
     return opened | {"paths": outputs}
@@ -282,6 +283,47 @@ def test_tables_of_limits_agree_with_one_another(tables):
     assert scan.q.min() == pytest.approx(0, abs=1e-9)
     assert (scan.q_profiled <= scan.q + 1e-9).all()
     assert scan.theta_a_fb[scan.q.idxmin()] == 0
+
+
+TILTS = {"muf2": 0.1, "muf0p5": -0.1, "member1": 0.2, "member2": 0.0, "member3": -0.2}
+
+
+def tilted(columns: dict, tilt: float) -> np.ndarray:
+    """Weights with more or fewer events along the beam: even in the cosine, so that the score stays what it is."""
+    return columns["weight"] * (1 + tilt * columns["cos_theta_mu"] ** 2)
+
+
+def with_variations(columns: dict) -> dict:
+    """Two scales, a tenth of c^2 to either side, and three members whose standard deviation is a fifth of it."""
+    return columns | {f"{VARIED}{name}": tilted(columns, tilt) for name, tilt in TILTS.items()}
+
+
+def test_theory_variations_of_events_are_nuisance_parameters_of_the_workspace(folder, tmp_path, pyhf):
+    """At one standard deviation pyhf expects the histograms of the varied weights, at a_fb = 0 and elsewhere."""
+    (tmp_path / "train.parquet").write_bytes((folder / "train.parquet").read_bytes())
+    write_events(tmp_path / "test.parquet", 3000, 13, with_variations)
+    asked = {"signs": [], "forms": {}, "n_bins": 4, "n_members": 2, "n_experiments": 0, "n_points": 21}
+    outputs = step(tmp_path, folder / "formula.formula.json", workspace="histogram_cos_theta_mu", **asked)
+    bins = read_table(outputs["bins"], "bins").data.query("name == 'histogram_cos_theta_mu'")
+    columns, edges = events(3000, 13), [*bins.low_1, 1.0]
+
+    def expected(a_fb: float, tilt: float) -> list[float]:
+        weights = 20 * tilted(columns, tilt) * (1 + a_fb * columns["joint_score_a_fb"])  # the rate is linear in a_fb
+        return np.histogram(columns["cos_theta_mu"], edges, weights=weights)[0].tolist()
+
+    spec = pyhf.Workspace(json.loads(outputs["workspace"].read_text()))
+    model = spec.model(measurement_name="linear")
+    assert {"scale_0", "parton_density_0"} < set(model.config.par_order)
+    assert not {"scale_1", "parton_density_1"} & set(model.config.par_order)
+    for a_fb, (nuisance, tilt) in product((0.0, 0.3), (("scale_0", 0.1), ("parton_density_0", 0.2))):
+        found = []
+        for side in (-1.0, 1.0):
+            values = np.array(model.config.suggested_init())
+            values[[model.config.poi_index, model.config.par_slice(nuisance).start]] = a_fb, side
+            found.append(list(model.expected_actualdata(values)))
+        down, up = sorted(found, key=sum)  # which side is up is a matter of convention
+        assert up == pytest.approx(expected(a_fb, tilt))
+        assert down == pytest.approx(expected(a_fb, -tilt))
 
 
 def test_scores_that_agree_exactly_are_accepted():
