@@ -84,6 +84,7 @@ REGISTRY: dict[str, dict[str, str]] = {
         "predictive": "saggiatore.figures.predictive:PredictiveFigureSpec",
         "pulls": "saggiatore.figures.pulls:PullsFigureSpec",
         "ratio": "saggiatore.figures.ratio:RatioFigureSpec",
+        "scaling": "saggiatore.figures.scaling:ScalingFigureSpec",
         "score": "saggiatore.figures.score:ScoreFigureSpec",
         "score_posteriors": "saggiatore.figures.score_posteriors:ScorePosteriorsFigureSpec",
         "structures": "saggiatore.figures.structures:StructuresFigureSpec",

@@ -77,6 +77,7 @@ CALIBRATION_COLUMNS = (
     "coverage_stat",
     "pull_stat_width",
     "score_error",
+    "n_train",
 )
 CALIBRATION = TableSchema("calibration", 1, tuple(Column(name, "1", name) for name in CALIBRATION_COLUMNS))
 DIAGNOSTICS = TableSchema(
@@ -481,6 +482,7 @@ def _columns() -> list[tuple[TableSchema, dict]]:
     level = np.array([0.5, 0.68, 0.9])
     calibration = dict.fromkeys(CALIBRATION_COLUMNS, np.full(3, 0.01))
     calibration |= {"level": level, "coverage": level, "coverage_normal": level, "pull_width": np.full(3, 1.02)}
+    calibration |= {"n_train": np.full(3, 1000.0), "sharpness_noise": np.full(3, 0.7)}
     complexity = np.array([1, 3, 6])
     empty = [""] * 3
     structures = {column.name: [0.5, 0.25] for column in STRUCTURES.columns if column.kind == "float"}

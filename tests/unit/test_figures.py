@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import hist
 import numpy as np
@@ -11,7 +12,7 @@ from PIL import Image
 from synthetic import write_study
 
 from saggiatore.errors import SchemaError, StudyError
-from saggiatore.figures.base import central_range, profile, score_range
+from saggiatore.figures.base import Inputs, central_range, profile, score_range
 from saggiatore.figures.distributions import envelope
 from saggiatore.figures.style import axis_label, style
 from saggiatore.job import Job
@@ -44,6 +45,7 @@ FIGURES = {
     "predictive": {"predictive": ["density"]},
     "pulls": {"pulls": "network", "calibration": "network"},
     "ratio": {"ratios": "main", "log_ratios": "main"},
+    "scaling": {"calibrations": ["network", "network"]},
     "score": {"scores": "main", "of": "network"},
     "score_posteriors": {"scores": "main", "of": ["network"], "reference": "formula"},
     "structures": {"structures": "formula", "constants": "formula", "band": "formula"},
@@ -146,6 +148,18 @@ def test_a_figure_shows_the_features_that_it_is_asked_for(paths):
     with style():
         figure = spec.build().draw(open_inputs(spec, [paths["scores"]]))
     assert [axes.get_xlabel() for axes in figure.get_axes()] == ["", "$m_{jj}$ [GeV]"]
+
+
+def test_scaling_starts_its_lines_at_the_fewest_events(paths):
+    spec = job_of("scaling").section.figure
+    few = open_inputs(spec, [paths["calibration"]] * 2).tables["calibrations.0"]
+    many = replace(few, data=few.data.assign(n_train=4000.0, sharpness_stat=0.007))
+    with style():
+        (axes,) = spec.build().draw(Inputs({"calibrations.0": many, "calibrations.1": few}, {})).get_axes()
+    lines = {line.get_label(): line for line in axes.get_lines()}
+    np.testing.assert_allclose(lines[r"$1/\sqrt{N}$"].get_xydata(), [(1000, 0.01), (4000, 0.005)])
+    np.testing.assert_allclose(lines[r"$\sigma_{\rm stat}$, the statistical part"].get_ydata(), [0.01, 0.007])
+    assert set(lines["constant"].get_ydata()) == {0.7}
 
 
 def test_the_band_of_scales_leaves_members_out_and_momenta_are_not_read(paths):

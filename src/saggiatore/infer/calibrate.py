@@ -64,12 +64,13 @@ CALIBRATION = TableSchema(
         Column("pull_width", "1", "standard deviation of the pulls (the same in each row)"),
         Column("pull_width_error", "1", "error of the pull width, from the fourth moment"),
         Column("n_events", "1", "effective number of held-out events"),
+        Column("n_train", "1", "effective number of training events", "training events"),
         Column("temperature", "1", "factor on the variance that makes the first part's pulls as wide as one"),
         Column("temperature_error", "1", "its error"),
         Column("pull_width_tempered", "1", "standard deviation of the other part's pulls with that factor"),
         Column("pull_width_tempered_error", "1", "its error"),
-        Column("sharpness_stat", "1", "root mean square of std_stat"),
-        Column("sharpness_noise", "1", "root mean square of std_noise"),
+        Column("sharpness_stat", "1", "root mean square of std_stat", r"$\sigma_{\rm stat}$"),
+        Column("sharpness_noise", "1", "root mean square of std_noise", r"$\sigma_{\rm noise}$"),
     ),
 )
 EXACT_CALIBRATION = (
@@ -193,6 +194,7 @@ def calibration_columns(
         "pull_width": width,
         "pull_width_error": width_error,
         "n_events": n_events,
+        "n_train": effective_number(train.weight),
         "sharpness_stat": np.average(test.var_stat, weights=test.weight) ** 0.5,
         "sharpness_noise": np.average(test.var_noise, weights=test.weight) ** 0.5,
     } | _tempered(test)
