@@ -96,10 +96,12 @@ def test_a_figure_is_the_same_bytes_twice_and_carries_its_origin(kind, paths, tm
 
 ONE = {"features": ["m_jj"]}
 SHOWN = {"shown": [-3, 3]}
+FREE = {"profiled": True}
 
 
 @pytest.mark.parametrize(
-    ("kind", "fields"), [*((kind, {}) for kind in FIGURES), ("observables", ONE), ("formula", ONE), ("limits", SHOWN)]
+    ("kind", "fields"),
+    [*((kind, {}) for kind in FIGURES), ("observables", ONE), ("formula", ONE), ("limits", SHOWN), ("contours", FREE)],
 )
 def test_no_text_overlaps_another_or_leaves_the_page(kind, fields, paths):
     spec = job_of(kind, **fields).section.figure
@@ -148,6 +150,17 @@ def test_a_figure_shows_the_features_that_it_is_asked_for(paths):
     with style():
         figure = spec.build().draw(open_inputs(spec, [paths["scores"]]))
     assert [axes.get_xlabel() for axes in figure.get_axes()] == ["", "$m_{jj}$ [GeV]"]
+
+
+def test_what_nuisance_parameters_add_to_contours_is_filled(paths):
+    """A band for each level that closes inside the scan, between the lines with them and the thinner ones without."""
+    spec = job_of("contours", profiled=True, of=["network"], levels=[0.68, 0.95]).section.figure
+    with style():
+        left, _ = spec.build().draw(open_inputs(spec, [paths["scan"]])).get_axes()
+    assert len(left.patches) == 2
+    for band in left.patches:
+        outer, inner = (np.abs(part).max() for part in band.get_path().to_polygons())
+        assert inner < outer
 
 
 def test_scaling_starts_its_lines_at_the_fewest_events(paths):

@@ -4,9 +4,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import PathPatch
+from matplotlib.path import Path
 from pydantic import Field
 from scipy.special import gammaincinv
 
@@ -21,6 +24,7 @@ _STYLES = ("solid", "dashed", "dotted")
 _PANELS = ((0, "distribution alone"), (1, "with the number of events"))
 _MORE = (*OTHER, *MORE)  # for several observables of one kind
 _MARGIN = 1.15
+_BAND = 0.35  # opacity of what nuisance parameters add
 
 
 class ContoursFigureSpec(Spec):
@@ -30,7 +34,9 @@ class ContoursFigureSpec(Spec):
     scan: ScanLabel
     of: tuple[Label, ...] = Field((), description="observables to draw; all if there are none")
     levels: tuple[float, ...] = Field((0.68, 0.95, 0.997), min_length=1, max_length=3, description="probabilities")
-    profiled: bool = Field(False, description="with nuisance parameters free")
+    profiled: bool = Field(
+        False, description="with nuisance parameters free; between these lines and those without them lies a band"
+    )
 
     def build(self) -> "ContoursFigure":
         return ContoursFigure(self.scan, self.of, self.levels, self.profiled)
@@ -84,22 +90,34 @@ class ContoursFigure(AbstractFigure):
         rows = table.data[(table.data["name"] == name) & (table.data["with_rate"] == with_rate)]
         if rows.empty:
             return None
-        grid = rows.pivot(index=axes_names[1], columns=axes_names[0], values="q_profiled" if self.profiled else "q")
-        thresholds = 2 * gammaincinv(1, self.levels)  # of chi2 with two degrees of freedom
+        grid = rows.pivot(index=axes_names[1], columns=axes_names[0], values=["q", "q_profiled"])
+        drawn = self._lines(axes, grid["q_profiled" if self.profiled else "q"], colour, 1.3)
+        if self.profiled:
+            for inner, outer in zip(self._lines(axes, grid["q"], colour, 0.6), drawn, strict=True):
+                _fill(axes, inner, outer, colour)
+        closed = [line for lines in drawn for line in lines if _is_closed(line)]
+        return np.abs(np.concatenate(closed)).max(axis=0) if closed else None
+
+    def _lines(self, axes: Axes, grid: pd.DataFrame, colour: str, width: float) -> list[list[np.ndarray]]:
+        """Contours of a scan at each level, drawn; each a line of shape (point, 2)."""
         drawn = axes.contour(
             grid.columns,
             grid.index,
             grid.to_numpy(),
-            levels=thresholds,
+            levels=2 * gammaincinv(1, self.levels),  # of chi2 with two degrees of freedom
             colors=[colour],
             linestyles=list(_STYLES[: len(self.levels)]),
-            linewidths=1.3,
+            linewidths=width,
         )
-        closed = [line for lines in drawn.allsegs for line in lines if len(line) and np.allclose(line[0], line[-1])]
-        return np.abs(np.concatenate(closed)).max(axis=0) if closed else None
+        return drawn.allsegs
 
     def caption(self) -> str:
-        nuisance = ", nuisance parameters free" if self.profiled else ""
+        nuisance = (
+            ", nuisance parameters of posterior, theory variations and simulation free; thin lines and the bands up to "
+            "them: without these parameters"
+            if self.profiled
+            else ""
+        )
         probabilities = ", ".join(f"{100 * level:g}" for level in self.levels)
         return (
             f"Contours of {probabilities} % of the exact likelihood of the data expected where both parameters are "
@@ -116,6 +134,17 @@ def _colours(table: Table, names: list[str]) -> dict[str, str]:
         wanted = COLOURS[kinds[name]]
         taken[name] = wanted if wanted not in taken.values() else spare.pop(0)
     return taken
+
+
+def _is_closed(line: np.ndarray) -> bool:
+    return len(line) > 0 and np.allclose(line[0], line[-1])
+
+
+def _fill(axes: Axes, inner: list[np.ndarray], outer: list[np.ndarray], colour: str) -> None:
+    """What lies between two contours, where each is one closed line."""
+    if len(inner) == len(outer) == 1 and _is_closed(inner[0]) and _is_closed(outer[0]):
+        between = Path.make_compound_path(Path(outer[0], closed=True), Path(inner[0][::-1], closed=True))
+        axes.add_patch(PathPatch(between, facecolor=colour, lw=0, alpha=_BAND))
 
 
 def _parameter(column: str) -> str:
