@@ -4,6 +4,8 @@ Its score is t = 8 c / (3 (1 + c^2)), with information E[t^2] = 16/3 (1 - pi/4).
 E[s^2] = 1, so it keeps 1 / E[t^2]; c has E[c t] = 2/3 and E[c^2] = 2/5, so it keeps (4/9) / (2/5 E[t^2]).
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -12,6 +14,7 @@ from saggiatore.limits import fisher
 from saggiatore.limits.bootstrap import Bootstrap, estimate
 from saggiatore.limits.statistic import Statistic, histogram, require_distinct, sign
 from saggiatore.tables import Column, TableSchema, read_table, write_table
+from saggiatore.tasks.columns import marginal_score_column
 
 INFORMATION = 16 / 3 * (1 - np.pi / 4)
 KEPT = {"sign": 1 / INFORMATION, "c": 4 / 9 / (2 / 5 * INFORMATION), "t": 1.0}
@@ -129,7 +132,8 @@ EVENTS = TableSchema(
 )
 
 
-def write_events(path, n_events: int, seed: int) -> None:
+def write_events(path, n_events: int, seed: int, marginal: tuple[str, ...] = ()) -> None:
+    """Events of the oracle; with `marginal` they carry the exact score, said to be that of these observables."""
     c = draw(n_events, seed)
     constant = np.ones(n_events)
     columns = {
@@ -141,7 +145,11 @@ def write_events(path, n_events: int, seed: int) -> None:
         "cos_theta_mu": c,
         "leg0_e": constant,
     }
-    write_table(path, EVENTS, columns, {})
+    schema = EVENTS
+    if marginal:
+        columns["marginal_score_a_fb"] = score(c)
+        schema = replace(EVENTS, columns=(*EVENTS.columns, marginal_score_column("a_fb")))
+    write_table(path, schema, columns, {"spec": {"section": {"marginal": marginal}}})
 
 
 def job(stage: str, section: dict) -> dict:
@@ -214,7 +222,7 @@ def test_draws_and_teachers_of_a_network(tmp_path):
     from saggiatore.steps import draws, teachers
 
     write_events(tmp_path / "train.parquet", 3_000, 9)
-    write_events(tmp_path / "test.parquet", 2_000, 10)
+    write_events(tmp_path / "test.parquet", 2_000, 10, marginal=("cos_theta_mu",))
     spec = MLPSpec(width=6, depth=1, odd_in=("cos_theta_mu",))
     features = [{"name": "cos_theta_mu", "unit": "1", "label": ""}]
     header = {"kind": "mlp", "spec": spec.model_dump(mode="json"), "features": features, "context": []}
@@ -241,6 +249,10 @@ def test_draws_and_teachers_of_a_network(tmp_path):
     calibration = read_table(tmp_path / "long" / "calibration.parquet", "calibration").data
     assert list(calibration["level"]) == [0.5, 0.68, 0.9, 0.95, 0.99]
     assert np.all(np.diff(calibration["factor"]) > 0)
+    pulls = read_table(tmp_path / "long" / "pulls.parquet", "pulls").data
+    np.testing.assert_allclose(pulls["pull_stat"], (pulls["marginal_score"] - pulls["mean"]) / pulls["std_stat"])
+    root = ((pulls["marginal_score"] - pulls["mean"]) ** 2).mean() ** 0.5
+    assert calibration["pull_stat_width"].iloc[0] == pytest.approx(root / calibration["sharpness_stat"].iloc[0])
 
     def teach(out, draws_paths: list, n_events: int = 500) -> None:
         section = {"model": "m", "events": "train", "n_events": n_events} | ({"draws": "m"} if draws_paths else {})

@@ -100,9 +100,9 @@ def _exact(test: Path, header: dict) -> Float[np.ndarray, " event"] | None:
     if not header["parameters"]:
         return None
     column = marginal_score_column(header["parameters"][parameter_position(header, None)])
-    schema, header = read_header(test, "events")
+    schema, origin = read_header(test, "events")
     if column.name not in schema.names:
         return None
-    if set(header["spec"]["section"]["marginal"]) != set(feature_names(header)):
+    if set(origin["spec"]["section"]["marginal"]) != set(feature_names(header)):
         return None
     return read_table(test, "events", require=(column,)).data[column.name].to_numpy()
