@@ -33,7 +33,7 @@ FIGURES = {
     "contours": {"scan": "one"},
     "control": {"control": "main", "weights": "main", "reliability": "main"},
     "distributions": {"events": "train", "features": ["pt_v", "delta_r_jj"], "log": ["pt_v"]},
-    "data_score": {"teacher": "network", "formula": "formula"},
+    "data_score": {"teacher": "network", "formula": "formula", "exact": "-0.5*x_p1*sin(delta_phi)"},
     "formula": {"scores": "main", "network": "network", "formula": "formula"},
     "front": {"refits": "formula", "information": "main", "network": "network"},
     "hall_of_fame": {"hall_of_fame": "formula", "refits": "formula", "formula": "formula"},
@@ -207,6 +207,8 @@ def test_wrong_files_are_refused_with_advice(paths, tmp_path):
         draw("score", paths, tmp_path, of="flow")
     with pytest.raises(SchemaError, match="no score is called 'flow'; the table has network, formula"):
         draw("front", paths, tmp_path, network="flow")
+    with pytest.raises(SchemaError, match=r"has a, which are no features of the teacher, x_p1, delta_phi"):
+        draw("data_score", paths, tmp_path, exact="a*x_p1")
     assert not list(tmp_path.iterdir())
 
 

@@ -1,5 +1,6 @@
 """The data score of a density of two features: what a diffusion states, and what its formula says."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,26 +10,31 @@ from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from pydantic import Field
 
-from saggiatore.distill.expression import evaluate, parse
+from saggiatore.distill.expression import evaluate, parse, symbol_names
+from saggiatore.distill.latex import latex
 from saggiatore.errors import SchemaError
 from saggiatore.figures.base import AbstractFigure, Inputs, score_range, values_of
-from saggiatore.figures.style import axis_label, fit_text, new_figure
-from saggiatore.spec import FormulaLabel, Spec, TeacherLabel
+from saggiatore.figures.style import axis_label, fit_titles, new_figure
+from saggiatore.spec import Form, FormulaLabel, Spec, TeacherLabel
 from saggiatore.tables import Column, Table
 
 _NOT_FEATURES = ("score", "var_stat", "var_noise", "weight")
 
 
 class DataScoreFigureSpec(Spec):
-    """Two maps: of the teacher's data score, and of the formula at the same events."""
+    """Maps of the teacher's data score and of the formula at the same events, and of the exact one where it is known."""
 
     kind: Literal["data_score"] = "data_score"
     teacher: TeacherLabel
     formula: FormulaLabel
+    exact: Form | None = Field(
+        None,
+        description="the data score that the smeared events have, where it is known: a form without free constants",
+    )
     n_bins: int = Field(40, ge=5, le=200, description="bins along each feature")
 
     def build(self) -> "DataScoreFigure":
-        return DataScoreFigure(self.formula, self.n_bins)
+        return DataScoreFigure(self.formula, self.exact, self.n_bins)
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,7 @@ class DataScoreFigure(AbstractFigure):
     """Mean in bins of the two features; bins without events stay empty."""
 
     formula: str
+    exact: str | None
     n_bins: int
 
     def draw(self, inputs: Inputs) -> Figure:
@@ -43,21 +50,34 @@ class DataScoreFigure(AbstractFigure):
         features = [column for column in table.schema.columns if column.name not in _NOT_FEATURES]
         if len(features) != 2:
             raise SchemaError(f"the figure data_score draws two features, the teacher has {len(features)}.")
-        expression = parse(document["expression"])
-        values = {column.name: values_of(table, column.name) for column in features} | document["constants"]
+        columns = {column.name: values_of(table, column.name) for column in features}
         taught = values_of(table, "score")
-        found = np.broadcast_to(evaluate(expression, values, np), taught.shape)
+        found = evaluate(parse(document["expression"]), columns | document["constants"], np)
+        maps = [("network", taught), (f"formula\n${document['shown']['latex']}$", found)]
+        if self.exact is not None:
+            maps.append(self._exact(self.exact, columns, features))
         limits = score_range(taught, np.ones_like(taught), 0.01)
-        figure = new_figure(9.6, 4.6)
-        left, right = figure.subplots(1, 2, sharex=True, sharey=True)
-        self._map(left, table, features, taught, limits)
-        drawn = self._map(right, table, features, found, limits)
-        left.set_title("network")
-        right.set_title("formula")
-        right.set_ylabel("")
-        figure.colorbar(drawn, ax=(left, right), label=f"data score along {features[0].label}", pad=0.02)
-        fit_text(figure, f"${document['shown']['latex']}$")
+        figure = new_figure(1.4 + 4.0 * len(maps), 4.8)
+        panels = figure.subplots(1, len(maps), sharex=True, sharey=True)
+        for axes, (title, score) in zip(panels, maps, strict=True):
+            drawn = self._map(axes, table, features, np.broadcast_to(score, taught.shape), limits)
+            axes.set_title(title)
+            axes.label_outer()
+        figure.colorbar(drawn, ax=panels, label=f"data score along {features[0].label}", pad=0.02)
+        fit_titles(figure, panels)
         return figure
+
+    def _exact(self, text: str, columns: Mapping[str, np.ndarray], features: list[Column]) -> tuple[str, np.ndarray]:
+        """Title and values of the exact data score."""
+        form = parse(text)
+        unknown = sorted(symbol_names(form) - columns.keys())
+        if unknown:
+            raise SchemaError(
+                f"exact: '{text}' has {', '.join(unknown)}, which are no features of the teacher, "
+                f"{', '.join(columns)}; constants are written as numbers there."
+            )
+        shown = latex(form, {}, {column.name: column.label for column in features})
+        return f"exact\n${shown}$", evaluate(form, columns, np)
 
     def _map(
         self, axes: Axes, table: Table, features: list[Column], score: np.ndarray, limits: tuple[float, float]
@@ -74,8 +94,9 @@ class DataScoreFigure(AbstractFigure):
         return drawn
 
     def caption(self) -> str:
+        exact = "" if self.exact is None else " On the right the exact data score of such events, nothing of it fitted."
         return (
             "Data score of smeared events, along the first feature: as the diffusion states it (left), and the "
             f"formula {self.formula}, of complexity {{formula.{self.formula}.complexity}}, whose constants were "
-            "fitted to the joint data score of the events (right). Mean in bins; bins without events are empty."
+            f"fitted to the joint data score of the events.{exact} Mean in bins; bins without events are empty."
         )

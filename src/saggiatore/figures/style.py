@@ -135,6 +135,14 @@ def fit_text(figure: Figure, text: str) -> None:
     title.set_fontsize(13 * min(1.0, available / width))
 
 
+def fit_titles(figure: Figure, panels: Sequence[Axes]) -> None:
+    """Make the titles of panels of one width small enough for it, all of one size."""
+    figure.draw_without_rendering()
+    most = max(axes.title.get_window_extent().width / axes.get_window_extent().width for axes in panels)
+    for axes in panels:
+        axes.title.set_fontsize(float(axes.title.get_fontsize()) * min(1.0, 0.98 / most))
+
+
 def shrink(figure: Figure, axes: Axes, texts: Sequence[Text], width: float) -> None:
     """Make each text small enough for the fraction `width` of the axes; call it when all else is in its place."""
     for text in texts:
