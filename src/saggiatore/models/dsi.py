@@ -24,6 +24,7 @@ from saggiatore.models.base import AbstractFixed, AbstractRegression, Event
 from saggiatore.models.leg import Invariants, Legs, PairAffine, spread
 from saggiatore.models.mlp import ACTIVATIONS
 from saggiatore.models.standardise import Affine
+from saggiatore.models.variance import variance_network
 from saggiatore.spec import Spec
 from saggiatore.types import Array, Features, Float, PRNGKeyArray, Scalar
 
@@ -117,7 +118,7 @@ class DSI(AbstractRegression):
         self.trunk = eqx.nn.MLP(
             n_in, spec.width, spec.width, spec.depth - 1, activation, final_activation=activation, key=keys[2]
         )
-        self.variance = eqx.nn.MLP(n_all, "scalar", max(spec.width // 2, 1), 2, jnp.tanh, key=keys[3])
+        self.variance = variance_network(n_all, spec.width, key=keys[3])
         self.last_layer = jax.random.normal(keys[4], (spec.width + 1,)) / (spec.width + 1) ** 0.5
 
     @property

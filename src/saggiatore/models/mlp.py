@@ -21,6 +21,7 @@ from pydantic import Field
 from saggiatore.errors import StudyError
 from saggiatore.models.base import AbstractFixed, AbstractRegression, Event
 from saggiatore.models.standardise import Affine, Encoded, ParityEncoding
+from saggiatore.models.variance import variance_network
 from saggiatore.spec import Spec
 from saggiatore.types import Array, Features, Float, PRNGKeyArray, Scalar
 
@@ -79,7 +80,7 @@ class MLP(AbstractRegression):
         self.trunk = eqx.nn.MLP(
             n_even, spec.width, spec.width, spec.depth - 1, activation, final_activation=activation, key=keys[1]
         )
-        self.variance = eqx.nn.MLP(n_even, "scalar", max(spec.width // 2, 1), 2, jnp.tanh, key=keys[2])
+        self.variance = variance_network(n_even, spec.width, key=keys[2])
         n_hidden = spec.width + (not encoding.odd)
         self.last_layer = jax.random.normal(keys[3], (n_hidden,)) / n_hidden**0.5
 

@@ -1,0 +1,21 @@
+"""The network of a regression's variance: two layers of tanh, of half the width of the network of the mean."""
+
+import equinox as eqx
+import jax.numpy as jnp
+
+from saggiatore.types import Array, PRNGKeyArray
+
+_END = 20.0  # from here on tanh is one to the last digit, in double precision too
+
+
+def variance_network(n_inputs: int, width: int, *, key: PRNGKeyArray) -> eqx.nn.MLP:
+    """A network from `n_inputs` numbers to the logarithm of a variance, beside one of the mean of that `width`."""
+    return eqx.nn.MLP(n_inputs, "scalar", max(width // 2, 1), 2, _tanh, key=key)
+
+
+def _tanh(x: Array) -> Array:
+    """tanh, bit by bit: of a layer of 32 LLVM would unroll it, for 0.1 s a layer, were it cheap enough to be tempting.
+
+    Unrolled it also takes twice as long to run.
+    """
+    return jnp.tanh(jnp.clip(x, -_END, _END))
