@@ -112,26 +112,34 @@ def _log_slope(found: Bin, place: Values) -> Values:
 def _find(spline: Spline, value: Values, *, is_inverse: bool) -> Bin:
     """The bin that holds `value`; sums over masks have the cheapest derivatives.
 
-    Only the sums that are needed are divided by their total, and only two slopes are made positive.
+    Only the sums that are needed are divided by their total, and only two slopes are made positive. What is common to
+    all numbers of a spline, in the derivative too, has to end in a reduction or a division: XLA would work it out again
+    for each of them.
     """
     widths, heights = _sizes(spline.widths), _sizes(spline.heights)
-    fixed, whole = jax.lax.stop_gradient(heights if is_inverse else widths)
-    n_bins, share = len(fixed), value * whole
+    exponentials, whole = jax.lax.stop_gradient(heights if is_inverse else widths)
+    n_bins, share = len(exponentials), value * whole
+    free = 1 - n_bins * _LEAST_BIN
+    fixed = free * exponentials + _LEAST_BIN * whole
     edges = [fixed[0]]
     for size in fixed[1:-1]:
         edges.append(edges[-1] + size)
-    # a reduction: XLA's derivative would work out a chain of additions again for every number of the spline
     number = jnp.sum(share >= jnp.stack(edges), axis=0, dtype=jnp.int32)
     places = jnp.arange(n_bins, dtype=number.dtype).reshape(-1, *[1] * value.ndim)
     here, below = places == number, places < number
+    counts = jnp.stack([number, jnp.ones_like(number)]).astype(value.dtype)  # bins below, and the bin
 
     def total(mask: Array, values: Float[Array, "bin *event"]) -> Values:
         return jnp.sum(jnp.where(mask, values, 0.0), axis=0)
 
+    def start_and_size(sizes: Float[Array, "bin *event"], whole: Values) -> Values:
+        shares = jnp.stack([total(below, sizes), total(here, sizes)]) / whole
+        return free * shares + _LEAST_BIN * counts
+
     def slope(numbers: Float[Array, "bin *event"]) -> Values:
         return _LEAST_SLOPE + jax.nn.softplus(total(here, numbers) + _UNIT_SLOPE)
 
-    x, width, y, height = (total(mask, sizes) / whole for sizes, whole in (widths, heights) for mask in (below, here))
+    (x, width), (y, height) = start_and_size(*widths), start_and_size(*heights)
     return Bin(x, width, y, height, slope(spline.slopes[:-1]), slope(spline.slopes[1:]))
 
 
@@ -152,7 +160,6 @@ def _smooth_bin(edges: Float[Array, " knot"], number: Int[Array, "*event"]) -> B
 
 
 def _sizes(logs: Float[Array, "bin *event"]) -> tuple[Float[Array, "bin *event"], Values]:
-    """Positive numbers and their sum: their shares of it are a softmax's, with the least share mixed in."""
+    """Positive numbers and their sum, of which a softmax's shares are made."""
     exponentials = jnp.exp(logs - jax.lax.stop_gradient(jnp.max(logs, axis=0)))
-    total, free = jnp.sum(exponentials, axis=0), 1 - len(logs) * _LEAST_BIN
-    return exponentials + _LEAST_BIN / free * total, total / free
+    return exponentials, jnp.sum(exponentials, axis=0)
