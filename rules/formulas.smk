@@ -18,8 +18,9 @@ rule distill_island:
         gpu=plan.request("distill_island").gpu,
     params:
         code=lambda wc: plan.code_of("distill_island", wc.study, "formulas", wc.label),
+    # PySR takes all cores of a node unless it is told otherwise before it is imported
     shell:
-        "python -m saggiatore distill-island --gpu {resources.gpu} --spec {input.spec:q} --code {params.code} "
+        "PYTHON_JULIACALL_THREADS=${{PYTHON_JULIACALL_THREADS:-{resources.cpus_per_task}}} python -m saggiatore distill-island --gpu {resources.gpu} --spec {input.spec:q} --code {params.code} "
         "--teacher {input.teacher:q} --shard {wildcards.shard} --out {output:q} > {log:q} 2>&1"
 
 

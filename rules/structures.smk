@@ -63,8 +63,9 @@ rule structures_draw:
         code=lambda wc: plan.code_of(
             "structures_draw", wc.study, "structures", wc.label
         ),
+    # PySR takes all cores of a node unless it is told otherwise before it is imported
     shell:
-        "python -m saggiatore structures-draw --gpu {resources.gpu} --spec {input.spec:q} --code {params.code} "
+        "PYTHON_JULIACALL_THREADS=${{PYTHON_JULIACALL_THREADS:-{resources.cpus_per_task}}} python -m saggiatore structures-draw --gpu {resources.gpu} --spec {input.spec:q} --code {params.code} "
         "--formulas {input.formulas:q} --targets {input.targets:q} --select {input.select:q} "
         "--shard {wildcards.shard} --out {output:q} > {log:q} 2>&1"
 
