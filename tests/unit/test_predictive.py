@@ -58,9 +58,14 @@ def shifted(key=None):
     return Shifted(FrameSpec().frame(FEATURES, ()), jnp.zeros(2) if key is None else jax.random.normal(key, (2,)))
 
 
+SMALL = {
+    "spline_flow": {"width": 4, "depth": 1, "n_blocks": 2, "n_bins": 4},
+    "multiplicity": {"number": "n", "high": 2, "width": 4, "transformer": {"width": 4, "depth": 1}},
+}
+
+
 def spec_of(kind):
-    options = {"n_blocks": 2, "n_bins": 4} if kind == "spline_flow" else {}
-    return load("model", kind).model_validate({"width": 4, "depth": 1, **options})
+    return load("model", kind).model_validate(SMALL.get(kind, {"width": 4, "depth": 1}))
 
 
 def normal_draws(scale=0.0):
@@ -177,18 +182,19 @@ def test_priors_and_likelihoods_of_densities():
 
 def write_events(path, n=300, seed=1):
     rng = np.random.default_rng(seed)
-    schema = TableSchema("events", 1, (Column("weight", "pb", "w"), *(Column(name, "1", name) for name in FEATURES)))
+    names = (*FEATURES, "n")
+    schema = TableSchema("events", 1, (Column("weight", "pb", "w"), *(Column(name, "1", name) for name in names)))
     columns = {"weight": np.full(n, 0.1)} | {name: np.sqrt(rng.uniform(size=n)) for name in FEATURES}
-    write_table(path, schema, columns, {})
+    write_table(path, schema, columns | {"n": 1.0 + np.arange(n) % 2}, {})
     return path
 
 
-def write_model(path, kind="spline_flow"):
+def write_model(path, kind="spline_flow", features=FEATURES):
     spec = spec_of(kind)
-    columns = [{"name": n, "unit": "1", "label": n} for n in FEATURES]
+    columns = [{"name": n, "unit": "1", "label": n} for n in features]
     header = {"kind": kind, "spec": spec.model_dump(mode="json"), "features": columns, "context": [], "parameters": []}
     header["task"] = {"kind": "density"}
-    save(path, spec.build(FEATURES, (), key=jax.random.key(1)), header)
+    save(path, spec.build(features, (), key=jax.random.key(1)), header)
     return path
 
 
@@ -236,11 +242,30 @@ def test_draws_of_a_density_and_their_bins(tmp_path):
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize(("kind", "method"), [("flow_matching", "svi"), ("transformer", "replicas")])
+@pytest.mark.parametrize(
+    ("kind", "method"),
+    [
+        ("flow_matching", "svi"),
+        ("transformer", "replicas"),
+        ("diffusion", "svi"),
+        ("spline_flow", "svi"),
+    ],
+)
 def test_other_densities_have_posteriors_too(kind, method, tmp_path):
     model = write_model(tmp_path / "m.eqx", kind)
     rows = predicted(tmp_path, drawn(tmp_path, METHODS[method], model)["draws"])
     assert (rows["std"] > 0).all()
+
+
+@pytest.mark.thorough
+def test_events_with_a_varying_number_have_posteriors_too(tmp_path):
+    """Bins of a feature over all numbers, which the predictive draws."""
+    model = write_model(tmp_path / "m.eqx", "multiplicity", ("n", "x"))
+    rows = predicted(
+        tmp_path, drawn(tmp_path, METHODS["replicas"], model)["draws"], bins={"x": {"low": 0, "high": 1, "n": 4}}
+    )
+    assert (rows["std"] > 0).all()
+    assert (rows["sampling_error"] > 0).all()
 
 
 def test_what_has_no_posterior_of_a_density_is_refused(tmp_path):
