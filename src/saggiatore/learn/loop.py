@@ -21,6 +21,7 @@ from saggiatore.compilation import ONCE_AND_SHORT
 from saggiatore.errors import InterruptionError, TrainingError
 from saggiatore.learn.checkpoint import identity_of, load_checkpoint, save_checkpoint
 from saggiatore.learn.interruption import Interruption, deferred_signals
+from saggiatore.learn.layers import with_turned_layers
 from saggiatore.learn.sharding import divided, mesh_of, replicated
 from saggiatore.learn.vector import State, Weights, as_leaves, as_weights
 from saggiatore.models.base import AbstractModel, Event, trainable
@@ -77,7 +78,7 @@ class Trainer(eqx.Module):
 
     def mean_loss(self, leaves: AbstractModel, events: Event, key: PRNGKeyArray) -> Scalar:
         """Weighted mean loss of many events."""
-        model = eqx.combine(leaves, self.rest)
+        model = with_turned_layers(eqx.combine(leaves, self.rest))
         keys = jax.random.split(key, len(events.weight))
         losses = jax.vmap(lambda event, k: self.task.loss(model, event, key=k))(events, keys)
         return jnp.mean(events.weight * losses)

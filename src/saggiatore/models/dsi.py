@@ -23,8 +23,8 @@ from saggiatore.errors import StudyError
 from saggiatore.models.base import AbstractFixed, AbstractRegression, Event
 from saggiatore.models.leg import Invariants, Legs, PairAffine, spread
 from saggiatore.models.mlp import ACTIVATIONS
+from saggiatore.models.network import variance_network
 from saggiatore.models.standardise import Affine
-from saggiatore.models.variance import variance_network
 from saggiatore.spec import Spec
 from saggiatore.types import Array, Features, Float, PRNGKeyArray, Scalar
 

@@ -20,8 +20,8 @@ from pydantic import Field
 
 from saggiatore.errors import StudyError
 from saggiatore.models.base import AbstractFixed, AbstractRegression, Event
+from saggiatore.models.network import variance_network
 from saggiatore.models.standardise import Affine, Encoded, ParityEncoding
-from saggiatore.models.variance import variance_network
 from saggiatore.spec import Spec
 from saggiatore.types import Array, Features, Float, PRNGKeyArray, Scalar
 
