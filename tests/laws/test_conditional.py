@@ -9,11 +9,11 @@ from scipy.stats import kstest
 
 from saggiatore.models.conditional import Binned
 from saggiatore.models.frame import FrameSpec
-from saggiatore.models.transformer import TransformerSpec, causal_attention
+from saggiatore.models.transformer import Layer, TransformerSpec
 
 N_BINS = 5
 FRAME = FrameSpec(periodic=("phi",)).frame(("x", "phi"), ())
-PARTS = jnp.asarray(np.random.default_rng(1).normal(size=(2, 1, N_BINS)))
+PARTS = jnp.asarray(np.random.default_rng(1).normal(size=(1, 2, N_BINS)))
 
 
 def test_bins_are_normalised_and_their_samples_follow_them():
@@ -36,18 +36,38 @@ def test_bins_are_normalised_and_their_samples_follow_them():
     assert np.abs(np.asarray(drawn)).max() <= np.pi
 
 
-def test_causal_attention_is_that_of_equinox():
-    attention = eqx.nn.MultiheadAttention(2, 8, key=jax.random.key(5))
-    tokens = jax.random.normal(jax.random.key(6), (5, 8))
-    expected = attention(tokens, tokens, tokens, jnp.tril(jnp.ones((5, 5), bool)))
-    np.testing.assert_allclose(causal_attention(attention, tokens), expected, atol=1e-6)
+def test_a_layer_is_that_of_equinox_at_once_and_token_by_token():
+    """With gains, shifts and biases of their own."""
+    numbers = np.random.default_rng(5)
+    tokens = jnp.asarray(numbers.normal(size=(3, 8)))
+    like = eqx.filter_eval_shape(Layer, 8, 2, key=jax.random.key(0))
+    is_array = lambda leaf: isinstance(leaf, jax.ShapeDtypeStruct)  # noqa: E731
+    layer = jax.tree.map(lambda leaf: jnp.asarray(numbers.normal(size=leaf.shape)) if is_array(leaf) else leaf, like)
+
+    @eqx.filter_jit
+    def three_ways(layer):
+        read = jax.vmap(layer.before_attention)(tokens)
+        attended = tokens + layer.attention(read, read, read, jnp.tril(jnp.ones((3, 3), bool)))
+        memory, one_by_one = (jnp.zeros_like(tokens), jnp.zeros_like(tokens)), []
+        for i in range(3):
+            token, memory = layer.following(tokens[i : i + 1], memory, jnp.asarray(i))
+            one_by_one.append(token[0])
+        return (
+            attended + jax.vmap(layer.net)(jax.vmap(layer.before_net)(attended)),
+            layer(tokens),
+            jnp.stack(one_by_one),
+        )
+
+    expected, at_once, one_by_one = three_ways(layer)
+    np.testing.assert_allclose(at_once, expected, atol=1e-5)
+    np.testing.assert_allclose(one_by_one, expected, atol=1e-5)
 
 
 @pytest.mark.thorough
 def test_a_transformer_of_bins_is_normalised():
     spec = TransformerSpec(width=8, depth=1, n_heads=2, conditional="binned", n_components=N_BINS, periodic=("phi",))
     model = eqx.filter_jit(spec.build)(("x", "phi"), ("a",), key=jax.random.key(2))
-    assert model.head.shape == (2, 1, N_BINS, 8)
+    assert model.head.shape == (1, 2, N_BINS, 8)
     bent = eqx.tree_at(lambda m: m.head, model, 30 * model.head)
     levels = (np.arange(20 * N_BINS) + 0.5) / (20 * N_BINS)
     grid = np.stack([each.ravel() for each in np.meshgrid(levels, levels, indexing="ij")], axis=1)

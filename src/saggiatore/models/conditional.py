@@ -1,6 +1,7 @@
 """Densities of one feature given those before it: a mixture of normal distributions, or bins."""
 
 import abc
+from collections.abc import Sequence
 from typing import Self
 
 import equinox as eqx
@@ -25,7 +26,7 @@ class AbstractConditional(eqx.Module):
 
     @classmethod
     @abc.abstractmethod
-    def of(cls, parts: Float[Array, "feature part component"], is_circle: Bool[Array, " feature"]) -> Self:
+    def of(cls, parts: Sequence[Float[Array, "feature component"]], is_circle: Bool[Array, " feature"]) -> Self:
         """The densities that a network's numbers stand for."""
 
     @abc.abstractmethod
@@ -47,8 +48,8 @@ class Mixture(AbstractConditional):
     width: Float[Array, "*feature component"]
 
     @classmethod
-    def of(cls, parts: Float[Array, "feature part component"], is_circle: Bool[Array, " feature"]) -> Self:
-        share, place, width = jnp.moveaxis(parts, 1, 0)
+    def of(cls, parts: Sequence[Float[Array, "feature component"]], is_circle: Bool[Array, " feature"]) -> Self:
+        share, place, width = parts
         on_circle = is_circle[:, None]
         widths = jnp.where(on_circle, MOST_TURN * jax.nn.sigmoid(width), jax.nn.softplus(width)) + LEAST_SCALE
         return cls(jax.nn.log_softmax(share, axis=1), place * jnp.where(on_circle, 2.0, 1.0), widths)
@@ -56,6 +57,8 @@ class Mixture(AbstractConditional):
     def log_prob(self, frame: Frame, z: Position) -> Float[Array, " feature"]:
         on_circle = jnp.array(frame.is_circle)[:, None]
         nearest = jax.vmap(frame.displacement, (1, None), 1)(self.place, z)
+        if not any(frame.is_circle):
+            return logsumexp(self.log_share + norm.logpdf(nearest, scale=self.width), axis=1)
         away = nearest[:, :, None] + 2 * jnp.pi * jnp.array(WINDINGS) * on_circle[:, :, None]
         copies = jnp.where(on_circle[:, 0], 0.0, jnp.log(float(len(WINDINGS))))  # on a line all terms are the same
         terms = self.log_share[:, :, None] + norm.logpdf(away, scale=self.width[:, :, None])
@@ -80,8 +83,8 @@ class Binned(AbstractConditional):
     is_circle: Bool[Array, "*feature"]
 
     @classmethod
-    def of(cls, parts: Float[Array, "feature part component"], is_circle: Bool[Array, " feature"]) -> Self:
-        return cls(jax.nn.log_softmax(parts[:, 0], axis=1), is_circle)
+    def of(cls, parts: Sequence[Float[Array, "feature component"]], is_circle: Bool[Array, " feature"]) -> Self:
+        return cls(jax.nn.log_softmax(parts[0], axis=1), is_circle)
 
     def log_prob(self, frame: Frame, z: Position) -> Float[Array, " feature"]:
         n_bins = self.log_share.shape[-1]

@@ -3,7 +3,7 @@ r"""A density p(x | theta) one feature after the other: $p(x|\theta) = \prod_i p
 The order is that of the study's features. A transformer decoder (arXiv:1706.03762; on collider events "JetGPT",
 arXiv:2305.10475) reads the features so far, each one token, with attention to earlier tokens only, so that one pass
 gives all conditionals. A conditional is a mixture of normal distributions on a line, and of wrapped normal
-distributions on a circle, or has bins. Sampling needs one pass a feature.
+distributions on a circle, or has bins. Sampling reads one token after the other and keeps what later ones need of it.
 """
 
 import math
@@ -18,9 +18,10 @@ from saggiatore.constraint import Constraint
 from saggiatore.models.conditional import CONDITIONALS, AbstractConditional
 from saggiatore.models.density import AbstractDensity
 from saggiatore.models.frame import Frame, FrameSpec, Position
-from saggiatore.types import Array, Context, Features, Float, Int, PRNGKeyArray, Scalar
+from saggiatore.types import Array, Bool, Context, Features, Float, Int, PRNGKeyArray, Scalar
 
 Tokens = Float[Array, "token width"]
+Memory = tuple[Tokens, Tokens]  # keys and values that later tokens read
 
 
 class TransformerSpec(FrameSpec):
@@ -63,24 +64,79 @@ class Layer(eqx.Module):
         self.before_attention, self.before_net = eqx.nn.LayerNorm(width), eqx.nn.LayerNorm(width)
 
     def __call__(self, tokens: Tokens) -> Tokens:
-        tokens = tokens + causal_attention(self.attention, jax.vmap(self.before_attention)(tokens))
-        return tokens + jax.vmap(self.net)(jax.vmap(self.before_net)(tokens))
+        query, key, value = self.projections(tokens)
+        is_earlier = jnp.tril(jnp.ones((len(tokens), len(tokens)), bool))
+        return self.updated(tokens, attended(query, key, value, self.attention.num_heads, is_earlier))
+
+    def following(self, token: Tokens, memory: Memory, i: Int[Array, ""]) -> tuple[Tokens, Memory]:
+        """Token i alone, given the keys and values of those before it, to which its own are added."""
+        query, key, value = self.projections(token)
+        keys, values = memory[0].at[i].set(key[0]), memory[1].at[i].set(value[0])
+        is_earlier = (jnp.arange(len(keys)) <= i)[None]
+        return self.updated(token, attended(query, keys, values, self.attention.num_heads, is_earlier)), (keys, values)
+
+    def projections(self, tokens: Tokens) -> tuple[Tokens, Tokens, Tokens]:
+        """Query, key and value of each token, the numbers of one head after those of the other."""
+        norm, attention = self.before_attention, self.attention
+        ready = with_one(standardised(tokens, norm.eps))
+        each = attention.query_proj, attention.key_proj, attention.value_proj
+        query, key, value = (ready @ affine(norm, projection.weight, 0.0).T for projection in each)
+        return query, key, value
+
+    def updated(self, tokens: Tokens, read: Tokens) -> Tokens:
+        """The tokens with what they read, and with what the network makes of that."""
+        tokens = tokens + read @ self.attention.output_proj.weight.T
+        (first, second), norm = self.net.layers, self.before_net
+        hidden = self.net.activation(
+            with_one(standardised(tokens, norm.eps)) @ affine(norm, first.weight, vector(first.bias)).T
+        )
+        return tokens + with_one(hidden) @ jnp.column_stack([second.weight, vector(second.bias)]).T
 
 
-def causal_attention(attention: eqx.nn.MultiheadAttention, tokens: Tokens) -> Tokens:
-    """`attention` of each token to itself and those before it.
+# A CPU is slow at sums along a token's few numbers, and at their gradients. Means, biases and the sums of a head are
+# therefore products with matrices, to which `jax.vmap` over events adds rows; their gradients are such products again.
 
-    Sums, not products of matrices: one event has a few tokens, and `jax.vmap` over events would make of each product
-    thousands of tiny ones, which take a CPU longer than all the rest of a layer.
+
+def standardised(tokens: Tokens, eps: float) -> Tokens:
+    """Each token's numbers less their mean, over their standard deviation."""
+    n = tokens.shape[-1]
+    mean, spread = jnp.full((n, 1), 1 / n, tokens.dtype), jnp.ones((1, n), tokens.dtype)
+    away = tokens - tokens @ mean @ spread
+    return away * (jax.lax.rsqrt(away**2 @ mean + eps) @ spread)
+
+
+def with_one(tokens: Tokens) -> Float[Array, "token width+1"]:
+    """The tokens, each with a further number that is one: a bias is its weight."""
+    return jnp.pad(tokens, ((0, 0), (0, 1)), constant_values=1.0)
+
+
+def affine(
+    norm: eqx.nn.LayerNorm, weight: Float[Array, "*out width"], bias: Float[Array, "*out"] | float
+) -> Float[Array, "*out width+1"]:
+    """Weights and bias that read standardised numbers with a one, the gain and the shift of `norm` among them."""
+    gain, shift = vector(norm.weight), vector(norm.bias)
+    return jnp.concatenate([weight * gain, (weight @ shift + bias)[..., None]], axis=-1)
+
+
+def vector(numbers: Array | None) -> Array:
+    """Numbers that Equinox's layers may be built without, as ours are not."""
+    assert numbers is not None
+    return numbers
+
+
+def attended(
+    query: Tokens, key: Tokens, value: Tokens, n_heads: int, is_read: Bool[Array, "token read_token"]
+) -> Tokens:
+    """What each token reads of the values: in each head a mean, weighted by how its query fits their keys.
+
+    Sums, not products of queries and keys as matrices: one event has a few tokens, and `jax.vmap` over events would
+    make of each product thousands of tiny ones, which take a CPU longer than all the rest of a layer.
     """
-    n_tokens, n_heads = len(tokens), attention.num_heads
-    projections = attention.query_proj, attention.key_proj, attention.value_proj
-    query, key, value = (jax.vmap(each)(tokens).reshape(n_tokens, n_heads, -1) for each in projections)
-    is_earlier = jnp.tril(jnp.ones((n_tokens, n_tokens), bool))[:, :, None]
-    logits = jnp.sum(query[:, None] * key, axis=-1) / math.sqrt(query.shape[-1])
-    share = jax.nn.softmax(jnp.where(is_earlier, logits, -jnp.inf), axis=1)
-    read = jnp.sum(share[:, :, :, None] * value, axis=1)
-    return jax.vmap(attention.output_proj)(read.reshape(n_tokens, -1))
+    n_each = query.shape[-1] // n_heads
+    is_of_head = jnp.repeat(jnp.eye(n_heads, dtype=query.dtype), n_each, axis=0)
+    logits = (query[:, None] * key) @ is_of_head / math.sqrt(n_each)
+    share = jax.nn.softmax(jnp.where(is_read[:, :, None], logits, -jnp.inf), axis=1)
+    return jnp.sum((share @ is_of_head.T) * value, axis=1)
 
 
 class Transformer(AbstractDensity):
@@ -94,14 +150,14 @@ class Transformer(AbstractDensity):
     position: Tokens
     layers: tuple[Layer, ...]
     before_head: eqx.nn.LayerNorm
-    head: Float[Array, "feature part component width"]
-    head_bias: Float[Array, "feature part component"]
+    head: Float[Array, "part feature component width"]
+    head_bias: Float[Array, "part feature component"]
     conditional: type[AbstractConditional] = eqx.field(static=True)
 
     def __init__(self, spec: TransformerSpec, frame: Frame, *, key: PRNGKeyArray):
         keys = jax.random.split(key, 5)
         self.frame, self.conditional = frame, CONDITIONALS[spec.conditional]
-        size = (frame.dim, self.conditional.n_parts, spec.n_components)
+        size = (self.conditional.n_parts, frame.dim, spec.n_components)
         self.read_place = eqx.nn.Linear(2, spec.width, use_bias=False, key=keys[0])
         self.read_context = eqx.nn.Linear(frame.n_context + 1, spec.width, use_bias=False, key=keys[1])
         self.position = 0.1 * jax.random.normal(keys[2], (frame.dim, spec.width))
@@ -109,18 +165,31 @@ class Transformer(AbstractDensity):
         self.before_head = eqx.nn.LayerNorm(spec.width)
         self.head = 0.02 * jax.random.normal(keys[4], (*size, spec.width))
         spread = jnp.linspace(-1.5, 1.5, spec.n_components)
-        self.head_bias = jnp.zeros(size).at[:, 1:2].set(spread)  # the places of a mixture; bins have none
+        self.head_bias = jnp.zeros(size).at[1:2].set(spread)  # the places of a mixture; bins have none
 
     def conditionals(self, z: Position, context: Context) -> AbstractConditional:
         """The density of every feature given those before it; the last position is not read."""
         is_circle = jnp.array(self.frame.is_circle)
-        places = jnp.stack([jnp.where(is_circle, jnp.cos(z), z), jnp.where(is_circle, jnp.sin(z), 0.0)], axis=1)
-        first = self.read_context(jnp.append(self.frame.context(context), 1.0))
-        tokens = jnp.concatenate([first[None], jax.vmap(self.read_place)(places[:-1])]) + self.position
+        tokens = self.tokens(places(z, is_circle), context) + self.position
         for layer in self.layers:
             tokens = layer(tokens)
-        read = jax.vmap(self.before_head)(tokens)
-        parts = jnp.einsum("fkcw,fw->fkc", self.head, read) + self.head_bias
+        return self.stated(tokens, self.head, self.head_bias, is_circle)
+
+    def tokens(self, places: Float[Array, "feature 2"], context: Context) -> Tokens:
+        """What the first token reads of the context, and each other one of the place before it."""
+        read = jnp.append(self.frame.context(context), 1.0)
+        inputs = jnp.pad(places[:-1], ((1, 0), (0, len(read)))).at[0, 2:].set(read)
+        return inputs @ jnp.concatenate([self.read_place.weight, self.read_context.weight], axis=1).T
+
+    def stated(
+        self, tokens: Tokens, head: Array, bias: Array, is_circle: Bool[Array, " feature"]
+    ) -> AbstractConditional:
+        """The densities that the last layer's tokens state, each with its own weights."""
+        read = with_one(standardised(tokens, self.before_head.eps))
+        parts = [
+            jnp.einsum("fw,fcw->fc", read, affine(self.before_head, weight, at))
+            for weight, at in zip(head, bias, strict=True)
+        ]
         return self.conditional.of(parts, is_circle)
 
     def loss(self, features: Features, context: Context, *, key: PRNGKeyArray) -> Scalar:
@@ -137,11 +206,27 @@ class Transformer(AbstractDensity):
         return self.conditionals(z, context).log_prob(self.frame, z) + log_jacobians
 
     def sample(self, context: Context, *, key: PRNGKeyArray) -> Features:
-        """One event, feature after feature."""
+        """One event, feature after feature: each token is read once, and its keys and values are kept."""
+        is_circle = jnp.array(self.frame.is_circle)
+        first = self.tokens(jnp.zeros((1, 2)), context)
 
-        def step(z: Position, i: Int[Array, ""]) -> tuple[Position, None]:
-            found = jax.tree.map(lambda values: values[i], self.conditionals(z, context))
-            return z.at[i].set(found.draw(key=jax.random.fold_in(key, i))), None
+        def step(carry: tuple[Tokens, list[Memory]], at: tuple) -> tuple[tuple[Tokens, list[Memory]], Scalar]:
+            (token, memories), (i, position, head, bias, on_circle) = carry, at
+            token, kept = token + position, []
+            for layer, memory in zip(self.layers, memories, strict=True):
+                token, memory = layer.following(token, memory, i)
+                kept.append(memory)
+            found = self.stated(token, head[:, None], bias[:, None], on_circle[None])
+            z = jax.tree.map(lambda values: values[0], found).draw(key=jax.random.fold_in(key, i))
+            return (places(z[None], on_circle[None]) @ self.read_place.weight.T, kept), z
 
-        z, _ = jax.lax.scan(step, jnp.zeros(self.frame.dim), jnp.arange(self.frame.dim))
+        empty = jnp.zeros((self.frame.dim, first.shape[1]), first.dtype)
+        of_features = self.position, jnp.moveaxis(self.head, 1, 0), jnp.moveaxis(self.head_bias, 1, 0), is_circle
+        start = first, [(empty, empty)] * len(self.layers)
+        _, z = jax.lax.scan(step, start, (jnp.arange(self.frame.dim), *of_features))
         return self.frame.inverse(z)
+
+
+def places(z: Position, is_circle: Bool[Array, " feature"]) -> Float[Array, "feature 2"]:
+    """Positions as a network reads them: angles as cosine and sine, others as they are."""
+    return jnp.stack([jnp.where(is_circle, jnp.cos(z), z), jnp.where(is_circle, jnp.sin(z), 0.0)], axis=1)
