@@ -106,7 +106,7 @@ def standardised(tokens: Tokens, eps: float) -> Tokens:
 
 
 def with_one(tokens: Tokens) -> Float[Array, "token width+1"]:
-    """The tokens, each with a further number that is one: a bias is its weight."""
+    """The tokens, each with a further number that is one, whose weights are biases."""
     return jnp.pad(tokens, ((0, 0), (0, 1)), constant_values=1.0)
 
 
@@ -178,8 +178,11 @@ class Transformer(AbstractDensity):
     def tokens(self, places: Float[Array, "feature 2"], context: Context) -> Tokens:
         """What the first token reads of the context, and each other one of the place before it."""
         read = jnp.append(self.frame.context(context), 1.0)
-        inputs = jnp.pad(places[:-1], ((1, 0), (0, len(read)))).at[0, 2:].set(read)
-        return inputs @ jnp.concatenate([self.read_place.weight, self.read_context.weight], axis=1).T
+        first, others = jnp.pad(read, (2, 0)), jnp.pad(places[:-1], ((0, 0), (0, len(read))))
+        return (
+            jnp.concatenate([first[None], others])
+            @ jnp.concatenate([self.read_place.weight, self.read_context.weight], axis=1).T
+        )
 
     def stated(
         self, tokens: Tokens, head: Array, bias: Array, is_circle: Bool[Array, " feature"]
