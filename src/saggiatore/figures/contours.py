@@ -90,10 +90,12 @@ class ContoursFigure(AbstractFigure):
         rows = table.data[(table.data["name"] == name) & (table.data["with_rate"] == with_rate)]
         if rows.empty:
             return None
-        grid = rows.pivot(index=axes_names[1], columns=axes_names[0], values=["q", "q_profiled"])
-        drawn = self._lines(axes, grid["q_profiled" if self.profiled else "q"], colour, 1.3)
+        q, q_profiled = (
+            rows.pivot(index=axes_names[1], columns=axes_names[0], values=name) for name in ("q", "q_profiled")
+        )
+        drawn = self._lines(axes, q_profiled if self.profiled else q, colour, 1.3)
         if self.profiled:
-            for inner, outer in zip(self._lines(axes, grid["q"], colour, 0.6), drawn, strict=True):
+            for inner, outer in zip(self._lines(axes, q, colour, 0.6), drawn, strict=True):
                 _fill(axes, inner, outer, colour)
         closed = [line for lines in drawn for line in lines if _is_closed(line)]
         return np.abs(np.concatenate(closed)).max(axis=0) if closed else None
