@@ -54,8 +54,10 @@ PARAMETER = "c_wwt"
 N_EVENTS, WIDTH, DEPTH, N_EPOCHS = 100_000, 64, 3, 30
 BATCH_SIZES = (128, 500)  # the default of MadMiner, and of this project
 LEVEL, N_REPLICAS, ROWS = 0.95, 200, 16384
-KINDS: dict[str, dict[str, tuple[str, ...]]] = {
-    "Saggiatore": {"odd_in": ("delta_phi",), "periodic": ("delta_phi",), "log": FEATURES[:3]},
+PARITY = {"odd_in": ("delta_phi",), "periodic": ("delta_phi",), "log": FEATURES[:3]}
+KINDS: dict[str, dict] = {
+    "Saggiatore": PARITY,
+    "one variance": PARITY | {"noise": "constant"},
     "without parity": {"periodic": ("delta_phi",)},
 }
 Tables = dict[str, Table]

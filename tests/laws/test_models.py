@@ -5,10 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from saggiatore.learn.loop import TrainingSpec, train
 from saggiatore.models.base import Event, scores
 from saggiatore.models.coordinate import BothEdges, Circle, Line, LowerEdge, NoEdge
 from saggiatore.models.mlp import MLPSpec
 from saggiatore.models.standardise import Affine
+from saggiatore.tasks.joint_score import JointScore
 
 NAMES = ("p", "q", "phi", "psi")
 P_MIN = 0.1
@@ -38,6 +40,19 @@ def test_parity_is_exact_and_the_last_layer_linear(odd_in):
     assert float(jnp.std(score)) > 1e-3
     np.testing.assert_allclose(score, model.scale * hidden @ model.last_layer, rtol=1e-10, atol=1e-12)
     assert np.array_equal(hidden[:, -1], np.ones(len(score))) == (not odd_in)
+
+
+def test_one_variance_is_that_of_the_target_about_the_mean():
+    """2000 events: the variance is known to 3 %, and 10 % are allowed."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2000, 1))
+    data = Event(*map(jnp.asarray, (x, np.zeros((2000, 0)), x + 0.3 * rng.normal(size=(2000, 1)), np.ones(2000))))
+    model = MLPSpec(width=8, depth=1, odd_in=("x",), noise="constant").build(("x",), key=jax.random.key(1))
+    training = TrainingSpec(n_epochs=20, batch_size=50, learning_rate=0.02)
+    model, _ = train(model.standardise(data), JointScore(("a",)), data, training, seed=2)
+    noise = np.asarray(jax.vmap(model.noise)(data.features[:50]))
+    assert np.ptp(noise) == 0
+    assert noise[0] == pytest.approx(0.09, rel=0.1)
 
 
 def test_a_full_turn_changes_nothing():

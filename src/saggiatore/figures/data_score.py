@@ -22,7 +22,7 @@ _NOT_FEATURES = ("score", "var_stat", "var_noise", "weight")
 
 
 class DataScoreFigureSpec(Spec):
-    """Maps of the teacher's data score and of the formula at the same events, and of the exact one where it is known."""
+    """Maps of the teacher's data score and of the formula at the same events, and of the exact one where known."""
 
     kind: Literal["data_score"] = "data_score"
     teacher: TeacherLabel

@@ -34,7 +34,7 @@ def as_leaves(weights: Weights | Float[np.ndarray, "*replica weight"], like: Abs
     shapes, tree = jax.tree.flatten(like)
     ends = np.cumsum([shape.size for shape in shapes])
     leaves = [
-        weights[..., end - shape.size : end].reshape(*weights.shape[:-1], *shape.shape)
+        weights[..., end - shape.size : end].reshape((*weights.shape[:-1], *shape.shape))
         for shape, end in zip(shapes, ends, strict=True)
     ]
     found: AbstractModel = jax.tree.unflatten(tree, leaves)

@@ -20,7 +20,7 @@ from pydantic import Field
 
 from saggiatore.errors import StudyError
 from saggiatore.models.base import AbstractFixed, AbstractRegression, Event
-from saggiatore.models.network import variance_network
+from saggiatore.models.network import ConstantVariance, variance_network
 from saggiatore.models.standardise import Affine, Encoded, ParityEncoding
 from saggiatore.spec import Spec
 from saggiatore.types import Array, Features, Float, PRNGKeyArray, Scalar
@@ -38,6 +38,11 @@ class MLPSpec(Spec):
     odd_in: tuple[str, ...] = Field((), description="features whose joint change of sign changes the score's sign")
     log: tuple[str, ...] = Field((), description="positive features that also enter as their logarithm")
     periodic: tuple[str, ...] = Field((), description="angles, which enter as sine and cosine")
+    noise: Literal["network", "constant"] = Field(
+        "network",
+        description="the target's variance about the mean: a network of its own, which posteriors weigh events with, "
+        "or one number, which trains faster where the mean alone is wanted",
+    )
 
     def build(self, features: tuple[str, ...], context: tuple[str, ...] = (), *, key: PRNGKeyArray) -> "MLP":
         """A network with random weights.
@@ -66,7 +71,7 @@ class MLP(AbstractRegression):
     target_scale: TargetScale
     mixing: Float[Array, "hidden odd"]  # U
     trunk: eqx.nn.MLP
-    variance: eqx.nn.MLP
+    variance: eqx.nn.MLP | ConstantVariance
     last_layer: Float[Array, " hidden"]
 
     def __init__(self, spec: MLPSpec, encoding: ParityEncoding, *, key: PRNGKeyArray):
@@ -80,7 +85,10 @@ class MLP(AbstractRegression):
         self.trunk = eqx.nn.MLP(
             n_even, spec.width, spec.width, spec.depth - 1, activation, final_activation=activation, key=keys[1]
         )
-        self.variance = variance_network(n_even, spec.width, key=keys[2])
+        is_network = spec.noise == "network"
+        self.variance = (
+            variance_network(n_even, spec.width, key=keys[2]) if is_network else ConstantVariance(jnp.zeros(()))
+        )
         n_hidden = spec.width + (not encoding.odd)
         self.last_layer = jax.random.normal(keys[3], (n_hidden,)) / n_hidden**0.5
 

@@ -1,9 +1,9 @@
-"""The network of a regression's variance: two layers of tanh, of half the width of the network of the mean."""
+"""The variance of a regression: a network, two layers of tanh of half the width of the mean's, or a number."""
 
 import equinox as eqx
 import jax.numpy as jnp
 
-from saggiatore.types import Array, PRNGKeyArray
+from saggiatore.types import Array, Float, PRNGKeyArray, Scalar
 
 _END = 20.0  # from here on tanh is one to the last digit, in double precision too
 
@@ -11,6 +11,15 @@ _END = 20.0  # from here on tanh is one to the last digit, in double precision t
 def variance_network(n_inputs: int, width: int, *, key: PRNGKeyArray) -> eqx.nn.MLP:
     """A network from `n_inputs` numbers to the logarithm of a variance, beside one of the mean of that `width`."""
     return eqx.nn.MLP(n_inputs, "scalar", max(width // 2, 1), 2, _tanh, key=key)
+
+
+class ConstantVariance(eqx.Module):
+    """One logarithm of the variance for all events."""
+
+    log: Scalar
+
+    def __call__(self, inputs: Float[Array, " input"]) -> Scalar:
+        return self.log
 
 
 def _tanh(x: Array) -> Array:
