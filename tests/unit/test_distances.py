@@ -39,6 +39,15 @@ def test_a_shift_has_the_distances_of_the_normal_distribution():
     assert distances.chi2_per_bin(true[:, None], other[:, None], 50) > 20
 
 
+def test_exact_weights_take_a_shift_away():
+    """The likelihood ratio of both normal distributions as w, up to a factor."""
+    true, other = (sample[:, 0] for sample in samples(SHIFT))
+    weight = 3 * np.exp(SHIFT**2 / 2 - SHIFT * other)
+    assert distances.wasserstein(true, other, weight) < 0.05
+    found = distances.chi2_per_bin(true[:, None], other[:, None], 50, weight)
+    assert found == pytest.approx(1, abs=5 * (2 / 50) ** 0.5)
+
+
 @pytest.mark.parametrize(("stretch", "is_right"), [(1.0, True), (3.0, False)])
 def test_reliability_tells_whether_a_classifier_states_the_truth(stretch, is_right):
     """The exact logit is right in every bin (5 standard errors), one that is too sure of itself is not."""

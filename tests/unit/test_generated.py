@@ -116,6 +116,8 @@ def test_the_control_tables_have_a_row_for_each_entry(tmp_path):
     assert list(rows["name"]) == ["a", "b"]
     assert list(rows["kind"]) == ["truth", "truth"]
     assert ((rows["chi2"] > 0.1) & (rows["chi2"] < 3)).all()
+    assert ((rows["chi2_reweighted"] > 0.1) & (rows["chi2_reweighted"] < 5)).all()
+    assert (rows["wasserstein_reweighted"] > 0).all()
     assert (abs(rows["auc"] - 0.5) < 5 * rows["auc_error"]).all()
     weights = read_table(outputs["weights"], "weights").data.groupby("name")[["generated", "true"]].sum()
     np.testing.assert_allclose(weights, 1)

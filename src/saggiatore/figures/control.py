@@ -15,7 +15,11 @@ from saggiatore.tables import Table
 
 _COLOURS = (NETWORK, FORMULA, *OTHER)
 _LEAST = 1e-5  # fraction of events at which the axis of weights begins
-_MARKS = ("chi2", "chi2_2d")
+_MARKS: dict[str, Style] = {
+    "chi2": {"marker": "o", "mfc": TRUTH},
+    "chi2_2d": {"marker": "s", "mfc": "none"},
+    "chi2_reweighted": {"marker": "x", "mfc": "none"},
+}
 
 
 class ControlFigureSpec(Spec):
@@ -68,16 +72,15 @@ class ControlFigure(AbstractFigure):
     def _distances(self, axes: Axes, table: Table) -> None:
         rows = table.data
         places = np.arange(len(rows))[::-1]
-        for name, mark in zip(_MARKS, ("o", "s"), strict=True):
-            axes.plot(rows[name], places, mark, color=TRUTH, mfc="none" if mark == "s" else TRUTH, ms=5)
-            axes.plot([], [], mark, color=TRUTH, mfc="none" if mark == "s" else TRUTH, label=table.column(name).label)
+        for name, mark in _MARKS.items():
+            axes.plot(rows[name], places, ls="", color=TRUTH, ms=5, label=table.column(name).label, **mark)
         axes.axvline(1, color=TRUTH, lw=0.8, ls=":")
         axes.set_xscale("log", subs=(2, 5))
         for side in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
             side(StrMethodFormatter("{x:g}"))
         self._names(axes, table)
         axes.set_xlabel(r"$\chi^2$ a bin")
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2)
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0.2, columnspacing=0.8)
 
     def _areas(self, axes: Axes, table: Table, colours: dict[str, str]) -> None:
         for place, (_, row) in zip(range(len(table.data))[::-1], table.data.iterrows(), strict=True):
@@ -104,7 +107,8 @@ class ControlFigure(AbstractFigure):
     def caption(self) -> str:
         return (
             "Generated events against true ones. Upper panels: chi2 a bin of the features and of pairs of features, "
-            "whose limit for two samples of one density is one, and the area under the curve of a classifier of true "
-            "against generated events. Lower panels: weights w = D/(1-D) of the generated events, and the fraction of "
+            "whose limit for two samples of one density is one (crosses: one feature, of generated events weighted by "
+            "w), and the area under the curve of a classifier of true against generated events. Lower panels: weights "
+            "w = D/(1-D) of the generated events, and the fraction of "
             "true events where the classifier states D."
         )

@@ -17,6 +17,8 @@ CONTROL = TableSchema(
         Column("kolmogorov_smirnov", "1", "largest Kolmogorov-Smirnov distance of a feature", "KS"),
         Column("chi2", "1", "mean over features of the chi2 a bin; 1 is the statistical limit", r"$\chi^2_{1d}$"),
         Column("chi2_2d", "1", "mean over pairs of features of the chi2 a bin", r"$\chi^2_{2d}$"),
+        Column("wasserstein_reweighted", "1", "wasserstein of the generated events weighted by w", r"$W_1$ with $w$"),
+        Column("chi2_reweighted", "1", "chi2 of the generated events weighted by w", r"$\chi^2_{1d}$ with $w$"),
         Column("auc", "1", "area under the classifier's curve; 0.5 where nothing tells the events apart", "AUC"),
         Column("auc_error", "1", "standard error of auc"),
         Column("weight_std", "1", "standard deviation of w = D/(1 - D) of the generated events", r"$\sigma_w$"),

@@ -21,9 +21,9 @@ class Estimate(NamedTuple):
     error: float
 
 
-def wasserstein(true: Values, other: Values) -> float:
-    """Wasserstein-1 distance, in standard deviations of the true events."""
-    return float(wasserstein_distance(true, other) / true.std())
+def wasserstein(true: Values, other: Values, weight: Values | None = None) -> float:
+    """Wasserstein-1 distance, in standard deviations of the true events; the others may carry weights."""
+    return float(wasserstein_distance(true, other, v_weights=weight) / true.std())
 
 
 def kolmogorov_smirnov(true: Values, other: Values) -> float:
@@ -32,12 +32,17 @@ def kolmogorov_smirnov(true: Values, other: Values) -> float:
 
 
 def chi2_per_bin(
-    true: Float[np.ndarray, "event feature"], other: Float[np.ndarray, "event feature"], n_bins: int
+    true: Float[np.ndarray, "event feature"],
+    other: Float[np.ndarray, "event feature"],
+    n_bins: int,
+    weight: Values | None = None,
 ) -> float:
-    """chi2 over the number of bins, `n_bins` along each feature, of two samples of unweighted events.
+    """chi2 over the number of bins, `n_bins` along each feature, of two samples; the true events are unweighted.
 
-    Bins that hold fewer than ten true events and ten expected others say little and are left out.
+    Bins that hold fewer than ten true events and ten expected others say little and are left out. The others' weights
+    count relative to their mean, and their sums have the variance of the sums of their squares.
     """
+    relative = np.ones(len(other)) if weight is None else weight / weight.mean()
     edges = [np.quantile(column, np.linspace(0, 1, n_bins + 1)[1:-1]) for column in true.T]
     places = [
         np.ravel_multi_index(
@@ -46,11 +51,13 @@ def chi2_per_bin(
         )
         for sample in (true, other)
     ]
-    first, second = (np.bincount(place, minlength=n_bins ** len(edges)) for place in places)
+    size = n_bins ** len(edges)
+    first = np.bincount(places[0], minlength=size)
+    second, variance = (np.bincount(places[1], weights=each, minlength=size) for each in (relative, relative**2))
     ratio = len(other) / len(true)
     kept = (first >= 10) & (first * ratio >= 10)
     gap = second - ratio * first
-    return float(np.mean(gap[kept] ** 2 / (second + ratio**2 * first)[kept]))
+    return float(np.mean(gap[kept] ** 2 / (variance + ratio**2 * first)[kept]))
 
 
 def area_under_curve(true: Values, other: Values) -> Estimate:

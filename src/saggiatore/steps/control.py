@@ -26,7 +26,10 @@ from saggiatore.tasks.classifier import require_classifier
 
 _TABLES = {schema.name: schema for schema in (CONTROL, MARGINALS, WEIGHTS, RELIABILITY, TAILS, CLUSTERS)}
 _MOST_APART = 0.05  # what unweighting leaves above the maximum weight: every event counts as one here
-_SHOWN = ("wasserstein", "kolmogorov_smirnov", "chi2", "chi2_2d", "auc", "weight_std", "weight_max", "kept")
+_SHOWN = (
+    *("wasserstein", "wasserstein_reweighted", "kolmogorov_smirnov", "chi2", "chi2_reweighted", "chi2_2d"),
+    *("auc", "weight_std", "weight_max", "kept"),
+)
 _EDGES = np.linspace(-1.5, 1.5, 151)  # of log10 w
 
 
@@ -101,7 +104,9 @@ def _compare(
     generator = other.provenance.get("generator", {"kind": "truth", "n_parameters": 0})
     curve = distances.reliability(logits[0], logits[1], section.n_bins_reliability)
     return {
-        "control": [{**generator, **_summary(found, pairs, *logits)}],
+        "control": [
+            {**generator, **_summary(found, pairs, *logits), **_reweighted(section, x_true, x_other, logits[1])}
+        ],
         "marginals": found,
         "weights": _weight_bins(*logits),
         "tails": _tails(section, true, other, names, logits[1]),
@@ -163,6 +168,17 @@ def _summary(marginals: list[dict], pairs: list[float], true: np.ndarray, other:
         "weight_std": w.std(),
         "weight_max": w.max(),
         "kept": w.sum() ** 2 / (len(w) * (w**2).sum()),
+    }
+
+
+def _reweighted(section: ControlSection, true: np.ndarray, other: np.ndarray, log_weight: np.ndarray) -> dict:
+    """Distances of the generated events that carry w: what is left is what the classifier does not see."""
+    w = np.exp(log_weight)
+    columns = list(zip(true.T, other.T, strict=True))
+    chi2 = [distances.chi2_per_bin(a[:, None], b[:, None], section.n_bins, w) for a, b in columns]
+    return {
+        "wasserstein_reweighted": np.mean([distances.wasserstein(a, b, w) for a, b in columns]),
+        "chi2_reweighted": np.mean(chi2),
     }
 
 
