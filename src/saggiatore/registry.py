@@ -72,6 +72,7 @@ REGISTRY: dict[str, dict[str, str]] = {
         "contours": "saggiatore.figures.contours:ContoursFigureSpec",
         "control": "saggiatore.figures.control:ControlFigureSpec",
         "data_score": "saggiatore.figures.data_score:DataScoreFigureSpec",
+        "density_pulls": "saggiatore.figures.density_pulls:DensityPullsFigureSpec",
         "distributions": "saggiatore.figures.distributions:DistributionsFigureSpec",
         "formula": "saggiatore.figures.formula:FormulaFigureSpec",
         "front": "saggiatore.figures.front:FrontFigureSpec",

@@ -34,6 +34,7 @@ FIGURES = {
     "control": {"control": "main", "weights": "main", "reliability": "main"},
     "distributions": {"events": "train", "features": ["pt_v", "delta_r_jj"], "log": ["pt_v"]},
     "data_score": {"teacher": "network", "formula": "formula", "exact": "-0.5*x_p1*sin(delta_phi)"},
+    "density_pulls": {"predictive": ["density", "density"]},
     "formula": {"scores": "main", "network": "network", "formula": "formula"},
     "front": {"refits": "formula", "information": "main", "network": "network"},
     "hall_of_fame": {"hall_of_fame": "formula", "refits": "formula", "formula": "formula"},
