@@ -285,7 +285,8 @@ def test_a_nuisance_has_an_error_bar_of_its_own(tmp_path):
     spec = spec_of("spline_flow")
     model = eqx.filter_jit(spec.build)(FEATURES, ("a",), key=jax.random.key(1))
     weights = flatten(model) + 0.3 * np.random.default_rng(1).normal(size=(1, 3, flatten(model).size))
-    columns = [[{"name": n, "unit": "1", "label": n} for n in names] for names in (FEATURES, ("a",))]
+    columns = [[{"name": n, "unit": "1", "label": n} for n in FEATURES]]
+    columns += [[{"name": "a", "column": "theta_a", "unit": "1", "label": "a"}]]
     header = {"kind": "spline_flow", "spec": spec.model_dump(mode="json"), "parameters": ["a"]}
     save(tmp_path / "m.eqx", model, header | dict(zip(("features", "context"), columns, strict=True)))
     chains = Chains({f"weight_{i}": stated(weights[..., i], "weight") for i in range(weights.shape[2])}, 0)
