@@ -177,7 +177,7 @@ IMPOSSIBLE = [
     ("zjets_generators", "events.select.part", 4, "events.select: part is 4, expected one from 0 to n_parts - 1"),
     ("zjets_generators", "events.train_2.where", {"n_jets": [3, 2]}, "expected [low, high] with low <= high"),
     ("zj_systematics", "events.train.nuisances.a_pt.value", [2, 1], "events.train.nuisances.a_pt: value is (2, 1)"),
-    ("zjets_generators", "models.transformer.model.n_heads", 3, "width is 64, expected a multiple of n_heads = 3"),
+    ("zjets_generators", "models.transformer.model.n_heads", 3, "width is 32, expected a multiple of n_heads = 3"),
     (
         "zjets_generators",
         "models.transformer.model.bounded",
