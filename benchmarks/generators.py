@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import optax
 from side_by_side import peers, seconds, show
 
+from saggiatore.compilation import WIDE
 from saggiatore.models.density import AbstractDensity
 from saggiatore.models.diffusion import DiffusionSpec
 from saggiatore.models.flow_matching import FlowMatchingSpec
@@ -56,9 +57,9 @@ def training(model: AbstractDensity) -> tuple[Callable, object, object]:
     return steps, leaves, optimiser.init(leaves)
 
 
-def each(function: Callable) -> Callable:
-    """`function` of every row, a few of them at a time."""
-    return jax.jit(lambda rows: jax.lax.map(function, rows, batch_size=IN_CACHE))
+def each(function: Callable, options: dict[str, int]) -> Callable:
+    """`function` of every row, a few of them at a time, compiled with the workflow's options."""
+    return jax.jit(lambda rows: jax.lax.map(function, rows, batch_size=IN_CACHE), compiler_options=options)
 
 
 def ours() -> None:
@@ -69,8 +70,8 @@ def ours() -> None:
         model = spec.build(tuple("abcd"), (), key=jax.random.key(0))
         cases = {
             "training steps": (N_STEPS, *training(model)),
-            "densities": (N_EVENTS, each(lambda x, m=model: m.log_prob(x, NONE)), events),
-            "samples": (N_EVENTS, each(lambda key, m=model: m.sample(NONE, key=key)), keys),
+            "densities": (N_EVENTS, each(lambda x, m=model: m.log_prob(x, NONE), {}), events),
+            "samples": (N_EVENTS, each(lambda key, m=model: m.sample(NONE, key=key), WIDE), keys),
         }
         for name, (n, function, *arguments) in cases.items():
             first, best = seconds(function, *arguments)

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from saggiatore.compilation import WIDE
 from saggiatore.errors import StudyError
 from saggiatore.infer.batches import model_context, model_features
 from saggiatore.job import Job
@@ -107,7 +108,7 @@ def _in_batches(
 ) -> tuple[Float[np.ndarray, "event value"], ...]:
     """`function` of every row and a key of its own."""
 
-    @eqx.filter_jit
+    @partial(jax.jit, compiler_options=WIDE if jax.default_backend() == "cpu" else {})
     def batch(rows: Array, number: Scalar) -> tuple[Features | Context, ...]:
         keys = jax.random.split(jax.random.fold_in(key, number), _BATCH)
         at_once = _IN_CACHE if jax.default_backend() == "cpu" else _BATCH
