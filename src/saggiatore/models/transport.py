@@ -7,7 +7,7 @@ product instead of one a dimension. The signs of an event are drawn from the eve
 that a log density is a function of it, with a scatter between events and no bias.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Literal, NamedTuple
 
 import diffrax
@@ -65,12 +65,12 @@ class Transport(NamedTuple):
 
     def __call__(self, velocity: Velocity, start: Position, t0: float, t1: float) -> Position:
         """Where the point `start` at time `t0` is at `t1`."""
-        return self._solve(lambda t, z, _: velocity(t, z), start, t0, t1)
+        return self._solve(velocity, start, t0, t1)
 
     def with_divergence(self, velocity: Velocity, start: Position, t0: float, t1: float) -> tuple[Position, Scalar]:
         """The same, and the integral of the divergence from `t0` to `t1`."""
         divergence = self._hutchinson(velocity, _signs(start)) if self.trace == "hutchinson" else self._exact(velocity)
-        return self._solve(lambda t, state, _: divergence(t, state[0]), (start, jnp.zeros((), start.dtype)), t0, t1)
+        return self._solve(lambda t, state: divergence(t, state[0]), (start, jnp.zeros((), start.dtype)), t0, t1)
 
     def _exact(self, velocity: Velocity) -> Callable[[Scalar, Position], tuple[Position, Scalar]]:
         def motion(t: Scalar, z: Position) -> tuple[Position, Scalar]:
@@ -91,23 +91,46 @@ class Transport(NamedTuple):
         return motion
 
     def _solve(self, motion: Callable, start: Any, t0: float, t1: float) -> Any:
-        controller: diffrax.AbstractStepSizeController = diffrax.ConstantStepSize()
-        step, most = (t1 - t0) / (self.n_steps or 10), self.n_steps
-        if self.n_steps is None:
-            controller, most = diffrax.PIDController(self.rtol, self.atol), self.max_steps
+        if self.n_steps is not None:
+            return _in_equal_steps(motion, SOLVERS[self.solver], start, t0, t1, self.n_steps)
         solution = diffrax.diffeqsolve(
-            diffrax.ODETerm(motion),
+            diffrax.ODETerm(lambda t, state, _: motion(t, state)),
             SOLVERS[self.solver](),
             t0,
             t1,
-            step,
+            (t1 - t0) / 10,
             start,
-            stepsize_controller=controller,
+            stepsize_controller=diffrax.PIDController(self.rtol, self.atol),
             adjoint=diffrax.ForwardMode(),
-            max_steps=most,
-            throw=self.n_steps is None,  # equal steps cannot run out; without the check the program can be kept
+            max_steps=self.max_steps,
         )
         return jax.tree.map(lambda values: values[-1], solution.ys)
+
+
+def _in_equal_steps(
+    motion: Callable, solver: type[diffrax.AbstractSolver], start: Any, t0: float, t1: float, n_steps: int
+) -> Any:
+    """Explicit Runge-Kutta steps with diffrax's coefficients, which need nothing of what steps of changing size do."""
+    tableau = getattr(solver, "tableau", None)  # Euler's method has none
+    stages = [] if tableau is None else list(zip(tableau.c, tableau.a_lower, strict=True))
+    shares = [1.0] if tableau is None else tableau.b_sol
+    size = (t1 - t0) / n_steps
+
+    def moved(state: Any, slopes: list, by: Iterable[float]) -> Any:
+        for slope, share in zip(slopes, by, strict=True):
+            if share:
+                state = jax.tree.map(lambda value, rate, h=size * float(share): value + h * rate, state, slope)
+        return state
+
+    def step(state: Any, number: Scalar) -> tuple[Any, None]:
+        t = t0 + size * number
+        slopes = [motion(t, state)]
+        for delay, by in stages:
+            slopes.append(motion(t + size * float(delay), moved(state, slopes, by)))
+        return moved(state, slopes, shares), None
+
+    numbers = jnp.arange(n_steps, dtype=jax.tree.leaves(start)[0].dtype)
+    return jax.lax.scan(step, start, numbers)[0]
 
 
 def _signs(z: Position) -> Position:
