@@ -20,7 +20,7 @@ from pydantic import Field
 
 from saggiatore.errors import StudyError
 from saggiatore.models.base import AbstractFixed, AbstractRegression, Event
-from saggiatore.models.network import ConstantVariance, variance_network
+from saggiatore.models.network import ConstantVariance, variance_network, while_trained
 from saggiatore.models.standardise import Affine, Encoded, ParityEncoding
 from saggiatore.spec import Spec
 from saggiatore.types import Array, Features, Float, PRNGKeyArray, Scalar
@@ -110,6 +110,8 @@ class MLP(AbstractRegression):
         assert isinstance(self.encoding, ParityEncoding)
         odd, even = self.encoding.inputs(events.features)
         read: MLP = eqx.tree_at(lambda m: m.encoding, self, Encoded(odd.shape[1]))
+        if isinstance(self.variance, eqx.nn.MLP):
+            read = eqx.tree_at(lambda m: m.variance, read, while_trained(self.variance))
         return read, events._replace(features=jax.device_put(np.concatenate([odd, even], axis=1)))
 
     def _even(self, features: Features) -> Float[Array, " even"]:

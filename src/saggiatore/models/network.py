@@ -10,7 +10,15 @@ _END = 20.0  # from here on tanh is one to the last digit, in double precision t
 
 def variance_network(n_inputs: int, width: int, *, key: PRNGKeyArray) -> eqx.nn.MLP:
     """A network from `n_inputs` numbers to the logarithm of a variance, beside one of the mean of that `width`."""
-    return eqx.nn.MLP(n_inputs, "scalar", max(width // 2, 1), 2, _tanh, key=key)
+    return eqx.nn.MLP(n_inputs, "scalar", max(width // 2, 1), 2, jnp.tanh, key=key)
+
+
+def while_trained(network: eqx.nn.MLP) -> eqx.nn.MLP:
+    """The same network, bit by bit in a training, whose program compiles and runs faster.
+
+    Elsewhere it would be fused with other things, and round in other places: posteriors would change.
+    """
+    return eqx.tree_at(lambda net: net.activation, network, _tanh)
 
 
 class ConstantVariance(eqx.Module):
