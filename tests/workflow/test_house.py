@@ -141,6 +141,22 @@ def test_distillation_imports_no_jax():
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
+def test_jobs_of_the_plotting_environment_import_only_what_it_has():
+    """envs/plot.yaml has neither jax nor the packages that come with it."""
+    steps = {
+        step.replace("-", "_")
+        for path in (ROOT / "rules").glob("*.smk")
+        for rule in re.split(r"^rule ", path.read_text(), flags=re.M)
+        if "envs/plot.yaml" in rule
+        for step in re.findall(r"-m saggiatore ([a-z-]+)", rule)
+    }
+    assert {"figures", "hepdata", "bundle"} <= steps
+    absent = ("jax", "jaxtyping", "equinox", "numpyro", "sklearn", "tqdm")
+    code = f"import sys; sys.modules.update(dict.fromkeys({absent}));"
+    code += "; ".join(f"import saggiatore.steps.{step}" for step in sorted(steps))
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
 @pytest.mark.parametrize(
     "command",
     [

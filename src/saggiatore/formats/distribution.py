@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 
 from saggiatore.tables import Column, Table, TableSchema
-from saggiatore.types import Float
 
 _WEIGHT = "weight"
 _N_PULLS, _REACH = 50, 5.0
@@ -108,9 +107,9 @@ def _called(table: Table, stem: str) -> list[str]:
 
 def _density(
     name: str,
-    values: Float[np.ndarray, " event"],
-    weight: Float[np.ndarray, " event"],
-    edges: Float[np.ndarray, " edge"],
+    values: np.ndarray,
+    weight: np.ndarray,
+    edges: np.ndarray,
 ) -> Iterator[Row]:
     """Shares are of all events, those beyond the edges too."""
     sums, squares = (np.histogram(values, edges, weights=w)[0] for w in (weight, weight**2))
