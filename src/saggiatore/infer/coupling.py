@@ -81,8 +81,9 @@ def _component(drawn: Drawn) -> _Component:
     method = dict(drawn.draws.provenance["method"])
     if method["kind"] != "last_layer" or method.get("prior", "gaussian") != "gaussian":
         raise ModelError(
-            f"a posterior by {method['kind']} with the prior '{method.get('prior', 'gaussian')}', expected last_layer "
-            "with a gaussian one: the covariance between components is known for these. Leave is_coupled out."
+            f"a posterior by {method['kind']} with the prior '{method.get('prior', 'gaussian')}', expected all by "
+            "last_layer with a gaussian one, or all by as many replicas on bootstrapped events: the covariance between "
+            "components is known for these. Leave is_coupled out."
         )
     spec = LastLayerSpec.model_validate(method)
     basis = whiten(sum_events(moments, drawn.model, drawn.batches()), spec.prior_scale)

@@ -144,7 +144,12 @@ def gather(batches: Iterator[Batch]) -> Event:
 def prior_width(model: AbstractRegression, scale: float) -> Weights:
     """Standard deviation of each weight's prior: `scale` over the root of its fan-in, one for biases."""
     leaves = eqx.filter(model, trainable(model))
-    widths = jax.tree.map(lambda leaf: jnp.full(leaf.shape, leaf.shape[-1] ** -0.5 if leaf.ndim > 1 else 1.0), leaves)
+
+    def width(leaf: Array) -> Array:
+        fan_in = leaf.shape[-1] if leaf.ndim > 1 else 1
+        return jnp.full(leaf.shape, max(fan_in, 1) ** -0.5)  # a network that is not odd mixes no odd inputs
+
+    widths = jax.tree.map(width, leaves)
     last = jnp.full(model.last_layer.shape, model.last_layer.size**-0.5)
     return scale * ravel_pytree(eqx.tree_at(lambda m: m.last_layer, widths, last))[0]
 

@@ -22,6 +22,7 @@ from saggiatore.errors import InterruptionError, TrainingError
 from saggiatore.learn.checkpoint import identity_of, load_checkpoint, save_checkpoint
 from saggiatore.learn.interruption import Interruption, deferred_signals
 from saggiatore.learn.layers import with_turned_layers
+from saggiatore.learn.order import batches_of, split
 from saggiatore.learn.sharding import divided, mesh_of, replicated
 from saggiatore.learn.vector import State, Weights, as_leaves, as_weights
 from saggiatore.models.base import AbstractModel, Event, trainable
@@ -142,14 +143,14 @@ def train(
         deferred_signals() if checkpoint else contextlib.nullcontext(Interruption()) as interruption,
         tqdm(total=spec.n_epochs, initial=len(history["epoch"]), unit="epoch", mininterval=1, desc="training") as bar,
     ):
-        while not _is_over(history, spec):
-            state = _advance(trainer, state, history, spec, seed)
+        while not is_over(history, spec):
+            state = advance(trainer, state, history, spec, seed)
             bar.set_postfix(train=history["train_loss"][-1], validation=history["validation_loss"][-1], refresh=False)
             bar.update()
             told = interruption.name  # read once: a signal may come between the next two lines
             if checkpoint and (told or len(history["epoch"]) % spec.checkpoint_every == 0):
                 save_checkpoint(checkpoint, state, identity, history)
-            if told and not _is_over(history, spec):
+            if told and not is_over(history, spec):
                 raise _interrupted(told, checkpoint, history, spec)
     start, fixed = eqx.partition(model, trainable(model))
     return eqx.combine(jax.device_put(as_leaves(np.asarray(state.best), start)), fixed), history
@@ -160,7 +161,7 @@ def _started(
 ) -> tuple[Trainer, State]:
     """What trains the model, and its state before the first epoch."""
     read, read_events = model.encoded(events)
-    both = split(read_events, spec, seed)
+    both = split(read_events, spec.batch_size, spec.validation_fraction, seed)
     schedule, optimiser = optimiser_of(spec, len(both[0].weight) // spec.batch_size * spec.n_epochs)
     leaves, rest = eqx.partition(read, trainable(read))
     mesh, like = mesh_of(spec.batch_size), jax.eval_shape(lambda: leaves)
@@ -170,11 +171,23 @@ def _started(
     return replicated(trainer, mesh), State(weights, weights, memory)
 
 
-def _advance(trainer: Trainer, state: State, history: History, spec: TrainingSpec, seed: int) -> State:
-    """One epoch, whose order and noise are folded from `seed` and its number; its losses join the history."""
+def advance(
+    trainer: Trainer,
+    state: State,
+    history: History,
+    spec: TrainingSpec,
+    seed: int,
+    rows: Int[np.ndarray, " event"] | None = None,
+) -> State:
+    """One epoch over `rows` (all), whose order and noise are folded from `seed` and its number.
+
+    Its losses join the history.
+
+    Raises:
+        TrainingError: if a loss is not finite.
+    """
     epoch = len(history["epoch"])
-    order = np.random.default_rng((seed, 1, epoch)).permutation(len(trainer.train.weight))
-    batches = order[: len(order) // spec.batch_size * spec.batch_size].reshape(-1, spec.batch_size)
+    batches = batches_of(np.arange(len(trainer.train.weight)) if rows is None else rows, spec.batch_size, seed, epoch)
     lowest = min(history["validation_loss"], default=np.inf)
     state = replicated(state, trainer.mesh)  # one that was loaded lies on one device
     now = jax.device_put(batches), jax.device_put(np.asarray(epoch)), jax.random.key(seed)
@@ -192,29 +205,6 @@ def _interrupted(told: str, checkpoint: Path | None, history: History, spec: Tra
     )
 
 
-def split(events: Event, spec: TrainingSpec, seed: int) -> tuple[Event, Event]:
-    """Events of the training and of the validation.
-
-    Raises:
-        TrainingError: if there are too few for one batch.
-    """
-    n_events = len(events.weight)
-    n_validation = max(1, round(spec.validation_fraction * n_events))
-    if n_events - n_validation < spec.batch_size:
-        raise TrainingError(
-            f"{n_events} events, {n_validation} of them for validation, do not fill one batch of {spec.batch_size}; "
-            "take a smaller batch_size or more events."
-        )
-    # shuffled by NumPy: jax's sort takes seconds to compile
-    order = np.random.default_rng((seed, 0)).permutation(n_events)
-    return _take(events, order[n_validation:]), _take(events, order[:n_validation])
-
-
-def _take(events: Event, rows: Int[np.ndarray, " row"]) -> Event:
-    chosen: Event = jax.tree.map(lambda column: jax.device_put(np.asarray(column)[rows]), events)
-    return chosen
-
-
 @cache  # one object for equal specs: a second training of the same shape compiles nothing
 def optimiser_of(spec: TrainingSpec, n_steps: int) -> tuple[optax.Schedule, optax.GradientTransformation]:
     """Learning rate by step, and the optimiser with it."""
@@ -228,7 +218,8 @@ def optimiser_of(spec: TrainingSpec, n_steps: int) -> tuple[optax.Schedule, opta
     return schedule, optimiser
 
 
-def _is_over(history: History, spec: TrainingSpec) -> bool:
+def is_over(history: History, spec: TrainingSpec) -> bool:
+    """Whether all epochs are done, or the validation loss has not fallen for too long."""
     losses = history["validation_loss"]
     n_since_best = len(losses) - 1 - int(np.argmin(losses)) if losses else 0
     return len(losses) >= spec.n_epochs or (spec.keep == "best" and n_since_best >= spec.patience)

@@ -54,7 +54,7 @@ def score_components(
         found = zip(loaded.values(), tables, rows, strict=True)
         members = (
             _coupled(loaded, tables, rows, len(order), train)
-            if train
+            if train and not _are_resampled(tables, train)
             else [draw_scores(model, table, chosen) for (model, _), table, chosen in found]
         )
     for place, ((label, (model, header)), member) in enumerate(zip(loaded.items(), members, strict=True)):
@@ -62,6 +62,24 @@ def score_components(
         features = feature_names(header)
         drawn = None if member is None else evaluated(jax.jit(jax.vmap(member)), label, features)
         yield of_statistic(of_model(label, model, features, position), drawn)
+
+
+def _are_resampled(tables: Sequence[Table], train: Path) -> bool:
+    """Whether all draws are replicas on bootstrapped events: those of one number saw the same ones and vary together.
+
+    Raises:
+        StudyError: if draws are of other events than `train`.
+    """
+    label = read_header(train, "events")[1]["spec"]["label"]
+    others = {table.provenance["spec"]["section"]["train"] for table in tables} - {label}
+    if others:
+        raise StudyError(
+            f"is_coupled: posteriors were drawn from the events {', '.join(sorted(others))}, `train` is {label}; name "
+            "the same events, or leave is_coupled out."
+        )
+    methods = [dict(table.provenance["method"]) for table in tables]
+    is_resampled = all(method["kind"] == "replicas" and method["is_bootstrapped"] for method in methods)
+    return is_resampled and len({len(table.data) for table in tables}) == 1
 
 
 def _coupled(
@@ -72,13 +90,6 @@ def _coupled(
     train: Path,
 ) -> list[DrawScores | None]:
     """The draws of each model, those of `n_together` models in a row with the covariance between them."""
-    label = read_header(train, "events")[1]["spec"]["label"]
-    others = {table.provenance["spec"]["section"]["train"] for table in tables} - {label}
-    if others:
-        raise StudyError(
-            f"is_coupled: posteriors were drawn from the events {', '.join(sorted(others))}, `train` is {label}; name "
-            "the same events, or leave is_coupled out."
-        )
     drawn = [
         Drawn(regression(model), table, partial(target_batches, train, model_features(header), learned_column(header)))
         for (model, header), table in zip(loaded.values(), tables, strict=True)

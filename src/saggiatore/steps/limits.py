@@ -62,7 +62,8 @@ class LimitsSection(Section):
     draws: tuple[DrawsLabel, ...] = Field((), description="posterior of each of the models; none, or as many as models")
     is_coupled: bool = Field(
         False,
-        description="whether draws of several scores (last_layer) vary together, as their residuals on `train` do",
+        description="whether draws of several scores vary together: of last_layer as their residuals on `train` do, "
+        "of bootstrapped replicas as the events that they saw",
     )
     ratios: tuple[ModelLabel, ...] = Field((), description="learned likelihood ratios; one parameter only")
     ratio_posteriors: tuple[DensityLabel, ...] = Field(
