@@ -17,7 +17,7 @@ from jax.sharding import Mesh
 from pydantic import Field
 from tqdm import tqdm
 
-from saggiatore.compilation import ONCE_AND_SHORT
+from saggiatore.compilation import ONCE_AND_SHORT, WIDE
 from saggiatore.errors import InterruptionError, TrainingError
 from saggiatore.learn.checkpoint import identity_of, load_checkpoint, save_checkpoint
 from saggiatore.learn.interruption import Interruption, deferred_signals
@@ -84,7 +84,8 @@ class Trainer(eqx.Module):
         losses = jax.vmap(lambda event, k: self.task.loss(model, event, key=k))(events, keys)
         return jnp.mean(events.weight * losses)
 
-    @eqx.filter_jit
+    # equinox passes on jax.jit's options, its overloads do not say so
+    @eqx.filter_jit(compiler_options=WIDE)  # type: ignore[call-overload]
     def epoch(
         self,
         weights: Weights,

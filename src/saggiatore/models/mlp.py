@@ -66,8 +66,8 @@ class MLP(AbstractRegression):
     """The network of `MLPSpec`."""
 
     encoding: ParityEncoding | Encoded
-    odd_affine: Affine
-    even_affine: Affine
+    odd_affine: Affine | eqx.nn.Identity
+    even_affine: Affine | eqx.nn.Identity
     target_scale: TargetScale
     mixing: Float[Array, "hidden odd"]  # U
     trunk: eqx.nn.MLP
@@ -106,13 +106,17 @@ class MLP(AbstractRegression):
         return fitted
 
     def encoded(self, events: Event) -> tuple["MLP", Event]:
-        """See `AbstractModel.encoded`: inputs that the network reads, behind logarithms and the like."""
+        """See `AbstractModel.encoded`: inputs as the network reads them, behind logarithms and standardisation."""
         assert isinstance(self.encoding, ParityEncoding)
+        assert isinstance(self.odd_affine, Affine)
+        assert isinstance(self.even_affine, Affine)
         odd, even = self.encoding.inputs(events.features)
-        read: MLP = eqx.tree_at(lambda m: m.encoding, self, Encoded(odd.shape[1]))
+        inputs = [self.odd_affine.of_many(odd), self.even_affine.of_many(even)]
+        parts = Encoded(odd.shape[1]), eqx.nn.Identity(), eqx.nn.Identity()
+        read: MLP = eqx.tree_at(lambda m: (m.encoding, m.odd_affine, m.even_affine), self, parts)
         if isinstance(self.variance, eqx.nn.MLP):
             read = eqx.tree_at(lambda m: m.variance, read, while_trained(self.variance))
-        return read, events._replace(features=jax.device_put(np.concatenate([odd, even], axis=1)))
+        return read, events._replace(features=jax.device_put(np.concatenate(inputs, axis=1)))
 
     def _even(self, features: Features) -> Float[Array, " even"]:
         return self.even_affine(self.encoding.even_inputs(features))
