@@ -48,25 +48,31 @@ def run_epochs(
         raise ConvergenceError(f"{n_events} events do not fill one batch of {batch_size}; take a smaller batch_size.")
     n_per_event = jnp.asarray(n_events / batch_size)
 
-    def step(state: Any, rows: Int[Array, " event"]) -> tuple[Any, Array]:
-        batch = jax.tree.map(lambda column: column[rows], events)
-        return inference.update(state, batch, n_per_event)  # type: ignore[no-any-return]
-
     @jax.jit
-    def epoch(state: Any, order: Int[Array, "batch event"]) -> tuple[Any, Array]:
+    def epoch(state: Any, events: Event, order: Int[Array, "batch event"]) -> tuple[Any, Array]:
+        def step(state: Any, rows: Int[Array, " event"]) -> tuple[Any, Array]:
+            batch = jax.tree.map(lambda column: column[rows], events)
+            return inference.update(state, batch, n_per_event)  # type: ignore[no-any-return]
+
         state, losses = jax.lax.scan(step, state, order)
         return state, jnp.mean(losses)
 
     first = jax.tree.map(lambda column: column[:batch_size], events)
-    state = jax.tree.map(jnp.asarray, inference.init(key, first, n_per_event))
+    state = jax.tree.map(_strong, inference.init(key, first, n_per_event))
     random = np.random.default_rng(np.asarray(jax.random.key_data(key)))
     losses = []
     for number in tqdm(range(n_epochs), name, unit="epoch", mininterval=1):
         order = random.permutation(n_events)[: n_batches * batch_size].reshape(n_batches, batch_size)
-        state, loss = epoch(state, jnp.asarray(order))
+        state, loss = epoch(state, events, jnp.asarray(order))
         losses.append(float(loss))
         if not np.isfinite(losses[-1]):
             raise ConvergenceError(
                 f"{name}, epoch {number + 1}: the loss is {losses[-1]}; lower learning_rate. Nothing was written."
             )
     return inference.get_params(state), np.array(losses)
+
+
+def _strong(part: Any) -> Array:
+    """An array of a type that no step promotes: the first epoch would be compiled apart from the others."""
+    array = jnp.asarray(part)
+    return jax.lax.convert_element_type(array, array.dtype)

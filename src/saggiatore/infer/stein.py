@@ -61,7 +61,7 @@ class Stein(AbstractNetworkMethod):
         )
         found, _ = run_epochs(inference, events, spec.n_epochs, spec.batch_size, "stein", key=fit)
         noise = jax.random.normal(at, (spec.n_draws, spec.n_particles, width.size))
-        z = (found["loc"] + found["scale"] * noise).reshape(-1, width.size)
+        z = (found["loc"] + jnp.exp(found["log_scale"]) * noise).reshape(-1, width.size)
         return Sampled(np.asarray(width * z)[None], 0, is_markov=False)
 
     def check(self, chains: Chains) -> None:
@@ -69,7 +69,11 @@ class Stein(AbstractNetworkMethod):
 
 
 def _guide(n_weights: int, start_scale: float, *_: object) -> None:
-    """One particle: a Gaussian about a draw of the prior."""
+    """One particle: a Gaussian about a draw of the prior.
+
+    Its width is a logarithm here: numpyro 0.22 takes a parameter with a constraint to its constrained space twice where
+    it works out the mixture's density, exp(exp(u)) for a width, and widths then shrink towards zero, unhindered.
+    """
     loc = numpyro.param("loc", lambda key: jax.random.normal(key, (n_weights,)))
-    scale = numpyro.param("scale", jnp.full(n_weights, start_scale), constraint=dist.constraints.positive)
-    numpyro.sample("z", dist.Normal(loc, scale).to_event(1))
+    log_scale = numpyro.param("log_scale", jnp.full(n_weights, jnp.log(start_scale)))
+    numpyro.sample("z", dist.Normal(loc, jnp.exp(log_scale)).to_event(1))
