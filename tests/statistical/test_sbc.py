@@ -1,28 +1,25 @@
-"""Simulation-based calibration of posteriors on the oracle (Talts et al., arXiv:1804.06788): last_layer and nuts.
+"""Simulation-based calibration of posteriors on the oracle (Talts et al., arXiv:1804.06788).
 
 Constants that are drawn from the prior, and data that are drawn with them, rank uniformly among the draws of the
 posterior given these data: of the last layer's weights, of the noise scale and of the prior scale alike. Weights of
-whole networks have no ranks, since hidden units can be exchanged; scores and noises have.
+whole networks have no ranks, since hidden units can be exchanged; scores and noises have. Methods that approximate are
+held to what was measured of them (benchmarks/calibration.py), within bounds that a gross error leaves.
 """
 
 from functools import partial
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from calibration import compiled_once, coverage, draws, methods, p_value, place, simulate
 from scipy.stats import chisquare
 from test_information import draw
 
 from saggiatore.infer.batches import Batch
 from saggiatore.infer.laplace import last_features, moments, sum_events, whiten
 from saggiatore.infer.last_layer import LastLayerSpec, run_nuts
-from saggiatore.infer.network import prior_width
 from saggiatore.infer.nuts import NutsSpec
-from saggiatore.infer.nuts import run_nuts as run_network_nuts
-from saggiatore.infer.weights import Weights, with_weights
-from saggiatore.models.base import AbstractRegression, Event
 from saggiatore.models.mlp import MLPSpec
 
 pytestmark = pytest.mark.thorough
@@ -30,11 +27,11 @@ N_EVENTS = 60
 N_SIMULATIONS = 120
 N_WRONG = 60  # simulations that tell a posterior that is wrong
 N_NETWORKS = 80
+N_APPROXIMATE = 16
 N_BINS = 10
 RANKS = 20  # of 19 draws; a multiple of the bins
 FAILURES = 1e-5  # of each chi2 in a right posterior; fourteen of them
 NUTS = NutsSpec(n_chains=2, n_climb=100, n_warmup=150, n_draws=150, max_tree_depth=5)
-COSINES = jnp.array([[-0.7], [0.2], [0.9]])  # where scores are ranked
 
 
 class Oracle:
@@ -93,37 +90,25 @@ def test_ranks_tell_of_noise_that_the_posterior_does_not_know():
     assert p_values(found)[3] < FAILURES
 
 
-@eqx.filter_jit
-def predicted(network: AbstractRegression, weights: Weights, cosines: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Scores and logarithms of the noise's variance, in units of the target."""
-    drawn = with_weights(network, weights)
-    return jax.vmap(drawn.score)(cosines) / network.scale, jax.vmap(drawn.log_variance)(cosines)
-
-
-def summary(network: AbstractRegression, weights: Weights) -> np.ndarray:
-    scores, log_variances = predicted(network, weights, COSINES)
-    return np.append(scores, log_variances.mean())
-
-
-def network_ranks(simulation: int, spread: float = 1.0) -> np.ndarray:
-    """Ranks of scores and mean log noise at `COSINES`, with `spread` times the noise that the posterior knows of."""
-    network = MLPSpec(width=2, depth=1, odd_in=("cos_theta_mu",)).build(("cos_theta_mu",), key=jax.random.key(2))
-    of_weights, of_noise, of_chains = jax.random.split(jax.random.key(simulation), 3)
-    width = prior_width(network, NUTS.prior_scale)
-    weights = width * jax.random.normal(of_weights, width.shape)
-    cosines = jnp.asarray(draw(N_EVENTS, 7)[:, None])
-    scores, log_variances = predicted(network, weights, cosines)
-    noise = spread * jnp.exp(log_variances / 2) * jax.random.normal(of_noise, scores.shape)
-    targets = network.scale * (scores + noise)[:, None]
-    events = Event(cosines, jnp.zeros((N_EVENTS, 0)), targets, jnp.ones(N_EVENTS))
-    drawn, _ = run_network_nuts(NUTS, network, events, of_chains)
-    flat = width * drawn.reshape(-1, width.size)
-    few = [summary(network, flat[place]) for place in np.linspace(0, len(flat) - 1, RANKS - 1).astype(int)]
-    return np.sum(np.array(few) < summary(network, weights), axis=0)
+def network_places(kind: str, n_simulations: int, spread: float = 1.0) -> np.ndarray:
+    """Where scores and noises of networks from the prior stand, as z and rank, with `spread` times the known noise."""
+    every = methods(N_EVENTS) | {"nuts": NUTS}
+    given = (simulate(2, 1, N_EVENTS, simulation, spread) for simulation in range(n_simulations))
+    return np.array([place(draws(every[kind], each, every["replicas"].training), each) for each in given])
 
 
 def test_scores_of_whole_networks_rank_uniformly_among_the_draws_of_nuts():
-    found = np.array([network_ranks(simulation) for simulation in range(N_NETWORKS)])
-    assert (p_values(found) > FAILURES).all(), p_values(found)
-    wrong = np.array([network_ranks(simulation, spread=2.0) for simulation in range(N_WRONG // 3)])
-    assert p_values(wrong)[-1] < FAILURES, p_values(wrong)
+    found = network_places("nuts", N_NETWORKS)[:, 1]
+    assert min(map(p_value, found.T)) > FAILURES
+    wrong = network_places("nuts", N_WRONG // 3, spread=2.0)[:, 1]
+    assert p_value(wrong[:, -1]) < FAILURES
+
+
+@pytest.mark.parametrize("kind", ["last_layer", "svi", "stein", "replicas"])
+def test_approximate_posteriors_are_not_grossly_wrong(kind):
+    """Coverage of 68 % of the scores, which 200 simulations put at 58 to 66 % (docs/physics.md), in 16: 9 % a standard
+    error, and `FAILURES` is 4.3 of these. Widths that are too small by four or too large by three are seen.
+    """
+    with compiled_once():
+        rank = network_places(kind, N_APPROXIMATE)[:, 1, :-1]
+    assert 0.25 < coverage(rank, 0.6827).mean() < 0.99
