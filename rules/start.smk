@@ -1,9 +1,14 @@
 from pathlib import Path
 
 from saggiatore import runs
+from saggiatore.unrecorded import complaint
 
 # held until Snakemake ends, however it ends: the next run sees by it whether a lock's owner lives
 living = runs.join(Path.cwd()) if workflow.is_main_process else None
+
+# a folder without Snakemake's records: what a changed study would make anew is not to be taken for up to date
+if workflow.is_main_process and (told := complaint(Path.cwd(), plan, sys.argv)):
+    sys.exit(told)
 
 
 # From here on there may be garbage (Snakefile).
