@@ -59,7 +59,7 @@ LAYERS = [
     {"study"},
     {"artefacts", "plan_checks", "study_file"},
     {"graph"},
-    {"request", "workflow", "places", "explain", "__main__"},
+    {"request", "workflow", "places", "explain", "unrecorded", "__main__"},
 ]
 # the step that exports what study.py defines, and the one that explains the workflow
 EXCEPTIONS = {("steps/schema.py", "study"), ("steps/why.py", "explain"), ("steps/why.py", "workflow")}
