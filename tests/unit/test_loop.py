@@ -9,6 +9,7 @@ import pytest
 from saggiatore.errors import StudyError, TrainingError
 from saggiatore.learn import loop
 from saggiatore.learn.loop import TrainingSpec, train
+from saggiatore.learn.order import split
 from saggiatore.models.base import AbstractFixed, Event, trainable
 from saggiatore.models.flow_matching import FlowMatchingSpec
 from saggiatore.models.mlp import MLPSpec
@@ -120,7 +121,7 @@ def test_the_last_epoch_is_kept_where_the_spec_says_so():
 
 
 def _validation_loss(model, data, spec):
-    validation = loop.split(data, spec, 1)[1]
+    validation = split(data, spec.batch_size, spec.validation_fraction, 1)[1]
     return float(jnp.mean(jax.vmap(lambda e: TASK.loss(model, e, key=jax.random.key(0)))(validation)))
 
 
