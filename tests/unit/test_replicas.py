@@ -48,6 +48,14 @@ def test_a_gpu_and_a_cpu_train_the_same_replicas():
     assert np.abs(weights[0] - weights[1]).max() > 0.01
 
 
+def test_a_precision_that_was_chosen_for_a_block_holds_in_all_trainings():
+    with jax.enable_x64(False):
+        trainer, starts = trainer_and_starts()
+        weights, lowest = in_turn(trainer, starts, SPEC)
+    assert weights.dtype == np.float32
+    assert np.isfinite(lowest).all()
+
+
 @pytest.mark.parametrize("train", [in_turn, at_once])
 def test_a_loss_that_is_not_finite_ends_the_training(train):
     trainer, starts = trainer_and_starts(scale=np.inf)

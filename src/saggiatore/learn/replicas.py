@@ -85,12 +85,19 @@ def _starts(weights: Float[Array, "replica weight"], n_events: int, seed: int, i
 
 def in_turn(trainer: Trainer, starts: list[Start], spec: TrainingSpec) -> Found:
     """Weights that the spec keeps, and their losses, of replicas on the cores of a CPU."""
+    # a precision that was chosen for a block of code is not that of the threads which start there
+    is_double = jnp.zeros(()).dtype == jnp.float64
+    n_epochs = len(starts) * spec.n_epochs
+
+    def alone(start: Start) -> tuple[Float[np.ndarray, " weight"], float]:
+        with jax.enable_x64(is_double):
+            return _alone(trainer, start, spec, bar)
+
     with (
-        tqdm(total=len(starts) * spec.n_epochs, desc=f"{len(starts)} trainings", unit="epoch", mininterval=1) as bar,
+        tqdm(total=n_epochs, desc=f"{len(starts)} trainings", unit="epoch", mininterval=1) as bar,
         ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads,
     ):
-        found = list(threads.map(lambda start: _alone(trainer, start, spec, bar), starts))
-    weights, lowest = zip(*found, strict=True)
+        weights, lowest = zip(*threads.map(alone, starts), strict=True)
     return np.stack(weights), np.array(lowest)
 
 
