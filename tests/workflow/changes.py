@@ -221,8 +221,8 @@ requirements.txt, which envs/*.yaml mirror, and Snakemake itself reruns the jobs
 the fingerprint, so choose before the first run. To keep what other versions made: `snakemake --touch` takes everything
 that lies there as up to date, and each artefact still says which versions made it.
 
-What was made of which study and code is in Snakemake's records, in the hidden folder `.snakemake` beside `results`: copy
-or move both. Without it Snakemake goes by times alone. Where a study has changed since, a run then ends before it
+What was made of which study and code is in Snakemake's records, in the hidden folder `.snakemake` beside `results`:
+copy or move both. Without it Snakemake goes by times alone. Where a study has changed since, a run then ends before it
 starts, and says which sections; a change of code is not seen.
 """
 
