@@ -1,22 +1,33 @@
 """Replicas on the cores of a CPU and in one program of a GPU are the same trainings."""
 
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tqdm import tqdm
 
-from saggiatore.errors import TrainingError
+from saggiatore.errors import InterruptionError, TrainingError
 from saggiatore.infer.replicas import ReplicasSpec
 from saggiatore.infer.weights import with_weights
+from saggiatore.learn.interruption import Interruption
 from saggiatore.learn.loop import Trainer, TrainingSpec, optimiser_of
 from saggiatore.learn.order import split
-from saggiatore.learn.replicas import Start, at_once, in_turn
+from saggiatore.learn.replica_progress import Keeper, Progress, kept
+from saggiatore.learn.replicas import Start, at_once, before, in_turn
 from saggiatore.learn.vector import as_weights
 from saggiatore.models.base import Event, trainable
 from saggiatore.models.mlp import MLPSpec
 from saggiatore.tasks.joint_score import JointScore
 
+Training = Callable[[Trainer, list[Start], TrainingSpec, Keeper], None]
 N_EVENTS, N_REPLICAS = 90, 3
 TRAINING = TrainingSpec(n_epochs=20, batch_size=30, learning_rate=0.02, keep="last")
 SPEC = TrainingSpec(n_epochs=6, batch_size=20, learning_rate=0.02, patience=2)
@@ -38,12 +49,18 @@ def trainer_and_starts(scale: float = 1.0) -> tuple[Trainer, list[Start]]:
     return trainer, [Start(weights[replica], rows[replica], 10 + replica) for replica in range(N_REPLICAS)]
 
 
+def trained(train: Training, trainer: Trainer, starts: list[Start], checkpoint: Path | None = None) -> Progress:
+    with kept(before(trainer, starts, SPEC), checkpoint, "these trainings") as keeper:
+        train(trainer, starts, SPEC, keeper)
+    return keeper.progress
+
+
 def test_a_gpu_and_a_cpu_train_the_same_replicas():
     trainer, starts = trainer_and_starts()
-    weights, lowest = in_turn(trainer, starts, SPEC)
-    weights_of_gpu, lowest_of_gpu = at_once(trainer, starts, SPEC)
+    (_, weights, _), losses = trained(in_turn, trainer, starts)
+    (_, weights_of_gpu, _), losses_of_gpu = trained(at_once, trainer, starts)
     np.testing.assert_allclose(weights, weights_of_gpu, rtol=1e-3, atol=1e-3)
-    np.testing.assert_allclose(lowest, lowest_of_gpu, rtol=1e-4)
+    np.testing.assert_allclose(losses, losses_of_gpu, rtol=1e-4)
     assert np.abs(weights - [start.weights for start in starts]).max(axis=1).min() > 0.01  # and each learned
     assert np.abs(weights[0] - weights[1]).max() > 0.01
 
@@ -51,16 +68,46 @@ def test_a_gpu_and_a_cpu_train_the_same_replicas():
 def test_a_precision_that_was_chosen_for_a_block_holds_in_all_trainings():
     with jax.enable_x64(False):
         trainer, starts = trainer_and_starts()
-        weights, lowest = in_turn(trainer, starts, SPEC)
+        (_, weights, _), losses = trained(in_turn, trainer, starts)
     assert weights.dtype == np.float32
-    assert np.isfinite(lowest).all()
+    assert np.isfinite(losses[:, 0]).all()
 
 
 @pytest.mark.parametrize("train", [in_turn, at_once])
 def test_a_loss_that_is_not_finite_ends_the_training(train):
     trainer, starts = trainer_and_starts(scale=np.inf)
     with pytest.raises(TrainingError, match="expected finite numbers"):
-        train(trainer, starts, SPEC)
+        trained(train, trainer, starts)
+
+
+@pytest.mark.parametrize("train", [in_turn, at_once])
+def test_replicas_that_a_scheduler_ends_go_on_to_the_same_weights(train, tmp_path, monkeypatch):
+    """SIGTERM after four of at most eighteen epochs, on a GPU in the second of six."""
+    trainer, starts = trainer_and_starts()
+    whole, monitor, n_seen = trained(train, trainer, starts), tqdm.update, []
+    receive, received = Interruption.receive, []
+
+    def signalled(bar: tqdm, n: int = 1) -> None:
+        n_seen.append(n)
+        if sum(n_seen) in (4, 6):
+            os.kill(os.getpid(), signal.SIGTERM)
+            while not received:  # the main thread hears it, this one goes on
+                time.sleep(0.001)
+        monitor(bar, n)
+
+    def heard(interruption: Interruption, number: int, frame: FrameType | None) -> None:
+        receive(interruption, number, frame)
+        received.append(number)
+
+    monkeypatch.setattr(tqdm, "update", signalled)
+    monkeypatch.setattr(Interruption, "receive", heard)
+    with pytest.raises(InterruptionError, match="3 trainings received SIGTERM"):
+        trained(train, trainer, starts, tmp_path / "checkpoint")
+    n_before, n_in_all = sum(n_seen), int(np.isfinite(whole.losses).sum())
+    monkeypatch.setattr(tqdm, "update", monitor)
+    resumed = trained(train, trainer, starts, tmp_path / "checkpoint")
+    assert 4 <= n_before < n_in_all
+    jax.tree.map(np.testing.assert_array_equal, resumed, whole)
 
 
 def test_replicas_of_two_regressions_vary_together_as_their_targets_do():

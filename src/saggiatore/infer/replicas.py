@@ -7,11 +7,12 @@ data's fluctuation is in it. It is the baseline: no prior, no convergence to any
 errors. `var_stat` is the variance of one replica, as that of a draw is for the other methods; the error of the mean of
 all is smaller.
 
-All replicas are one compiled, vmapped training, see `learn.replicas`.
+All replicas are one compiled training, see `learn.replicas`.
 """
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Literal
 
 import equinox as eqx
@@ -52,6 +53,12 @@ class Replicas(AbstractNetworkMethod, AbstractDensityMethod, AbstractRatioMethod
 
     spec: ReplicasSpec
     task: AbstractTask  # of a regression
+    checkpoint: Path | None = None
+    identity: str = ""
+
+    def resuming(self, checkpoint: Path, identity: str) -> "Replicas":
+        """See `AbstractMethod.resuming`: each training goes on from the epoch that it was in."""
+        return replace(self, checkpoint=checkpoint, identity=identity)
 
     def learning(self, task: AbstractTask) -> "Replicas":
         """See `AbstractMethod.learning`: each replica is trained with the loss of `task`."""
@@ -62,6 +69,7 @@ class Replicas(AbstractNetworkMethod, AbstractDensityMethod, AbstractRatioMethod
 
         Raises:
             TrainingError: if a loss is not finite, or there are too few events.
+            InterruptionError: if a scheduler ended the trainings.
         """
         at, order = jax.random.split(key)
         width = prior_width(model, 1.0)
@@ -105,7 +113,15 @@ class Replicas(AbstractNetworkMethod, AbstractDensityMethod, AbstractRatioMethod
     ) -> Sampled:
         seed = int(jax.random.randint(key, (), 0, np.iinfo(np.int32).max))
         trained, _ = train_replicas(
-            model, starts, task, events, self.spec.training, seed=seed, is_bootstrapped=self.spec.is_bootstrapped
+            model,
+            starts,
+            task,
+            events,
+            self.spec.training,
+            seed=seed,
+            is_bootstrapped=self.spec.is_bootstrapped,
+            checkpoint=self.checkpoint,
+            identity=self.identity,
         )
         weights = jax.vmap(lambda replica: flatten(eqx.combine(replica, model)))(trained)
         return Sampled(np.asarray(weights)[None], 0, is_markov=False)

@@ -7,36 +7,29 @@ the program of a single training: its batched products are slower, and a small p
 """
 
 import os
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from pathlib import Path
 from typing import NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from tqdm import tqdm
 
 from saggiatore.compilation import ONCE_AND_SHORT
 from saggiatore.errors import TrainingError
-from saggiatore.learn.loop import (
-    HISTORY,
-    History,
-    Trainer,
-    TrainingSpec,
-    advance,
-    is_over,
-    optimiser_of,
-)
+from saggiatore.learn.checkpoint import identity_of
+from saggiatore.learn.interruption import SAVE_EVERY
+from saggiatore.learn.loop import Trainer, TrainingSpec, advance, is_over, optimiser_of
 from saggiatore.learn.order import batches_of, bootstrap_rows, split
+from saggiatore.learn.replica_progress import Keeper, Progress, kept
 from saggiatore.learn.vector import State, as_leaves, as_weights
 from saggiatore.models.base import AbstractModel, Event, trainable
 from saggiatore.tasks.base import AbstractTask
 from saggiatore.types import Array, Float, Int
 
 _SPLIT = 0  # of training and validation, the same in all trainings on the same events
-
-Found = tuple[Float[np.ndarray, "replica weight"], Float[np.ndarray, " replica"]]  # weights, lowest validation losses
 
 
 class Start(NamedTuple):
@@ -56,23 +49,37 @@ def train_replicas(
     *,
     seed: int,
     is_bootstrapped: bool = False,
+    checkpoint: Path | None = None,
+    identity: str = "",
 ) -> tuple[AbstractModel, Float[np.ndarray, " replica"]]:
     """Trained leaves of every replica (leading axis), as the spec keeps them, and their lowest validation losses.
 
     `starts` holds their initial leaves, stacked; all else is `model`'s. Validation events are the same for all and
     for any seed. With `is_bootstrapped` each replica learns from as many training events, see `bootstrap_rows`.
+    Trainings that go on from `checkpoint`, if that has the same of everything and `identity`, end alike.
 
     Raises:
         TrainingError: if there are too few events for one batch, or a loss is not finite.
+        InterruptionError: if a scheduler ended them (SIGTERM, SIGUSR1) and `checkpoint` was written.
     """
+    trainer = _trainer(model, task, events, spec)
+    weights = jax.vmap(as_weights)(starts)
+    own = _starts(weights, len(trainer.train.weight), seed, is_bootstrapped)
+    backend = jax.default_backend()
+    said = spec.model_dump_json(exclude={"checkpoint_every"})
+    identity = identity_of((model, starts, events), f"{identity}/{backend}/{seed}/{is_bootstrapped}/{said}")
+    with kept(before(trainer, own, spec), checkpoint, identity) as keeper:
+        (in_turn if backend == "cpu" else at_once)(trainer, own, spec, keeper)
+    best = jnp.asarray(keeper.progress.state.best)
+    return as_leaves(best, eqx.filter(model, trainable(model))), _lowest(keeper.progress)
+
+
+def _trainer(model: AbstractModel, task: AbstractTask, events: Event, spec: TrainingSpec) -> Trainer:
     read, read_events = model.encoded(events)
     both = split(read_events, spec.batch_size, spec.validation_fraction, _SPLIT)
     schedule, optimiser = optimiser_of(spec, len(both[0].weight) // spec.batch_size * spec.n_epochs)
     leaves, rest = eqx.partition(read, trainable(read))
-    trainer = Trainer(task, rest, jax.eval_shape(lambda: leaves), optimiser, schedule, *both)
-    own = _starts(jax.vmap(as_weights)(starts), len(both[0].weight), seed, is_bootstrapped)
-    weights, lowest = (in_turn if jax.default_backend() == "cpu" else at_once)(trainer, own, spec)
-    return as_leaves(jnp.asarray(weights), eqx.filter(model, trainable(model))), lowest
+    return Trainer(task, rest, jax.eval_shape(lambda: leaves), optimiser, schedule, *both)
 
 
 def _starts(weights: Float[Array, "replica weight"], n_events: int, seed: int, is_bootstrapped: bool) -> list[Start]:
@@ -83,57 +90,92 @@ def _starts(weights: Float[Array, "replica weight"], n_events: int, seed: int, i
     ]
 
 
-def in_turn(trainer: Trainer, starts: list[Start], spec: TrainingSpec) -> Found:
-    """Weights that the spec keeps, and their losses, of replicas on the cores of a CPU."""
+def before(trainer: Trainer, starts: list[Start], spec: TrainingSpec) -> Progress:
+    """Replicas that have learned nothing yet."""
+    weights = jnp.stack([start.weights for start in starts])
+    memory = jax.jit(jax.vmap(trainer.optimiser.init), compiler_options=ONCE_AND_SHORT)(weights)
+    losses = np.full((len(starts), spec.n_epochs), np.nan)
+    return Progress(jax.tree.map(np.array, State(weights, weights, memory)), losses)
+
+
+def in_turn(trainer: Trainer, starts: list[Start], spec: TrainingSpec, keeper: Keeper) -> None:
+    """Train the replicas on the cores of a CPU, or until the keeper is told to stop.
+
+    Raises:
+        TrainingError: if a loss is not finite.
+    """
     # a precision that was chosen for a block of code is not that of the threads which start there
     is_double = jnp.zeros(()).dtype == jnp.float64
-    n_epochs = len(starts) * spec.n_epochs
 
-    def alone(start: Start) -> tuple[Float[np.ndarray, " weight"], float]:
+    def alone(replica: int) -> None:
         with jax.enable_x64(is_double):
-            return _alone(trainer, start, spec, bar)
+            _alone(trainer, starts[replica], spec, keeper, replica, bar)
 
-    with (
-        tqdm(total=n_epochs, desc=f"{len(starts)} trainings", unit="epoch", mininterval=1) as bar,
-        ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads,
-    ):
-        weights, lowest = zip(*threads.map(alone, starts), strict=True)
-    return np.stack(weights), np.array(lowest)
+    with _bar(keeper.progress, spec) as bar, ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
+        try:
+            _wait({threads.submit(alone, replica) for replica in range(len(starts))}, keeper)
+        except BaseException:
+            keeper.has_failed = True
+            raise
 
 
-def _alone(trainer: Trainer, start: Start, spec: TrainingSpec, bar: tqdm) -> tuple[Float[np.ndarray, " weight"], float]:
-    memory = jax.jit(trainer.optimiser.init, compiler_options=ONCE_AND_SHORT)(start.weights)
-    weights = jnp.asarray(start.weights)
-    state = State(weights, weights, memory)
-    history: History = {name: [] for name in HISTORY.names}
-    while not is_over(history, spec):
+def _bar(progress: Progress, spec: TrainingSpec) -> tqdm:
+    n_replicas = len(progress.losses)
+    name, total = f"{n_replicas} trainings", n_replicas * spec.n_epochs
+    return tqdm(total=total, initial=progress.n_done(), desc=name, unit="epoch", mininterval=1)
+
+
+def _wait(running: set[Future], keeper: Keeper) -> None:
+    while running:
+        done, running = wait(running, SAVE_EVERY, FIRST_EXCEPTION)
+        for training in done:
+            training.result()  # raises what ended it
+        if running and keeper.is_due:
+            keeper.save()
+
+
+def _alone(trainer: Trainer, start: Start, spec: TrainingSpec, keeper: Keeper, replica: int, bar: tqdm) -> None:
+    progress = keeper.progress
+    history, state = progress.history(replica), jax.tree.map(lambda column: jnp.array(column[replica]), progress.state)
+    while not (is_over(history, spec) or keeper.told or keeper.has_failed):
         state = advance(trainer, state, history, spec, start.seed, start.rows)
-        bar.update()
-    return np.asarray(state.best), min(history["validation_loss"])
+        with keeper.lock:
+            progress.keep(replica, state)
+            progress.losses[replica, len(history["epoch"]) - 1] = history["validation_loss"][-1]
+            bar.update()
 
 
-def at_once(trainer: Trainer, starts: list[Start], spec: TrainingSpec) -> Found:
+def at_once(trainer: Trainer, starts: list[Start], spec: TrainingSpec, keeper: Keeper) -> None:
     """The same on a GPU, in one program.
 
     Raises:
         TrainingError: if a loss is not finite.
     """
     epoch = eqx.filter_jit(eqx.filter_vmap(Trainer.epoch.__wrapped__, in_axes=(None, 0, 0, 0, None, 0)))
-    weights = best = jnp.stack([start.weights for start in starts])
-    memory: optax.OptState = jax.jit(jax.vmap(trainer.optimiser.init))(weights)
-    keys = jnp.stack([jax.random.key(start.seed) for start in starts])
-    lowest, n_since_best = np.full(len(starts), np.inf), np.zeros(len(starts), int)
-    for number in tqdm(range(spec.n_epochs), f"{len(starts)} trainings", unit="epoch", mininterval=1):
-        is_learning = (n_since_best < spec.patience) | (spec.keep == "last")
-        if not is_learning.any():
-            break
-        order = np.stack([batches_of(start.rows, spec.batch_size, start.seed, number) for start in starts])
-        weights, memory, found = epoch(trainer, weights, memory, jnp.asarray(order), jnp.asarray(number), keys)
-        losses = _finite(np.asarray(found)[:, 1], number)
-        is_better = is_learning & (losses < lowest)
-        best = jnp.where((is_better | (spec.keep == "last"))[:, None], weights, best)
-        lowest, n_since_best = np.where(is_better, losses, lowest), np.where(is_better, 0, n_since_best + 1)
-    return np.asarray(best), lowest
+    progress, keys = keeper.progress, jnp.stack([jax.random.key(start.seed) for start in starts])
+    weights, best, memory = jax.tree.map(jnp.array, progress.state)
+    with _bar(progress, spec) as bar:
+        while not keeper.told and (is_learning := _learning(progress, spec)).any():
+            number = int(np.isfinite(progress.losses).sum(axis=1).max())
+            order = np.stack([batches_of(start.rows, spec.batch_size, start.seed, number) for start in starts])
+            weights, memory, found = epoch(trainer, weights, memory, jnp.asarray(order), jnp.asarray(number), keys)
+            losses, lowest = _finite(np.asarray(found)[:, 1], number), _lowest(progress)
+            is_kept = is_learning & ((losses < lowest) | (spec.keep == "last"))
+            best = jnp.where(is_kept[:, None], weights, best)
+            progress.losses[is_learning, number] = losses[is_learning]
+            bar.update(int(is_learning.sum()))
+            if keeper.is_due:
+                progress.keep(slice(None), State(weights, best, memory))
+                keeper.save()
+    progress.keep(slice(None), State(weights, best, memory))
+
+
+def _learning(progress: Progress, spec: TrainingSpec) -> np.ndarray:
+    return np.array([not is_over(progress.history(replica), spec) for replica in range(len(progress.losses))])
+
+
+def _lowest(progress: Progress) -> Float[np.ndarray, " replica"]:
+    return np.where(np.isfinite(progress.losses), progress.losses, np.inf).min(axis=1)
 
 
 def _finite(losses: Float[np.ndarray, " replica"], epoch: int) -> Float[np.ndarray, " replica"]:
