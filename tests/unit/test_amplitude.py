@@ -196,9 +196,9 @@ def test_a_posterior_learns_what_its_model_learned():
     task = learned_task(names["log"])
     training = {"n_epochs": 1, "batch_size": 10}
     ensemble = load("method", "replicas").model_validate({"kind": "replicas", "training": training}).build()
-    assert ensemble.learning(task).task is task
+    assert ensemble.learning(task, "float32").task is task
     svi = load("method", "svi").model_validate({"kind": "svi"}).build()
-    assert svi.learning(task) is svi
+    assert svi.learning(task, "float32") is svi
     with pytest.raises(StudyError, match="the task classifier has none; choose a regression"):
         learned_column({"context": [], "task": {"kind": "classifier", "against": "others"}})
 

@@ -19,6 +19,7 @@ import numpy as np
 
 from saggiatore.errors import ModelError, StudyError
 from saggiatore.infer.batches import Batch
+from saggiatore.learn.precision import Precision
 from saggiatore.models.base import AbstractModel, AbstractRegression
 from saggiatore.registry import load
 from saggiatore.tables import Column, Table, TableSchema
@@ -92,8 +93,11 @@ class AbstractMethod(eqx.Module):
         """
         return self
 
-    def learning(self, task: AbstractTask) -> "AbstractMethod":
-        """The same method for a network that learned `task`; one that trains no network has no use for it."""
+    def learning(self, task: AbstractTask, precision: Precision) -> "AbstractMethod":
+        """The same method for a network that learned `task` in `precision`.
+
+        One that does not train as the network was has no use for them.
+        """
         return self
 
     @abc.abstractmethod

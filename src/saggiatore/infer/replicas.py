@@ -26,6 +26,7 @@ from saggiatore.infer.network import AbstractNetworkMethod, Sampled, prior_width
 from saggiatore.infer.ratio import AbstractRatioMethod, LearnedRatio
 from saggiatore.infer.weights import flatten, with_weights
 from saggiatore.learn.loop import TrainingSpec
+from saggiatore.learn.precision import Precision, computing_in, rounded
 from saggiatore.learn.replicas import train_replicas
 from saggiatore.models.base import AbstractModel, AbstractRegression, Event, trainable
 from saggiatore.spec import Spec
@@ -53,6 +54,7 @@ class Replicas(AbstractNetworkMethod, AbstractDensityMethod, AbstractRatioMethod
 
     spec: ReplicasSpec
     task: AbstractTask  # of a regression
+    precision: Precision | None = None  # of the trainings; that of the process
     checkpoint: Path | None = None
     identity: str = ""
 
@@ -60,9 +62,9 @@ class Replicas(AbstractNetworkMethod, AbstractDensityMethod, AbstractRatioMethod
         """See `AbstractMethod.resuming`: each training goes on from the epoch that it was in."""
         return replace(self, checkpoint=checkpoint, identity=identity)
 
-    def learning(self, task: AbstractTask) -> "Replicas":
-        """See `AbstractMethod.learning`: each replica is trained with the loss of `task`."""
-        return replace(self, task=task)
+    def learning(self, task: AbstractTask, precision: Precision) -> "Replicas":
+        """See `AbstractMethod.learning`: each replica is trained with the loss of `task`, in the same precision."""
+        return replace(self, task=task, precision=precision)
 
     def sample(self, model: AbstractRegression, events: Event, *, key: PRNGKeyArray) -> Sampled:
         """See `AbstractNetworkMethod.sample`.
@@ -112,19 +114,20 @@ class Replicas(AbstractNetworkMethod, AbstractDensityMethod, AbstractRatioMethod
         self, model: AbstractModel, starts: AbstractModel, task: AbstractTask, events: Event, *, key: PRNGKeyArray
     ) -> Sampled:
         seed = int(jax.random.randint(key, (), 0, np.iinfo(np.int32).max))
-        trained, _ = train_replicas(
-            model,
-            starts,
-            task,
-            events,
-            self.spec.training,
-            seed=seed,
-            is_bootstrapped=self.spec.is_bootstrapped,
-            checkpoint=self.checkpoint,
-            identity=self.identity,
-        )
+        with computing_in(self.precision):
+            trained, _ = train_replicas(
+                rounded(model, self.precision),
+                rounded(starts, self.precision),
+                task,
+                rounded(events, self.precision),
+                self.spec.training,
+                seed=seed,
+                is_bootstrapped=self.spec.is_bootstrapped,
+                checkpoint=self.checkpoint,
+                identity=self.identity,
+            )
         weights = jax.vmap(lambda replica: flatten(eqx.combine(replica, model)))(trained)
-        return Sampled(np.asarray(weights)[None], 0, is_markov=False)
+        return Sampled(np.asarray(weights, float)[None], 0, is_markov=False)
 
     def check(self, chains: Chains) -> None:
         """Nothing beyond finite losses, which the training checks."""

@@ -77,7 +77,7 @@ def run(
     def batches(path: Path) -> Iterator[Batch]:
         return require_positive(target_batches(path, model_features(header), target), path)
 
-    method = section.method.build().learning(learned_task(header)).resuming(checkpoint, code)
+    method = section.method.build().learning(learned_task(header), header["precision"]).resuming(checkpoint, code)
     chains = method.draw(network, partial(batches, train), key=jax.random.key(job.stream("draws")))
     made = provenance(job.model_dump(mode="json"), code)
     drawn = made | {"method": section.method.model_dump(mode="json")}

@@ -2,7 +2,7 @@
 
 import logging
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +13,7 @@ from saggiatore.constraint import Constraint
 from saggiatore.errors import StudyError
 from saggiatore.job import Job
 from saggiatore.learn.loop import HISTORY, TrainingSpec, train
+from saggiatore.learn.precision import Precision
 from saggiatore.models.base import AbstractModel, Event
 from saggiatore.models.initial import initial
 from saggiatore.models.store import load_model, save
@@ -51,7 +52,7 @@ class ModelsSection(Section):
         "are those that the training starts from; random ones and this section's events without it",
     )
     training: TrainingSpec
-    precision: Literal["float32", "float64"] = "float32"
+    precision: Precision = "float32"
 
     constraints: ClassVar[tuple[Constraint, ...]] = (
         Constraint(
