@@ -1,4 +1,4 @@
-"""Single or double precision for a block of code: a posterior repeats a training as it was, whatever its own job has."""
+"""Single or double precision for a block of code: a posterior repeats a training as it was, in any job."""
 
 import contextlib
 from collections.abc import Iterator
