@@ -9,6 +9,7 @@ from saggiatore.artefacts import ARTEFACTS
 from saggiatore.errors import StudyError
 from saggiatore.measured import detector_name
 from saggiatore.plan_checks import (
+    require_enough_draws,
     require_held_out,
     require_known_weights,
     require_sound_context,
@@ -46,6 +47,7 @@ class Study:
         self._kinds = functools.cache(self._find_kinds)
         self._check_references()
         self._check_names()
+        self._check_posteriors()
         self._check_processes(content["process"])
         uses = {f"{stage}.{label}": self._events_of(stage, label) for stage, label in self.sections}
         require_sound_files(name, self.content["events"], self._known["parameter"], uses)
@@ -190,6 +192,21 @@ class Study:
                 require_sound_context(f"study '{self.name}', models.{label}", section, self._known["drawn"])
             for place, _, text in marked(self._schema, node, section, "x-form"):
                 require_sound_form(f"study '{self.name}', {stage}.{label}.{place}", text, self._known["observable"])
+
+    def _check_posteriors(self) -> None:
+        """Sections that take a number of draws must find them in each posterior that they take them from."""
+        for stage, key in (("structures", "n_fits"), ("limits", "n_members")):
+            for label, section in self.content.get(stage, {}).items():
+                named = self.upstream(stage, label)
+                if stage == "structures":
+                    teacher = self.follow("formulas", self.follow(stage, label, "formula").label, "teacher")
+                    named = self.upstream(teacher.stage, teacher.label)
+                posteriors = {
+                    f"{each.stage}.{each.label}": self.section(each.stage, each.label)
+                    for each in named
+                    if each.stage in ("draws", "densities")
+                }
+                require_enough_draws(f"study '{self.name}', {stage}.{label}", key, section[key], posteriors)
 
     def _check_processes(self, process: dict) -> None:
         """Events can carry what the process knows, what a sampler says of it must fit, and whoever computes with the

@@ -1,7 +1,8 @@
-"""Checks of events that come from files, before anything runs: that benchmarks suffice, that parts do not overlap."""
+"""Checks of what sections ask of one another and of files, before anything runs."""
 
 import ast
 import hashlib
+import math
 from collections.abc import Collection, Iterable, Mapping
 from itertools import combinations
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from saggiatore.errors import StudyError
 
 _ROLES = ("train", "test", "select")  # of events in a section; what is tried on one must not have seen it as another
+_DRAWS = ("n_chains", "n_particles", "n_draws", "n_replicas")  # a method makes the product of those that it has
 _SAMPLED = 1 << 20  # bytes at either end of a file that tell its content
 
 
@@ -56,6 +58,21 @@ def require_held_out(where: str, section: Mapping[str, object]) -> None:
             raise StudyError(
                 f"{where}: '{one}' and '{other}' are both '{section[one]}', and have to be independent. "
                 "Give one of them a section of events of its own."
+            )
+
+
+def require_enough_draws(where: str, key: str, n_asked: int, posteriors: Mapping[str, Mapping[str, Any]]) -> None:
+    """Check that each of the `posteriors`, by where they stand in the study, has the draws that a section asks for.
+
+    Raises:
+        StudyError: if one has fewer.
+    """
+    for name, section in posteriors.items():
+        n_found = math.prod(section["method"].get(factor, 1) for factor in _DRAWS)
+        if n_asked > n_found:
+            raise StudyError(
+                f"{where}.{key}: {n_asked} draws are asked for, {name}.method makes {n_found}; "
+                f"{key} is at most that, or more are to be made."
             )
 
 

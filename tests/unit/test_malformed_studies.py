@@ -110,6 +110,10 @@ MALFORMED = [
 
 # fields that cannot be together: (study that is changed, where, what stands there, what the message says)
 IMPOSSIBLE = [
+    # more draws than a posterior has: found hours later otherwise
+    ("quick", "structures.formula.n_fits", 9, "n_fits: 9 draws are asked for, draws.network.method makes 8"),
+    ("wbf_limits", "limits.two.n_members", 16, "n_members: 16 draws are asked for, draws.network_w.method makes 8"),
+    ("oracle_ratio", "limits.expected.n_members", 16, "densities.posterior_alices.method makes 10"),
     # rates that are infinite, or known to nobody
     ("wjj", "process.cuts.delta_r_jj", 0, "process: cuts.delta_r_jj is 0, and the rate of 2 jets is infinite there"),
     ("wjj", "process.cuts", {"pt_j": "20 GeV", "abs_eta_j": 5}, "cuts.delta_r_jj is 0"),
