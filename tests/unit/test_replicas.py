@@ -126,3 +126,15 @@ def test_replicas_of_two_regressions_vary_together_as_their_targets_do():
     one, same, other = drawn(noise[0], 1), drawn(noise[0] + 0.5 * noise[1], 2), drawn(noise[2], 3)
     assert np.corrcoef(one, same)[0, 1] > 0.6
     assert abs(np.corrcoef(one, other)[0, 1]) < 0.55
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_replicas_are_trained_in_the_precision_of_their_network(precision):
+    x = np.linspace(-1, 1, 60)[:, None]
+    events = Event(jnp.asarray(x), jnp.zeros((60, 0)), jnp.asarray(x), jnp.ones(60))
+    network = MLPSpec(width=2, depth=1, noise="constant").build(("x",), key=jax.random.key(1))
+    method = ReplicasSpec(n_replicas=2, training=TRAINING).build().learning(JointScore(()), precision)
+    weights = method.sample(network, events, key=jax.random.key(1)).weights
+    assert weights.dtype == np.float64
+    is_single = weights == weights.astype(np.float32)
+    assert is_single.all() == (precision == "float32")
