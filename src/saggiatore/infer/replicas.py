@@ -43,7 +43,10 @@ class ReplicasSpec(Spec):
     is_bootstrapped: bool = Field(
         True, description="each replica learns from events drawn with replacement; else start and order differ alone"
     )
-    training: TrainingSpec = Field(description="of each replica; as the model's own to repeat it")
+    training: TrainingSpec = Field(
+        description="of each replica; as the model's own to repeat it. With a patience below n_epochs bootstrapped "
+        "replicas stop before the learning rate has decayed, and scatter more than they need"
+    )
 
     def build(self) -> "Replicas":
         return Replicas(self, JointScore(()))
