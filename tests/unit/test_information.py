@@ -226,7 +226,7 @@ def test_draws_and_teachers_of_a_network(tmp_path):
     spec = MLPSpec(width=6, depth=1, odd_in=("cos_theta_mu",))
     features = [{"name": "cos_theta_mu", "unit": "1", "label": ""}]
     header = {"kind": "mlp", "spec": spec.model_dump(mode="json"), "features": features, "context": []}
-    header |= {"parameters": ["a_fb"], "task": {"kind": "joint_score", "parameter": "a_fb"}}
+    header |= {"parameters": ["a_fb"], "task": {"kind": "joint_score", "parameter": "a_fb"}, "precision": "float32"}
     network = spec.build(("cos_theta_mu",), key=jax.random.key(1))
     save(tmp_path / "good.eqx", network, header)
     save(tmp_path / "bad.eqx", eqx.tree_at(lambda m: m.mixing, network, network.mixing * np.inf), header)
