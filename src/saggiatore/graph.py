@@ -84,6 +84,18 @@ class Study:
             f"study '{self.name}', {stage}.{label}: '{field}' is missing, and a section downstream needs it. Name one."
         )
 
+    def along(self, stage: str, label: str, *fields: str) -> Reference:
+        """What the last of `fields` names, following the others from section to section.
+
+        Raises:
+            StudyError: if a section on the way has no such field, such as a teacher without draws.
+        """
+        first, *others = fields
+        found = self.follow(stage, label, first)
+        for field in others:
+            found = self.follow(found.stage, found.label, field)
+        return found
+
     def generator(self, label: str) -> str:
         """The model that events were drawn from, or selected events of its; empty where there is none."""
         sources = {each.field: each.label for each in self.upstream("events", label)}
@@ -195,18 +207,17 @@ class Study:
 
     def _check_posteriors(self) -> None:
         """Sections that take a number of draws must find them in each posterior that they take them from."""
-        for stage, key in (("structures", "n_fits"), ("limits", "n_members")):
-            for label, section in self.content.get(stage, {}).items():
-                named = self.upstream(stage, label)
-                if stage == "structures":
-                    teacher = self.follow("formulas", self.follow(stage, label, "formula").label, "teacher")
-                    named = self.upstream(teacher.stage, teacher.label)
-                posteriors = {
-                    f"{each.stage}.{each.label}": self.section(each.stage, each.label)
-                    for each in named
-                    if each.stage in ("draws", "densities")
-                }
-                require_enough_draws(f"study '{self.name}', {stage}.{label}", key, section[key], posteriors)
+        for stage, label in self.sections:
+            if stage == "structures":
+                key, named = "n_fits", [self.along(stage, label, "formula", "teacher", "draws")]
+            elif stage == "limits":
+                key, named = "n_members", self.upstream(stage, label)
+            else:
+                continue
+            posteriors = [each for each in named if each.stage in ("draws", "densities")]
+            methods = {f"{e.stage}.{e.label}.method": self.section(e.stage, e.label)["method"] for e in posteriors}
+            where = f"study '{self.name}', {stage}.{label}"
+            require_enough_draws(where, key, self.section(stage, label)[key], methods)
 
     def _check_processes(self, process: dict) -> None:
         """Events can carry what the process knows, what a sampler says of it must fit, and whoever computes with the

@@ -61,17 +61,17 @@ def require_held_out(where: str, section: Mapping[str, object]) -> None:
             )
 
 
-def require_enough_draws(where: str, key: str, n_asked: int, posteriors: Mapping[str, Mapping[str, Any]]) -> None:
-    """Check that each of the `posteriors`, by where they stand in the study, has the draws that a section asks for.
+def require_enough_draws(where: str, key: str, n_asked: int, methods: Mapping[str, Mapping[str, Any]]) -> None:
+    """Check that each of the `methods`, by where they stand in the study, makes the draws that a section asks for.
 
     Raises:
         StudyError: if one has fewer.
     """
-    for name, section in posteriors.items():
-        n_found = math.prod(section["method"].get(factor, 1) for factor in _DRAWS)
+    for name, method in methods.items():
+        n_found = math.prod(method.get(factor, 1) for factor in _DRAWS)
         if n_asked > n_found:
             raise StudyError(
-                f"{where}.{key}: {n_asked} draws are asked for, {name}.method makes {n_found}; "
+                f"{where}.{key}: {n_asked} draws are asked for, {name} makes {n_found}; "
                 f"{key} is at most that, or more are to be made."
             )
 

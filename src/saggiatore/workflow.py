@@ -124,11 +124,8 @@ class Plan:
         Raises:
             StudyError: if a section on the way has no such field, such as a teacher without draws.
         """
-        name = ""
-        for field in fields:
-            found = self.study(study).follow(stage, label, field)
-            stage, name, label = found.stage, found.artefact, found.label
-        return [artefact(study, stage, name, label)]
+        found = self.study(study).along(stage, label, *fields)
+        return [artefact(study, found.stage, found.artefact, found.label)]
 
     def behind(self, study: str, stage: str, label: str, field: str, name: str) -> list[str]:
         """The artefacts that the field `name` stands for in every section that `field` names."""

@@ -118,11 +118,12 @@ class Replicas(AbstractNetworkMethod, AbstractDensityMethod, AbstractRatioMethod
     ) -> Sampled:
         seed = int(jax.random.randint(key, (), 0, np.iinfo(np.int32).max))
         with computing_in(self.precision):
+            model, starts, events = rounded((model, starts, events), self.precision)
             trained, _ = train_replicas(
-                rounded(model, self.precision),
-                rounded(starts, self.precision),
+                model,
+                starts,
                 task,
-                rounded(events, self.precision),
+                events,
                 self.spec.training,
                 seed=seed,
                 is_bootstrapped=self.spec.is_bootstrapped,

@@ -161,15 +161,26 @@ def _started(
     model: AbstractModel, task: AbstractTask, events: Event, spec: TrainingSpec, seed: int
 ) -> tuple[Trainer, State]:
     """What trains the model, and its state before the first epoch."""
+    mesh = mesh_of(spec.batch_size)
+    trainer, leaves = prepared(model, task, events, spec, seed, mesh)
+    weights = jax.device_put(np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(leaves)]))
+    memory = jax.jit(trainer.optimiser.init, compiler_options=ONCE_AND_SHORT)(weights)
+    return replicated(trainer, mesh), State(weights, weights, memory)
+
+
+def prepared(
+    model: AbstractModel, task: AbstractTask, events: Event, spec: TrainingSpec, split_seed: int, mesh: Mesh | None
+) -> tuple[Trainer, AbstractModel]:
+    """What trains the model, and the leaves that it trains.
+
+    Raises:
+        TrainingError: if there are too few events for one batch.
+    """
     read, read_events = model.encoded(events)
-    both = split(read_events, spec.batch_size, spec.validation_fraction, seed)
+    both = split(read_events, spec.batch_size, spec.validation_fraction, split_seed)
     schedule, optimiser = optimiser_of(spec, len(both[0].weight) // spec.batch_size * spec.n_epochs)
     leaves, rest = eqx.partition(read, trainable(read))
-    mesh, like = mesh_of(spec.batch_size), jax.eval_shape(lambda: leaves)
-    weights = jax.device_put(np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(leaves)]))
-    memory = jax.jit(optimiser.init, compiler_options=ONCE_AND_SHORT)(weights)
-    trainer = Trainer(task, rest, like, optimiser, schedule, *both, mesh)
-    return replicated(trainer, mesh), State(weights, weights, memory)
+    return Trainer(task, rest, jax.eval_shape(lambda: leaves), optimiser, schedule, *both, mesh), leaves
 
 
 def advance(

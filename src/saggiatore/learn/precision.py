@@ -1,7 +1,6 @@
 """Single or double precision for a block of code: a posterior repeats a training as it was, in any job."""
 
 import contextlib
-from collections.abc import Iterator
 from typing import Literal, TypeVar
 
 import equinox as eqx
@@ -13,11 +12,9 @@ Precision = Literal["float32", "float64"]
 Tree = TypeVar("Tree")
 
 
-@contextlib.contextmanager
-def computing_in(precision: Precision | None) -> Iterator[None]:
-    """Within the block new arrays have `precision`; None leaves that of the process."""
-    with jax.enable_x64(precision == "float64") if precision else contextlib.nullcontext():
-        yield
+def computing_in(precision: Precision | None) -> contextlib.AbstractContextManager[object]:
+    """A block in which new arrays have `precision`; None leaves that of the process."""
+    return jax.enable_x64(precision == "float64") if precision else contextlib.nullcontext()
 
 
 def rounded(tree: Tree, precision: Precision | None) -> Tree:

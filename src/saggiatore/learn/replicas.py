@@ -21,8 +21,8 @@ from saggiatore.compilation import ONCE_AND_SHORT
 from saggiatore.errors import TrainingError
 from saggiatore.learn.checkpoint import identity_of
 from saggiatore.learn.interruption import SAVE_EVERY
-from saggiatore.learn.loop import Trainer, TrainingSpec, advance, is_over, optimiser_of
-from saggiatore.learn.order import batches_of, bootstrap_rows, split
+from saggiatore.learn.loop import Trainer, TrainingSpec, advance, is_over, prepared
+from saggiatore.learn.order import batches_of, bootstrap_rows
 from saggiatore.learn.replica_progress import Keeper, Progress, kept
 from saggiatore.learn.vector import State, as_leaves, as_weights
 from saggiatore.models.base import AbstractModel, Event, trainable
@@ -62,7 +62,7 @@ def train_replicas(
         TrainingError: if there are too few events for one batch, or a loss is not finite.
         InterruptionError: if a scheduler ended them (SIGTERM, SIGUSR1) and `checkpoint` was written.
     """
-    trainer = _trainer(model, task, events, spec)
+    trainer, _ = prepared(model, task, events, spec, _SPLIT, mesh=None)
     weights = jax.vmap(as_weights)(starts)
     own = _starts(weights, len(trainer.train.weight), seed, is_bootstrapped)
     backend = jax.default_backend()
@@ -72,14 +72,6 @@ def train_replicas(
         (in_turn if backend == "cpu" else at_once)(trainer, own, spec, keeper)
     best = jnp.asarray(keeper.progress.state.best)
     return as_leaves(best, eqx.filter(model, trainable(model))), _lowest(keeper.progress)
-
-
-def _trainer(model: AbstractModel, task: AbstractTask, events: Event, spec: TrainingSpec) -> Trainer:
-    read, read_events = model.encoded(events)
-    both = split(read_events, spec.batch_size, spec.validation_fraction, _SPLIT)
-    schedule, optimiser = optimiser_of(spec, len(both[0].weight) // spec.batch_size * spec.n_epochs)
-    leaves, rest = eqx.partition(read, trainable(read))
-    return Trainer(task, rest, jax.eval_shape(lambda: leaves), optimiser, schedule, *both)
 
 
 def _starts(weights: Float[Array, "replica weight"], n_events: int, seed: int, is_bootstrapped: bool) -> list[Start]:

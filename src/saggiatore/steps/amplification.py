@@ -9,7 +9,7 @@ the smoothness of a network knows more than its events do.
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import equinox as eqx
 import jax
@@ -25,6 +25,7 @@ from saggiatore.infer.truth import exact_quantiles, toy
 from saggiatore.infer.weights import flatten
 from saggiatore.job import Job
 from saggiatore.learn.loop import TrainingSpec, train
+from saggiatore.learn.precision import Precision
 from saggiatore.models.base import Event
 from saggiatore.models.density import AbstractDensity
 from saggiatore.models.initial import initial
@@ -66,7 +67,7 @@ class AmplificationSection(Section):
     sizes: tuple[Annotated[int, Field(ge=1)], ...] = Field(
         (100, 1000, 10_000, 100_000), min_length=1, description="numbers of generated events"
     )
-    precision: Literal["float32", "float64"] = "float32"
+    precision: Precision = "float32"
 
 
 def run(job: Job[AmplificationSection], *, code: str, events: Path, out: Path) -> None:

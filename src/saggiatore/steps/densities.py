@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import jax
 from pydantic import Field
@@ -14,6 +14,7 @@ from saggiatore.infer.density import AbstractDensityMethod, LearnedDensity, effe
 from saggiatore.infer.diagnostics import DIAGNOSTICS, diagnostics_columns
 from saggiatore.infer.ratio import AbstractRatioMethod, LearnedRatio
 from saggiatore.job import Job
+from saggiatore.learn.precision import Precision
 from saggiatore.models.base import AbstractModel, Event
 from saggiatore.models.density import AbstractDensity
 from saggiatore.models.ratio import AbstractRatio
@@ -34,7 +35,7 @@ class DensitiesSection(Section):
     )
     train: EventsLabel = Field(description="events of the likelihood, or of the training that is repeated")
     method: MethodSpec = Field(description="replicas, or svi of a density; the others know scores alone")
-    precision: Literal["float32", "float64"] = "float32"
+    precision: Precision = "float32"
 
 
 def run(job: Job[DensitiesSection], *, code: str, model: Path, train: Path, draws: Path, diagnostics: Path) -> None:
