@@ -114,6 +114,14 @@ IMPOSSIBLE = [
     ("quick", "structures.formula.n_fits", 9, "n_fits: 9 draws are asked for, draws.network.method makes 8"),
     ("wbf_limits", "limits.two.n_members", 16, "n_members: 16 draws are asked for, draws.network_w.method makes 8"),
     ("oracle_ratio", "limits.expected.n_members", 16, "densities.posterior_alices.method makes 10"),
+    # means of trainings, where they say nothing or are not known
+    (
+        "quick",
+        "draws.network.method",
+        {"kind": "replicas", "n_starts": 2, "is_bootstrapped": False, "training": {"n_epochs": 9}},
+        "n_starts is 2 without bootstrap",
+    ),
+    ("oracle_density_score", "densities.of_likelihood.method.n_starts", 2, "method.n_starts is 2: the mean of several"),
     # rates that are infinite, or known to nobody
     ("wjj", "process.cuts.delta_r_jj", 0, "process: cuts.delta_r_jj is 0, and the rate of 2 jets is infinite there"),
     ("wjj", "process.cuts", {"pt_j": "20 GeV", "abs_eta_j": 5}, "cuts.delta_r_jj is 0"),

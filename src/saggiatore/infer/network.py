@@ -59,11 +59,15 @@ class AbstractNetworkMethod(AbstractMethod):
 
     @abc.abstractmethod
     def sample(self, model: AbstractRegression, events: Event, *, key: PRNGKeyArray) -> Sampled:
-        """Draws of the weights, in the order of `flatten`.
+        """Draws of the weights, in the order of `flatten` of what `drawn` gives.
 
         Raises:
             ConvergenceError: if the numbers must not be used.
         """
+
+    def drawn(self, model: AbstractRegression) -> AbstractRegression:
+        """What a draw holds the weights of, if that is not one such network."""
+        return model
 
     @abc.abstractmethod
     def check(self, chains: Chains) -> None:
@@ -80,22 +84,22 @@ class AbstractNetworkMethod(AbstractMethod):
             ModelError: if the model is no regression.
         """
         network, events = regression(model), gather(batches())
-        sampled = self.sample(network, events, key=key)
-        names = weight_names(network)
+        sampled, one = self.sample(network, events, key=key), self.drawn(network)
+        names = weight_names(one)
         parameters = {f"weight_{i}": stated(sampled.weights[..., i], name) for i, name in enumerate(names)}
-        monitored = _monitor(network, sampled.weights, events.features)
+        monitored = _monitor(one, sampled.weights, events.features)
         chains = Chains(parameters, sampled.n_divergent, monitored, sampled.is_markov)
         self.check(chains)
         return chains
 
     def posterior(self, model: AbstractModel, draws: Table) -> "NetworkScore":
         """See `AbstractMethod.posterior`."""
-        network = regression(model)
+        network = self.drawn(regression(model))
         return NetworkScore(network, jnp.asarray(drawn_weights(draws, flatten(network).size)))
 
     def draw_scores(self, model: AbstractModel, draws: Table) -> "NetworkDraws":
         """See `AbstractMethod.draw_scores`."""
-        network = regression(model)
+        network = self.drawn(regression(model))
         return NetworkDraws(network, jnp.asarray(drawn_weights(draws, flatten(network).size)))
 
 

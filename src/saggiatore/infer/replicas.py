@@ -4,27 +4,35 @@ Lakshminarayanan et al., arXiv:1612.01474: the spread of the replicas is the sta
 variances the other one. Without the bootstrap replicas differ by start and order of events only, so that their spread
 says how well the training determines the function, and little about which events there were; with it (Efron 1979) the
 data's fluctuation is in it. It is the baseline: no prior, no convergence to anything, but the trained network's own
-errors. `var_stat` is the variance of one replica, as that of a draw is for the other methods; the error of the mean of
-all is smaller.
+errors.
 
-All replicas are one compiled training, see `learn.replicas`.
+`var_stat` is the variance of one replica, as that of a draw is for the other methods. Of trainings with the variance
+`d` by data and `s` by start it is d + s, while the mean of B of them varies by (1 + 1/B) d + s/B only: their data are
+one data set drawn again, their starts are independent. With `n_starts` each replica is the mean of several trainings on
+the same bootstrapped events, so that `var_stat` is d + s/n_starts and nears the variance of the mean, which is what a
+teacher states and a formula is distilled from.
+
+All trainings are one compiled program, see `learn.replicas`.
 """
 
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import equinox as eqx
 import jax
 import numpy as np
+from jax.flatten_util import ravel_pytree
 from pydantic import Field
 
+from saggiatore.constraint import Constraint
 from saggiatore.infer.base import Chains
+from saggiatore.infer.committee import Committee
 from saggiatore.infer.density import AbstractDensityMethod, LearnedDensity
 from saggiatore.infer.network import AbstractNetworkMethod, Sampled, prior_width
 from saggiatore.infer.ratio import AbstractRatioMethod, LearnedRatio
-from saggiatore.infer.weights import flatten, with_weights
+from saggiatore.infer.weights import with_weights
 from saggiatore.learn.loop import TrainingSpec
 from saggiatore.learn.precision import Precision, computing_in, rounded
 from saggiatore.learn.replicas import train_replicas
@@ -32,14 +40,27 @@ from saggiatore.models.base import AbstractModel, AbstractRegression, Event, tra
 from saggiatore.spec import Spec
 from saggiatore.tasks.base import AbstractTask
 from saggiatore.tasks.joint_score import JointScore
-from saggiatore.types import PRNGKeyArray
+from saggiatore.types import Array, PRNGKeyArray
 
 
 class ReplicasSpec(Spec):
     """A deep ensemble."""
 
     kind: Literal["replicas"] = "replicas"
-    n_replicas: int = Field(16, ge=2, description="networks that are trained")
+    constraints: ClassVar[tuple[Constraint, ...]] = (
+        Constraint(
+            "n_starts == 1 or is_bootstrapped",
+            "n_starts is {n_starts} without bootstrap: all trainings differ by their start alone, expected 1. Raise "
+            "n_replicas, or leave is_bootstrapped out.",
+        ),
+    )
+    n_replicas: int = Field(16, ge=2, description="draws: networks, or means of n_starts of them")
+    n_starts: int = Field(
+        1,
+        ge=1,
+        description="trainings of each replica, of a regression, from other weights and in other orders, whose mean it "
+        "is: the more, the nearer is the spread of the replicas to the error of their mean",
+    )
     is_bootstrapped: bool = Field(
         True, description="each replica learns from events drawn with replacement; else start and order differ alone"
     )
@@ -78,9 +99,13 @@ class Replicas(AbstractNetworkMethod, AbstractDensityMethod, AbstractRatioMethod
         """
         at, order = jax.random.split(key)
         width = prior_width(model, 1.0)
-        starts = width * jax.random.normal(at, (self.spec.n_replicas, width.size))
+        starts = width * jax.random.normal(at, (self.spec.n_replicas * self.spec.n_starts, width.size))
         leaves = jax.vmap(lambda w: eqx.filter(with_weights(model, w), trainable(model)))(starts)
         return self._train(model, leaves, self.task, events, key=order)
+
+    def drawn(self, model: AbstractRegression) -> AbstractRegression:
+        """See `AbstractNetworkMethod.drawn`: a network, or the mean of several."""
+        return model if self.spec.n_starts == 1 else Committee.of(model, self.spec.n_starts)
 
     def sample_density(self, learned: LearnedDensity, *, key: PRNGKeyArray) -> Sampled:
         """See `AbstractDensityMethod.sample_density`: every replica starts as a density that its spec builds.
@@ -126,12 +151,17 @@ class Replicas(AbstractNetworkMethod, AbstractDensityMethod, AbstractRatioMethod
                 events,
                 self.spec.training,
                 seed=seed,
-                is_bootstrapped=self.spec.is_bootstrapped,
+                n_alike=self.spec.n_starts if self.spec.is_bootstrapped else None,
                 checkpoint=self.checkpoint,
                 identity=self.identity,
             )
-        weights = jax.vmap(lambda replica: flatten(eqx.combine(replica, model)))(trained)
+        each = jax.tree.map(self._by_replica, trained)
+        weights = jax.vmap(lambda replica: ravel_pytree(replica)[0])(each)
         return Sampled(np.asarray(weights, float)[None], 0, is_markov=False)
+
+    def _by_replica(self, leaf: Array) -> Array:
+        starts = () if self.spec.n_starts == 1 else (self.spec.n_starts,)
+        return leaf.reshape(self.spec.n_replicas, *starts, *leaf.shape[1:])
 
     def check(self, chains: Chains) -> None:
         """Nothing beyond finite losses, which the training checks."""

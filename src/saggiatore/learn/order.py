@@ -1,5 +1,7 @@
 """Which events a training sees, and in which order. Shuffled by NumPy: jax's sort takes seconds to compile."""
 
+from typing import NamedTuple
+
 import jax
 import numpy as np
 
@@ -38,10 +40,21 @@ def batches_of(
     return order[: len(order) // batch_size * batch_size].reshape(-1, batch_size)
 
 
-def bootstrap_rows(n_events: int, replica: int) -> Int[np.ndarray, " event"]:
-    """Events drawn with replacement: by the number of the replica alone, not by the seed of a training.
+class Sample(NamedTuple):
+    """Events of one training, by their rows in a table."""
 
-    So replica i of one regression has seen the events that replica i of another one saw, and the covariance between
-    both, by what their targets have in common, is in their draws (Efron, Ann. Stat. 7 (1979) 1, resampling of pairs).
+    rows: Int[np.ndarray, " event"]
+    held_out: Int[np.ndarray, " validation"]
+
+
+def bootstrapped(n_events: int, n_validation: int, number: int) -> Sample:
+    """As many validation events, and as many as are left drawn from these with replacement.
+
+    By `number` alone, not by the seed of a training: sample i of one regression is that of another one, so that the
+    covariance between both, by what their targets have in common, is in repeated trainings (Efron, Ann. Stat. 7 (1979)
+    1, resampling of pairs). Each has validation events of its own: those that all share would move all alike.
     """
-    return np.random.default_rng((2, replica)).integers(0, n_events, n_events)
+    random = np.random.default_rng((2, number))
+    order = random.permutation(n_events)
+    held_out, left = order[:n_validation], order[n_validation:]
+    return Sample(left[random.integers(0, len(left), len(left))], held_out)

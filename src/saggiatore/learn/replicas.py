@@ -9,7 +9,7 @@ the program of a single training: its batched products are slower, and a small p
 import os
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -22,21 +22,21 @@ from saggiatore.errors import TrainingError
 from saggiatore.learn.checkpoint import identity_of
 from saggiatore.learn.interruption import SAVE_EVERY
 from saggiatore.learn.loop import Trainer, TrainingSpec, advance, is_over, prepared
-from saggiatore.learn.order import batches_of, bootstrap_rows
+from saggiatore.learn.order import Sample, batches_of, bootstrapped
 from saggiatore.learn.replica_progress import Keeper, Progress, kept
 from saggiatore.learn.vector import State, as_leaves, as_weights
 from saggiatore.models.base import AbstractModel, Event, trainable
 from saggiatore.tasks.base import AbstractTask
 from saggiatore.types import Array, Float, Int
 
-_SPLIT = 0  # of training and validation, the same in all trainings on the same events
+_SPLIT = 0  # of training and validation, the same in all trainings on the same events that are not bootstrapped
 
 
 class Start(NamedTuple):
     """What a replica has of its own."""
 
     weights: Float[np.ndarray, " weight"]
-    rows: Int[np.ndarray, " event"]  # of the training events
+    sample: Sample  # of all events
     seed: int  # of order and noise
 
 
@@ -48,38 +48,55 @@ def train_replicas(
     spec: TrainingSpec,
     *,
     seed: int,
-    is_bootstrapped: bool = False,
+    n_alike: int | None = None,
     checkpoint: Path | None = None,
     identity: str = "",
 ) -> tuple[AbstractModel, Float[np.ndarray, " replica"]]:
     """Trained leaves of every replica (leading axis), as the spec keeps them, and their lowest validation losses.
 
-    `starts` holds their initial leaves, stacked; all else is `model`'s. Validation events are the same for all and
-    for any seed. With `is_bootstrapped` each replica learns from as many training events, see `bootstrap_rows`.
-    Trainings that go on from `checkpoint`, if that has the same of everything and `identity`, end alike.
+    `starts` holds their initial leaves, stacked; all else is `model`'s. Given `n_alike`, replicas have a bootstrapped
+    sample of the events (`learn.order.bootstrapped`), so many one after the other the same one; else all have the same
+    training and validation events, for any seed. Trainings that go on from `checkpoint`, if that has the same of
+    everything and `identity`, end alike.
 
     Raises:
         TrainingError: if there are too few events for one batch, or a loss is not finite.
         InterruptionError: if a scheduler ended them (SIGTERM, SIGUSR1) and `checkpoint` was written.
     """
     trainer, _ = prepared(model, task, events, spec, _SPLIT, mesh=None)
+    n_validation, trainer = len(trainer.validation.weight), on_all_events(trainer)
     weights = jax.vmap(as_weights)(starts)
-    own = _starts(weights, len(trainer.train.weight), seed, is_bootstrapped)
+    own = _starts(weights, len(trainer.train.weight), n_validation, seed, n_alike)
     backend = jax.default_backend()
     said = spec.model_dump_json(exclude={"checkpoint_every"})
-    identity = identity_of((model, starts, events), f"{identity}/{backend}/{seed}/{is_bootstrapped}/{said}")
+    identity = identity_of((model, starts, events), f"{identity}/{backend}/{seed}/{n_alike}/{said}")
     with kept(before(trainer, own, spec), checkpoint, identity) as keeper:
         (in_turn if backend == "cpu" else at_once)(trainer, own, spec, keeper)
     best = jnp.asarray(keeper.progress.state.best)
     return as_leaves(best, eqx.filter(model, trainable(model))), _lowest(keeper.progress)
 
 
-def _starts(weights: Float[Array, "replica weight"], n_events: int, seed: int, is_bootstrapped: bool) -> list[Start]:
+def on_all_events(trainer: Trainer) -> Trainer:
+    """The same whose training events are all, those of the validation at the end."""
+    every = jax.tree.map(lambda *parts: jnp.concatenate(parts), trainer.train, trainer.validation)
+    whole: Trainer = eqx.tree_at(lambda each: each.train, trainer, every)
+    return whole
+
+
+def _starts(
+    weights: Float[Array, "replica weight"], n_events: int, n_validation: int, seed: int, n_alike: int | None
+) -> list[Start]:
     seeds = np.random.default_rng((seed, 3)).integers(0, np.iinfo(np.int32).max, len(weights)).tolist()
+    plain = Sample(*np.split(np.arange(n_events), [n_events - n_validation]))
     return [
-        Start(start, bootstrap_rows(n_events, replica) if is_bootstrapped else np.arange(n_events), seeds[replica])
+        Start(start, bootstrapped(n_events, n_validation, replica // n_alike) if n_alike else plain, seeds[replica])
         for replica, start in enumerate(np.asarray(weights))
     ]
+
+
+def _held_out(trainer: Trainer, rows: Int[np.ndarray, "... validation"]) -> Event:
+    chosen: Event = jax.tree.map(lambda column: column[rows], trainer.train)
+    return chosen
 
 
 def before(trainer: Trainer, starts: list[Start], spec: TrainingSpec) -> Progress:
@@ -127,10 +144,11 @@ def _wait(running: set[Future], keeper: Keeper) -> None:
 
 
 def _alone(trainer: Trainer, start: Start, spec: TrainingSpec, keeper: Keeper, replica: int, bar: tqdm) -> None:
-    progress = keeper.progress
+    progress, sample = keeper.progress, start.sample
+    trainer = eqx.tree_at(lambda each: each.validation, trainer, _held_out(trainer, sample.held_out))
     history, state = progress.history(replica), jax.tree.map(lambda column: jnp.array(column[replica]), progress.state)
     while not (is_over(history, spec) or keeper.told or keeper.has_failed):
-        state = advance(trainer, state, history, spec, start.seed, start.rows)
+        state = advance(trainer, state, history, spec, start.seed, sample.rows)
         with keeper.lock:
             progress.keep(replica, state)
             progress.losses[replica, len(history["epoch"]) - 1] = history["validation_loss"][-1]
@@ -143,14 +161,16 @@ def at_once(trainer: Trainer, starts: list[Start], spec: TrainingSpec, keeper: K
     Raises:
         TrainingError: if a loss is not finite.
     """
-    epoch = eqx.filter_jit(eqx.filter_vmap(Trainer.epoch.__wrapped__, in_axes=(None, 0, 0, 0, None, 0)))
+    epoch = eqx.filter_jit(eqx.filter_vmap(_validated_epoch, in_axes=(None, 0, 0, 0, 0, None, 0)))
+    validation = _held_out(trainer, np.stack([start.sample.held_out for start in starts]))
     progress, keys = keeper.progress, jnp.stack([jax.random.key(start.seed) for start in starts])
     weights, best, memory = jax.tree.map(jnp.array, progress.state)
     with _bar(progress, spec) as bar:
         while not keeper.told and (is_learning := _learning(progress, spec)).any():
             number = int(np.isfinite(progress.losses).sum(axis=1).max())
-            order = np.stack([batches_of(start.rows, spec.batch_size, start.seed, number) for start in starts])
-            weights, memory, found = epoch(trainer, weights, memory, jnp.asarray(order), jnp.asarray(number), keys)
+            order = np.stack([batches_of(start.sample.rows, spec.batch_size, start.seed, number) for start in starts])
+            now = jnp.asarray(order), jnp.asarray(number), keys
+            weights, memory, found = epoch(trainer, validation, weights, memory, *now)
             losses, lowest = _finite(np.asarray(found)[:, 1], number), _lowest(progress)
             is_kept = is_learning & ((losses < lowest) | (spec.keep == "last"))
             best = jnp.where(is_kept[:, None], weights, best)
@@ -160,6 +180,12 @@ def at_once(trainer: Trainer, starts: list[Start], spec: TrainingSpec, keeper: K
                 progress.keep(slice(None), State(weights, best, memory))
                 keeper.save()
     progress.keep(slice(None), State(weights, best, memory))
+
+
+def _validated_epoch(trainer: Trainer, validation: Event, *now: Any) -> tuple:
+    own = eqx.tree_at(lambda each: each.validation, trainer, validation)
+    epoch: tuple = Trainer.epoch.__wrapped__(own, *now)
+    return epoch
 
 
 def _learning(progress: Progress, spec: TrainingSpec) -> np.ndarray:
