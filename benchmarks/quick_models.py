@@ -24,7 +24,7 @@ EDGES = {"periodic": ["delta_phi"], "lower": {"x_p1": 0.16, "x_p2": 0.16, "delta
 SCORE = {"odd_in": ["delta_phi"], "periodic": ["delta_phi"], "log": ["x_p1", "x_p2", "delta_eta"]}
 # networks of `quick` and `wbf_density_score`
 CASES = {
-    "mlp": ({"width": 64, "depth": 3, **SCORE}, {"n_epochs": 25, "batch_size": 500, "learning_rate": 0.002}),
+    "mlp": ({"width": 64, "depth": 3, **SCORE}, {"n_epochs": 16, "batch_size": 256, "learning_rate": 0.002}),
     "spline_flow": ({"n_blocks": 4, "n_bins": 8, **EDGES}, {"n_epochs": 16, "learning_rate": 0.003}),
     "flow_matching": (EDGES, {"n_epochs": 40, "learning_rate": 0.003}),
     "diffusion": (EDGES, {"n_epochs": 40, "learning_rate": 0.003}),

@@ -129,13 +129,19 @@ def test_replicas_of_two_regressions_vary_together_as_their_targets_do():
     assert np.corrcoef(one, drawn(noise[0], 4, n_starts=2))[0, 1] > 0.6
 
 
-def test_a_bootstrapped_sample_has_validation_events_of_its_own():
-    sample, other = bootstrapped(100, 10, 1), bootstrapped(100, 10, 2)
-    assert len(sample.rows) == 90
-    assert len(set(sample.held_out)) == 10
-    assert not set(sample.rows) & set(sample.held_out)
-    assert set(sample.rows) | set(sample.held_out) < set(range(100))
-    assert set(sample.held_out) != set(other.held_out)
+def test_starts_share_a_bootstrapped_sample_but_for_their_validation_events():
+    n_events, n_validation = 2000, 200
+    one, same, other = (bootstrapped(n_events, n_validation, *at) for at in ((1, 0), (1, 1), (2, 0)))
+    counts = []
+    for sample in (one, same, other):
+        assert len(sample.rows) == n_events - n_validation
+        assert len(set(sample.held_out)) == n_validation
+        assert not set(sample.rows) & set(sample.held_out)
+        counts.append(np.bincount(sample.rows, minlength=n_events))
+    assert not np.array_equal(one.held_out, same.held_out)
+    assert np.var(counts[0]) > 0.8  # that of a bootstrap is one; without replacement it were 0.09
+    assert np.corrcoef(counts[0], counts[1])[0, 1] > 0.7
+    assert abs(np.corrcoef(counts[0], counts[2])[0, 1]) < 0.12  # five errors
 
 
 def test_the_mean_of_several_starts_scatters_less_by_as_much():

@@ -22,6 +22,9 @@ class Committee(AbstractRegression):
 
     members: AbstractRegression  # a leading axis for the members on each leaf that training changes
 
+    def __init__(self, members: AbstractRegression):
+        self.members = members
+
     @classmethod
     def of(cls, network: AbstractRegression, n_members: int) -> Self:
         """As many times the same `network`."""
@@ -34,8 +37,9 @@ class Committee(AbstractRegression):
         found: Value = eqx.filter_vmap(value, in_axes=(axes,))(self.members)
         return found
 
-    @property
-    def last_layer(self) -> Float[Array, " hidden"]:
+    # equinox lets a property stand for an abstract variable
+    @property  # type: ignore[misc]
+    def last_layer(self) -> Float[Array, " hidden"]:  # type: ignore[override]
         """Of all members, one after the other; the mean is in it."""
         each = self.members.last_layer
         return each.reshape(-1) / len(each)

@@ -3,8 +3,8 @@ r"""A deep ensemble: the training repeated from other weights and orders, on boo
 Lakshminarayanan et al., arXiv:1612.01474: the spread of the replicas is the statistical part, the mean of their learned
 variances the other one. Without the bootstrap replicas differ by start and order of events only, so that their spread
 says how well the training determines the function, and little about which events there were; with it (Efron 1979) the
-data's fluctuation is in it. It is the baseline: no prior, no convergence to anything, but the trained network's own
-errors.
+data's fluctuation is in it, and each has validation events of its own. It is the baseline: no prior, no convergence to
+anything, but the trained network's own errors.
 
 `var_stat` is the variance of one replica, as that of a draw is for the other methods. Of trainings with the variance
 `d` by data and `s` by start it is d + s, while the mean of B of them varies by (1 + 1/B) d + s/B only: their data are

@@ -54,7 +54,7 @@ class TrainingSpec(Spec):
     keep: Literal["best", "last"] = Field(
         "best",
         description="weights at the lowest validation loss, or at the end of all epochs: what a few validation "
-        "events prefer among noisy weights is common to all replicas of a training, and no posterior would know",
+        "events prefer among noisy weights is common to all replicas that share them, which bootstrapped ones do not",
     )
     patience: int = Field(
         10, ge=1, description="epochs without a better validation loss before stopping, where the best are kept"

@@ -47,14 +47,17 @@ class Sample(NamedTuple):
     held_out: Int[np.ndarray, " validation"]
 
 
-def bootstrapped(n_events: int, n_validation: int, number: int) -> Sample:
-    """As many validation events, and as many as are left drawn from these with replacement.
+def bootstrapped(n_events: int, n_validation: int, number: int, start: int = 0) -> Sample:
+    """As many validation events, and events drawn with replacement that are none of them, as many as these leave.
 
-    By `number` alone, not by the seed of a training: sample i of one regression is that of another one, so that the
-    covariance between both, by what their targets have in common, is in repeated trainings (Efron, Ann. Stat. 7 (1979)
-    1, resampling of pairs). Each has validation events of its own: those that all share would move all alike.
+    How often each event was drawn hangs on `number` alone, not on the seed of a training: sample i of one regression is
+    that of another one, so that the covariance between both, by what their targets have in common, is in repeated
+    trainings (Efron, Ann. Stat. 7 (1979) 1, resampling of pairs). Which events validate hangs on `start` too: those
+    that all trainings share would move all alike.
     """
-    random = np.random.default_rng((2, number))
-    order = random.permutation(n_events)
-    held_out, left = order[:n_validation], order[n_validation:]
-    return Sample(left[random.integers(0, len(left), len(left))], held_out)
+    drawn = np.random.default_rng((2, number)).integers(0, n_events, n_events)
+    random = np.random.default_rng((2, number, start))
+    held_out = random.permutation(n_events)[:n_validation]
+    left = drawn[~np.isin(drawn, held_out)]
+    n_missing = n_events - n_validation - len(left)  # as many for all: they are batches of one program
+    return Sample(np.append(left, random.choice(left, max(n_missing, 0)))[: n_events - n_validation], held_out)

@@ -54,10 +54,10 @@ def train_replicas(
 ) -> tuple[AbstractModel, Float[np.ndarray, " replica"]]:
     """Trained leaves of every replica (leading axis), as the spec keeps them, and their lowest validation losses.
 
-    `starts` holds their initial leaves, stacked; all else is `model`'s. Given `n_alike`, replicas have a bootstrapped
-    sample of the events (`learn.order.bootstrapped`), so many one after the other the same one; else all have the same
-    training and validation events, for any seed. Trainings that go on from `checkpoint`, if that has the same of
-    everything and `identity`, end alike.
+    `starts` holds their initial leaves, stacked; all else is `model`'s. Given `n_alike`, events are bootstrapped
+    (`learn.order.bootstrapped`), for so many replicas one after the other alike; else all have the same training and
+    validation events, for any seed. Trainings that go on from `checkpoint`, if that has the same of everything and
+    `identity`, end alike.
 
     Raises:
         TrainingError: if there are too few events for one batch, or a loss is not finite.
@@ -88,10 +88,11 @@ def _starts(
 ) -> list[Start]:
     seeds = np.random.default_rng((seed, 3)).integers(0, np.iinfo(np.int32).max, len(weights)).tolist()
     plain = Sample(*np.split(np.arange(n_events), [n_events - n_validation]))
-    return [
-        Start(start, bootstrapped(n_events, n_validation, replica // n_alike) if n_alike else plain, seeds[replica])
-        for replica, start in enumerate(np.asarray(weights))
-    ]
+
+    def sample(replica: int) -> Sample:
+        return bootstrapped(n_events, n_validation, *divmod(replica, n_alike)) if n_alike else plain
+
+    return [Start(start, sample(replica), seeds[replica]) for replica, start in enumerate(np.asarray(weights))]
 
 
 def _held_out(trainer: Trainer, rows: Int[np.ndarray, "... validation"]) -> Event:
