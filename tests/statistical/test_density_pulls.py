@@ -68,7 +68,7 @@ def test_the_pulls_of_a_density_are_as_wide_as_one():
 
 @pytest.mark.thorough
 def test_the_pulls_of_a_ring_are_as_wide_as_one():
-    """The same over two sets of 5000 events of the ring, whose flow has to be larger."""
+    """The same over four sets of 5000 events of the ring, whose flow has to be larger."""
     with jax.enable_x64(False):
-        squares = [np.mean(pulls_of("ring", 100 + i, on_a_ring, RING_FLOW, RING_EDGES) ** 2) for i in range(2)]
+        squares = [np.mean(pulls_of("ring", 100 + i, on_a_ring, RING_FLOW, RING_EDGES) ** 2) for i in range(4)]
     assert 0.8 < np.sqrt(np.mean(squares)) < 1.25

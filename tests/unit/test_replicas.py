@@ -43,7 +43,8 @@ def trainer_and_starts(scale: float = 1.0) -> tuple[Trainer, list[Start]]:
     leaves, rest = eqx.partition(networks[0], trainable(networks[0]))
     both = split(events, SPEC.batch_size, SPEC.validation_fraction, seed=3)
     schedule, optimiser = optimiser_of(SPEC, len(both[0].weight) // SPEC.batch_size * SPEC.n_epochs)
-    trainer = on_all_events(Trainer(JointScore(()), rest, jax.eval_shape(lambda: leaves), optimiser, schedule, *both))
+    trainer = Trainer(JointScore(()), rest, jax.eval_shape(lambda: leaves), optimiser, schedule, *both)
+    trainer = on_all_events(trainer, SPEC, N_EVENTS)
     samples = [bootstrapped(N_EVENTS, len(both[1].weight), replica) for replica in range(N_REPLICAS)]
     weights = [np.asarray(as_weights(eqx.filter(network, trainable(network)))) for network in networks]
     return trainer, [Start(weights[replica], samples[replica], 10 + replica) for replica in range(N_REPLICAS)]
@@ -129,19 +130,20 @@ def test_replicas_of_two_regressions_vary_together_as_their_targets_do():
     assert np.corrcoef(one, drawn(noise[0], 4, n_starts=2))[0, 1] > 0.6
 
 
-def test_starts_share_a_bootstrapped_sample_but_for_their_validation_events():
-    n_events, n_validation = 2000, 200
-    one, same, other = (bootstrapped(n_events, n_validation, *at) for at in ((1, 0), (1, 1), (2, 0)))
-    counts = []
-    for sample in (one, same, other):
-        assert len(sample.rows) == n_events - n_validation
-        assert len(set(sample.held_out)) == n_validation
+def test_starts_share_a_bootstrapped_sample_and_not_their_validation_events():
+    samples = [bootstrapped(2000, 200, *at) for at in ((1, 0), (1, 1), (2, 0))]
+    for sample in samples:
+        assert len(sample.rows) == 2000
+        assert len(set(sample.held_out)) == 200
         assert not set(sample.rows) & set(sample.held_out)
-        counts.append(np.bincount(sample.rows, minlength=n_events))
+        assert np.var(np.bincount(sample.rows)) == pytest.approx(1, abs=0.2)  # of counts; five errors
+    one, same, other = samples
+    assert np.array_equal(one.rows, same.rows)
     assert not np.array_equal(one.held_out, same.held_out)
-    assert np.var(counts[0]) > 0.8  # that of a bootstrap is one; without replacement it were 0.09
-    assert np.corrcoef(counts[0], counts[1])[0, 1] > 0.7
-    assert abs(np.corrcoef(counts[0], counts[2])[0, 1]) < 0.12  # five errors
+    assert not np.array_equal(one.rows, other.rows)
+    more = bootstrapped(100, 80, 1)
+    assert len(more.held_out) == 80
+    assert not set(more.rows) & set(more.held_out)
 
 
 def test_the_mean_of_several_starts_scatters_less_by_as_much():

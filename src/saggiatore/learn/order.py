@@ -48,16 +48,13 @@ class Sample(NamedTuple):
 
 
 def bootstrapped(n_events: int, n_validation: int, number: int, start: int = 0) -> Sample:
-    """As many validation events, and events drawn with replacement that are none of them, as many as these leave.
+    """As many events drawn with replacement as there are, and for validation some of those that were not drawn.
 
-    How often each event was drawn hangs on `number` alone, not on the seed of a training: sample i of one regression is
-    that of another one, so that the covariance between both, by what their targets have in common, is in repeated
-    trainings (Efron, Ann. Stat. 7 (1979) 1, resampling of pairs). Which events validate hangs on `start` too: those
-    that all trainings share would move all alike.
+    These are a third; each is there more than once should more be asked for. What is drawn hangs on `number` alone, not
+    on the seed of a training: sample i of one regression is that of another one, so that the covariance between both,
+    by what their targets have in common, is in repeated trainings (Efron, Ann. Stat. 7 (1979) 1, resampling of pairs).
+    Which events validate hangs on `start` too: those that all trainings share would move all alike.
     """
-    drawn = np.random.default_rng((2, number)).integers(0, n_events, n_events)
-    random = np.random.default_rng((2, number, start))
-    held_out = random.permutation(n_events)[:n_validation]
-    left = drawn[~np.isin(drawn, held_out)]
-    n_missing = n_events - n_validation - len(left)  # as many for all: they are batches of one program
-    return Sample(np.append(left, random.choice(left, max(n_missing, 0)))[: n_events - n_validation], held_out)
+    rows = np.random.default_rng((2, number)).integers(0, n_events, n_events)
+    left_out = np.setdiff1d(np.arange(n_events), rows)
+    return Sample(rows, np.resize(np.random.default_rng((2, number, start)).permutation(left_out), n_validation))

@@ -21,7 +21,7 @@ from saggiatore.compilation import ONCE_AND_SHORT
 from saggiatore.errors import TrainingError
 from saggiatore.learn.checkpoint import identity_of
 from saggiatore.learn.interruption import SAVE_EVERY
-from saggiatore.learn.loop import Trainer, TrainingSpec, advance, is_over, prepared
+from saggiatore.learn.loop import Trainer, TrainingSpec, advance, is_over, optimiser_of, prepared
 from saggiatore.learn.order import Sample, batches_of, bootstrapped
 from saggiatore.learn.replica_progress import Keeper, Progress, kept
 from saggiatore.learn.vector import State, as_leaves, as_weights
@@ -64,9 +64,9 @@ def train_replicas(
         InterruptionError: if a scheduler ended them (SIGTERM, SIGUSR1) and `checkpoint` was written.
     """
     trainer, _ = prepared(model, task, events, spec, _SPLIT, mesh=None)
-    n_validation, trainer = len(trainer.validation.weight), on_all_events(trainer)
     weights = jax.vmap(as_weights)(starts)
-    own = _starts(weights, len(trainer.train.weight), n_validation, seed, n_alike)
+    own = _starts(weights, trainer, seed, n_alike)
+    trainer = on_all_events(trainer, spec, len(own[0].sample.rows))
     backend = jax.default_backend()
     said = spec.model_dump_json(exclude={"checkpoint_every"})
     identity = identity_of((model, starts, events), f"{identity}/{backend}/{seed}/{n_alike}/{said}")
@@ -76,23 +76,24 @@ def train_replicas(
     return as_leaves(best, eqx.filter(model, trainable(model))), _lowest(keeper.progress)
 
 
-def on_all_events(trainer: Trainer) -> Trainer:
-    """The same whose training events are all, those of the validation at the end."""
-    every = jax.tree.map(lambda *parts: jnp.concatenate(parts), trainer.train, trainer.validation)
-    whole: Trainer = eqx.tree_at(lambda each: each.train, trainer, every)
-    return whole
-
-
-def _starts(
-    weights: Float[Array, "replica weight"], n_events: int, n_validation: int, seed: int, n_alike: int | None
-) -> list[Start]:
+def _starts(weights: Float[Array, "replica weight"], trainer: Trainer, seed: int, n_alike: int | None) -> list[Start]:
     seeds = np.random.default_rng((seed, 3)).integers(0, np.iinfo(np.int32).max, len(weights)).tolist()
-    plain = Sample(*np.split(np.arange(n_events), [n_events - n_validation]))
+    n_train, n_validation = len(trainer.train.weight), len(trainer.validation.weight)
+    every = np.arange(n_train + n_validation)
 
     def sample(replica: int) -> Sample:
-        return bootstrapped(n_events, n_validation, *divmod(replica, n_alike)) if n_alike else plain
+        if n_alike is None:
+            return Sample(every[:n_train], every[n_train:])
+        return bootstrapped(len(every), n_validation, *divmod(replica, n_alike))
 
     return [Start(start, sample(replica), seeds[replica]) for replica, start in enumerate(np.asarray(weights))]
+
+
+def on_all_events(trainer: Trainer, spec: TrainingSpec, n_rows: int) -> Trainer:
+    """The same with the training events first among all, and steps for samples of `n_rows` of these."""
+    every = jax.tree.map(lambda *parts: jnp.concatenate(parts), trainer.train, trainer.validation)
+    schedule, optimiser = optimiser_of(spec, n_rows // spec.batch_size * spec.n_epochs)
+    return Trainer(trainer.task, trainer.rest, trainer.like, optimiser, schedule, every, trainer.validation)
 
 
 def _held_out(trainer: Trainer, rows: Int[np.ndarray, "... validation"]) -> Event:
