@@ -14,9 +14,11 @@ import numpy as np
 import pytest
 from tqdm import tqdm
 
-from saggiatore.errors import InterruptionError, TrainingError
-from saggiatore.infer.replicas import ReplicasSpec
-from saggiatore.infer.weights import with_weights
+from saggiatore.errors import InterruptionError, StudyError, TrainingError
+from saggiatore.infer.base import draw_scores, draws_columns, draws_schema, posterior_score, spread_draws
+from saggiatore.infer.batches import Batch
+from saggiatore.infer.replicas import Replicas, ReplicasSpec
+from saggiatore.infer.weights import flatten, with_weights
 from saggiatore.learn.interruption import Interruption
 from saggiatore.learn.loop import Trainer, TrainingSpec, optimiser_of
 from saggiatore.learn.order import bootstrapped, split
@@ -24,8 +26,10 @@ from saggiatore.learn.replica_progress import Keeper, Progress, kept
 from saggiatore.learn.replicas import Start, at_once, before, in_turn, on_all_events
 from saggiatore.learn.vector import as_weights
 from saggiatore.models.base import Event, trainable
-from saggiatore.models.mlp import MLPSpec
+from saggiatore.models.mlp import MLP, MLPSpec
+from saggiatore.tables import read_table, write_table
 from saggiatore.tasks.joint_score import JointScore
+from saggiatore.types import PRNGKeyArray
 
 Training = Callable[[Trainer, list[Start], TrainingSpec, Keeper], None]
 N_EVENTS, N_REPLICAS = 90, 3
@@ -111,6 +115,12 @@ def test_replicas_that_a_scheduler_ends_go_on_to_the_same_weights(train, tmp_pat
     jax.tree.map(np.testing.assert_array_equal, resumed, whole)
 
 
+def scores_of_draws(method: Replicas, network: MLP, events: Event, x: float, key: PRNGKeyArray) -> np.ndarray:
+    one = method.drawn(network)
+    weights = jnp.asarray(method.sample(network, events, key=key).weights.reshape(-1, flatten(one).size))
+    return np.asarray(jax.jit(jax.vmap(lambda w: with_weights(one, w).score(jnp.array([x]))))(weights))
+
+
 def test_replicas_of_two_regressions_vary_together_as_their_targets_do():
     """Correlation of the mean's bootstrap error, 40 replicas: 0.16 each if there is none; of means of starts, too."""
     random = np.random.default_rng(4)
@@ -121,13 +131,39 @@ def test_replicas_of_two_regressions_vary_together_as_their_targets_do():
     def drawn(target: np.ndarray, key: int, n_starts: int = 1) -> np.ndarray:
         method = ReplicasSpec(n_replicas=40, n_starts=n_starts, training=TRAINING).build()
         events = Event(jnp.asarray(x), jnp.zeros((200, 0)), jnp.asarray(target), jnp.ones(200))
-        weights = method.sample(network, events, key=jax.random.key(key)).weights[0]
-        return np.array([with_weights(method.drawn(network), w).score(jnp.array([0.3])) for w in jnp.asarray(weights)])
+        return scores_of_draws(method, network, events, 0.3, jax.random.key(key))
 
     one, same, other = drawn(noise[0], 1), drawn(noise[0] + 0.5 * noise[1], 2), drawn(noise[2], 3)
     assert np.corrcoef(one, same)[0, 1] > 0.6
     assert abs(np.corrcoef(one, other)[0, 1]) < 0.55
     assert np.corrcoef(one, drawn(noise[0], 4, n_starts=2))[0, 1] > 0.6
+
+
+def test_draws_are_means_of_the_networks_in_their_rows(tmp_path):
+    x = np.linspace(-1, 1, 60)[:, None]
+    spec = ReplicasSpec(n_replicas=2, n_starts=3, training=SPEC)
+    network = MLPSpec(width=4, depth=1).build(("x",), key=jax.random.key(1))
+    chains = spec.build().draw(network, lambda: iter([Batch(x, x[:, 0], np.ones(60))]), key=jax.random.key(2))
+    write_table(
+        tmp_path / "d.parquet", draws_schema(chains), draws_columns(chains), {"method": spec.model_dump(mode="json")}
+    )
+    table = read_table(tmp_path / "d.parquet", "draws")
+    weights = table.array(f"weight_{i}" for i in range(flatten(network).size))
+    at = jnp.array([0.4])
+    networks = [with_weights(network, jnp.asarray(row)) for row in weights]
+    means = np.mean([each.score(at) for each in networks[:3]]), np.mean([each.score(at) for each in networks[3:]])
+    assert table.data[["chain", "draw"]].to_numpy().tolist() == [[0, 0], [0, 1], [0, 2], [1, 0], [1, 1], [1, 2]]
+    np.testing.assert_allclose(draw_scores(network, table, [1, 0])(at), means[::-1], rtol=1e-9)
+    np.testing.assert_allclose(draw_scores(network, table, [1])(at), means[1:], rtol=1e-9)
+    estimate = posterior_score(network, table)(at)
+    np.testing.assert_allclose(estimate.mean, np.mean(means), rtol=1e-9)
+    np.testing.assert_allclose(estimate.var_stat, np.var(means, ddof=1), rtol=1e-9)
+    np.testing.assert_allclose(estimate.var_noise, np.mean([each.noise(at) for each in networks]), rtol=1e-9)
+    monitored = chains.monitored["score_0"].draws
+    assert monitored.shape == (1, 2)
+    assert spread_draws(table, 2) == [0, 1]
+    with pytest.raises(StudyError, match="3 draws were asked for, the posterior has 2"):
+        spread_draws(table, 3)
 
 
 def test_starts_share_a_bootstrapped_sample_and_not_their_validation_events():
@@ -158,10 +194,7 @@ def test_the_mean_of_several_starts_scatters_less_by_as_much():
     variances = []
     for n_starts in (1, 4):
         method = ReplicasSpec(n_replicas=300, n_starts=n_starts, training=training).build()
-        weights = jnp.asarray(method.sample(network, events, key=jax.random.key(n_starts)).weights[0])
-        one = method.drawn(network)
-        score = jax.jit(jax.vmap(lambda w, one=one: with_weights(one, w).score(jnp.array([0.5]))))
-        variances.append(np.var(score(weights)))
+        variances.append(np.var(scores_of_draws(method, network, events, 0.5, jax.random.key(n_starts))))
     assert variances[0] / variances[1] == pytest.approx(4, rel=0.6)
 
 

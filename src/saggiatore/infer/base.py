@@ -24,10 +24,14 @@ from saggiatore.models.base import AbstractModel, AbstractRegression
 from saggiatore.registry import load
 from saggiatore.tables import Column, Table, TableSchema
 from saggiatore.tasks.base import AbstractTask
-from saggiatore.types import Array, Features, Float, PRNGKeyArray, Scalar
+from saggiatore.types import Array, Features, Float, Int, PRNGKeyArray, Scalar
 
-CHAIN = Column("chain", "1", "number of the Markov chain; 0 where there is none", kind="int")
-DRAW = Column("draw", "1", "number of the draw in its chain, after warm-up, or among all", kind="int")
+CHAIN = Column(
+    "chain", "1", "number of the Markov chain, or of a draw that is the mean of networks; else 0", kind="int"
+)
+DRAW = Column(
+    "draw", "1", "number of the draw in its chain, after warm-up, or among all; of a mean's network", kind="int"
+)
 
 
 class ScoreEstimate(NamedTuple):
@@ -135,22 +139,29 @@ def posterior_score(model: AbstractModel, draws: Table) -> AbstractPosteriorScor
     return _method(draws).posterior(model, draws)
 
 
-def draw_scores(model: AbstractModel, draws: Table, rows: Sequence[int]) -> AbstractDrawScores:
-    """The scores of some rows of a table [draws], as the method that made it defines them.
+def draw_scores(model: AbstractModel, draws: Table, chosen: Sequence[int]) -> AbstractDrawScores:
+    """The scores of some draws of a table [draws], by their numbers, as the method that made it defines them.
 
     Raises:
         ModelError: if the draws are of another model.
     """
-    return _method(draws).draw_scores(model, replace(draws, data=draws.data.iloc[list(rows)]))
+    rows = draw_rows(draws)[list(chosen)].reshape(-1)
+    return _method(draws).draw_scores(model, replace(draws, data=draws.data.iloc[rows]))
+
+
+def draw_rows(draws: Table) -> Int[np.ndarray, "draw network"]:
+    """Rows of the networks whose mean each draw of a table [draws] is: of one, but for `replicas` of several starts."""
+    n_networks = int(dict(draws.provenance["method"]).get("n_starts", 1))
+    return np.arange(len(draws.data)).reshape(-1, n_networks)
 
 
 def spread_draws(draws: Table, n_draws: int) -> list[int]:
-    """Rows of a table [draws], evenly spaced over all chains.
+    """Numbers of draws of a table [draws], evenly spaced over all chains.
 
     Raises:
         StudyError: if there are fewer.
     """
-    n_found = len(draws.data)
+    n_found = len(draw_rows(draws))
     if n_draws > n_found:
         raise StudyError(f"{n_draws} draws were asked for, the posterior has {n_found}; lower the number.")
     return np.linspace(0, n_found - 1, n_draws).round().astype(int).tolist()

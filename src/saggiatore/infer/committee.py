@@ -7,47 +7,56 @@ the mean of theirs.
 from collections.abc import Callable
 from typing import Self, TypeVar
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from saggiatore.models.base import AbstractRegression, Event, trainable
+from saggiatore.infer.weights import Weights, flatten, with_weights
+from saggiatore.models.base import AbstractFixed, AbstractRegression, Event
 from saggiatore.types import Array, Features, Float, Scalar
 
 Value = TypeVar("Value")
 
 
+class Shared(AbstractFixed):
+    """What members have in common: a network whose own weights do not matter."""
+
+    network: AbstractRegression
+
+
 class Committee(AbstractRegression):
-    """The mean of networks that share all but what training changes."""
+    """The mean of networks that share all but what training changes.
 
-    members: AbstractRegression  # a leading axis for the members on each leaf that training changes
+    `infer.weights.flatten` gives the weights of one member after those of the other.
+    """
 
-    def __init__(self, members: AbstractRegression):
-        self.members = members
+    shared: Shared
+    weights: Float[Array, "member weight"]
+
+    def __init__(self, network: AbstractRegression, weights: Float[Array, "member weight"]):
+        self.shared, self.weights = Shared(network), weights
 
     @classmethod
     def of(cls, network: AbstractRegression, n_members: int) -> Self:
         """As many times the same `network`."""
-        changed, shared = eqx.partition(network, trainable(network))
-        stacked = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (n_members, *leaf.shape)), changed)
-        return cls(eqx.combine(stacked, shared))
+        return cls(network, jnp.tile(flatten(network), (n_members, 1)))
 
     def _of_each(self, value: Callable[[AbstractRegression], Value]) -> Value:
-        axes = jax.tree.map(lambda is_changed: 0 if is_changed else None, trainable(self.members))
-        found: Value = eqx.filter_vmap(value, in_axes=(axes,))(self.members)
+        def at(weights: Weights) -> Value:
+            return value(with_weights(self.shared.network, weights))
+
+        found: Value = jax.lax.map(at, self.weights)  # a CPU multiplies one matrix after the other faster than all
         return found
 
     # equinox lets a property stand for an abstract variable
     @property  # type: ignore[misc]
     def last_layer(self) -> Float[Array, " hidden"]:  # type: ignore[override]
         """Of all members, one after the other; the mean is in it."""
-        each = self.members.last_layer
-        return each.reshape(-1) / len(each)
+        return self._of_each(lambda network: network.last_layer).reshape(-1) / len(self.weights)
 
     @property
     def scale(self) -> Scalar:
         """That of every member."""
-        return self.members.scale
+        return self.shared.network.scale
 
     def standardise(self, events: Event) -> Self:
         """The same: members bring their standardisation."""

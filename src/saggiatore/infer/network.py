@@ -59,14 +59,14 @@ class AbstractNetworkMethod(AbstractMethod):
 
     @abc.abstractmethod
     def sample(self, model: AbstractRegression, events: Event, *, key: PRNGKeyArray) -> Sampled:
-        """Draws of the weights, in the order of `flatten` of what `drawn` gives.
+        """Draws of the weights, in the order of `flatten`; each chain is one draw of what holds several networks.
 
         Raises:
             ConvergenceError: if the numbers must not be used.
         """
 
     def drawn(self, model: AbstractRegression) -> AbstractRegression:
-        """What a draw holds the weights of, if that is not one such network."""
+        """The regression that a draw is: such a network, or one that holds several of them."""
         return model
 
     @abc.abstractmethod
@@ -84,23 +84,28 @@ class AbstractNetworkMethod(AbstractMethod):
             ModelError: if the model is no regression.
         """
         network, events = regression(model), gather(batches())
-        sampled, one = self.sample(network, events, key=key), self.drawn(network)
-        names = weight_names(one)
+        sampled = self.sample(network, events, key=key)
+        names = weight_names(network)
         parameters = {f"weight_{i}": stated(sampled.weights[..., i], name) for i, name in enumerate(names)}
-        monitored = _monitor(one, sampled.weights, events.features)
+        one = self.drawn(network)
+        whole = sampled.weights if one is network else sampled.weights.reshape(1, -1, flatten(one).size)
+        monitored = _monitor(one, whole, events.features)
         chains = Chains(parameters, sampled.n_divergent, monitored, sampled.is_markov)
         self.check(chains)
         return chains
 
     def posterior(self, model: AbstractModel, draws: Table) -> "NetworkScore":
         """See `AbstractMethod.posterior`."""
-        network = self.drawn(regression(model))
-        return NetworkScore(network, jnp.asarray(drawn_weights(draws, flatten(network).size)))
+        return NetworkScore(*self._read(model, draws))
 
     def draw_scores(self, model: AbstractModel, draws: Table) -> "NetworkDraws":
         """See `AbstractMethod.draw_scores`."""
-        network = self.drawn(regression(model))
-        return NetworkDraws(network, jnp.asarray(drawn_weights(draws, flatten(network).size)))
+        return NetworkDraws(*self._read(model, draws))
+
+    def _read(self, model: AbstractModel, draws: Table) -> tuple[AbstractRegression, Float[Array, "draw weight"]]:
+        network = regression(model)
+        one, rows = self.drawn(network), drawn_weights(draws, flatten(network).size)
+        return one, jnp.asarray(rows.reshape(-1, flatten(one).size))
 
 
 class NetworkScore(AbstractPosteriorScore):

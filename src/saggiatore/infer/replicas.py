@@ -23,7 +23,6 @@ from typing import ClassVar, Literal
 import equinox as eqx
 import jax
 import numpy as np
-from jax.flatten_util import ravel_pytree
 from pydantic import Field
 
 from saggiatore.constraint import Constraint
@@ -32,7 +31,7 @@ from saggiatore.infer.committee import Committee
 from saggiatore.infer.density import AbstractDensityMethod, LearnedDensity
 from saggiatore.infer.network import AbstractNetworkMethod, Sampled, prior_width
 from saggiatore.infer.ratio import AbstractRatioMethod, LearnedRatio
-from saggiatore.infer.weights import with_weights
+from saggiatore.infer.weights import flatten, with_weights
 from saggiatore.learn.loop import TrainingSpec
 from saggiatore.learn.precision import Precision, computing_in, rounded
 from saggiatore.learn.replicas import train_replicas
@@ -40,7 +39,7 @@ from saggiatore.models.base import AbstractModel, AbstractRegression, Event, tra
 from saggiatore.spec import Spec
 from saggiatore.tasks.base import AbstractTask
 from saggiatore.tasks.joint_score import JointScore
-from saggiatore.types import Array, PRNGKeyArray
+from saggiatore.types import PRNGKeyArray
 
 
 class ReplicasSpec(Spec):
@@ -155,13 +154,9 @@ class Replicas(AbstractNetworkMethod, AbstractDensityMethod, AbstractRatioMethod
                 checkpoint=self.checkpoint,
                 identity=self.identity,
             )
-        each = jax.tree.map(self._by_replica, trained)
-        weights = jax.vmap(lambda replica: ravel_pytree(replica)[0])(each)
-        return Sampled(np.asarray(weights, float)[None], 0, is_markov=False)
-
-    def _by_replica(self, leaf: Array) -> Array:
-        starts = () if self.spec.n_starts == 1 else (self.spec.n_starts,)
-        return leaf.reshape(self.spec.n_replicas, *starts, *leaf.shape[1:])
+        weights = np.asarray(jax.vmap(lambda each: flatten(eqx.combine(each, model)))(trained), float)
+        shape = (1, self.spec.n_replicas) if self.spec.n_starts == 1 else (self.spec.n_replicas, self.spec.n_starts)
+        return Sampled(weights.reshape(*shape, -1), 0, is_markov=False)
 
     def check(self, chains: Chains) -> None:
         """Nothing beyond finite losses, which the training checks."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from saggiatore.errors import StudyError
 from saggiatore.infer.base import AbstractDrawScores as DrawScores
-from saggiatore.infer.base import draw_scores, regression, spread_draws
+from saggiatore.infer.base import draw_rows, draw_scores, regression, spread_draws
 from saggiatore.infer.batches import (
     feature_names,
     learned_column,
@@ -79,7 +79,7 @@ def _are_resampled(tables: Sequence[Table], train: Path) -> bool:
         )
     methods = [dict(table.provenance["method"]) for table in tables]
     is_resampled = all(method["kind"] == "replicas" and method["is_bootstrapped"] for method in methods)
-    return is_resampled and len({len(table.data) for table in tables}) == 1
+    return is_resampled and len({len(draw_rows(table)) for table in tables}) == 1
 
 
 def _coupled(

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from saggiatore.distill.teacher import Teacher
 from saggiatore.errors import StudyError
-from saggiatore.infer.base import CHAIN, DRAW, AbstractDrawScores, draw_scores
+from saggiatore.infer.base import CHAIN, DRAW, AbstractDrawScores, draw_rows, draw_scores
 from saggiatore.infer.batches import WEIGHT, model_features
 from saggiatore.job import Job
 from saggiatore.models.store import load_model
@@ -36,17 +36,17 @@ def run(
     network, header = load_model(model)
     features = model_features(header)
     table = read_table(draws, "draws", require=(CHAIN, DRAW))
-    rows = _rows(job, table)
+    chosen = _chosen(job, table)
     x, weight = _events(train, features, section.n_rows)
     every = np.concatenate([taught.problem.x, x])
-    scores = _scores(draw_scores(network, table, rows), every)
+    scores = _scores(draw_scores(network, table, chosen), every)
     n_taught = len(taught.problem.y)
     columns = dict(zip([feature.name for feature in features], every.T, strict=True)) | {
         SEARCH_WEIGHT.name: np.concatenate([taught.problem.weight, np.zeros(len(x))]),
         FIT_WEIGHT.name: np.concatenate([np.zeros(n_taught), weight]),
     }
-    names = [f"score_draw_{place}" for place in range(len(rows))]
-    stated = table.data.iloc[rows][[CHAIN.name, DRAW.name]].to_numpy().tolist()
+    names = [f"score_draw_{place}" for place in range(len(chosen))]
+    stated = table.data.iloc[draw_rows(table)[chosen, 0]][[CHAIN.name, DRAW.name]].to_numpy().tolist()
     meanings = [f"score of draw {draw} of chain {chain}" for chain, draw in stated]
     schema = TableSchema(
         "targets",
@@ -62,9 +62,9 @@ def run(
     write_table(out, schema, columns | dict(zip(names, scores.T, strict=True)), made)
 
 
-def _rows(job: Job[StructuresSection], draws: Table) -> list[int]:
+def _chosen(job: Job[StructuresSection], draws: Table) -> list[int]:
     """Draws in a random order, without repetition: the first of them are as good a sample as all."""
-    n_found, n_needed = len(draws.data), job.section.n_fits
+    n_found, n_needed = len(draw_rows(draws)), job.section.n_fits
     if n_found < n_needed:
         raise StudyError(
             f"structures.{job.label}: the posterior has {n_found} draws, n_fits asks for {n_needed}. Lower n_fits, or "
