@@ -11,7 +11,7 @@ from matplotlib.text import Text
 from pydantic import Field
 
 from saggiatore.figures.base import AbstractFigure, Inputs
-from saggiatore.figures.style import FORMULA, NETWORK, OTHER, TRUTH, Style, new_figure, shrink
+from saggiatore.figures.style import FORMULA, NETWORK, OTHER, TRUTH, Style, log_scale, new_figure, shrink
 from saggiatore.spec import BandLabel, ConstantsLabel, Spec, StructuresLabel
 from saggiatore.tables import Table
 
@@ -79,7 +79,7 @@ class StructuresFigure(AbstractFigure):
             axes.plot(constants[name] / constants["value"].abs(), place, ls="", ms=4.5, mfc="none", **style)
         for number in range(1, n_structures):
             axes.axhline(number - 0.5, color=OTHER[3], lw=0.5, ls=":")
-        axes.set_xscale("log")
+        log_scale(axes)
         _leave_rows(axes, n_structures)
         axes.set_yticks(place, constants["name"], minor=False)
         axes.tick_params(axis="y", which="both", left=False, right=False)

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from matplotlib.ticker import FuncFormatter, LogLocator, MultipleLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MultipleLocator, NullFormatter, StrMethodFormatter
 
 from saggiatore.tables import Column
 
@@ -125,6 +125,15 @@ def cost_bars(axes: Axes, values: pd.Series, places: np.ndarray, column: Column)
     axes.xaxis.set_major_locator(LogLocator(numticks=4))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel(axis_label(column))
+
+
+def log_scale(axes: Axes) -> None:
+    """A horizontal axis that is logarithmic, with few numbers, written out: those of all minor ticks would overlap."""
+    axes.set_xscale("log")
+    low, high = axes.get_xlim()
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 50 * low else (1,)))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def fit_text(figure: Figure, text: str) -> None:
