@@ -548,9 +548,9 @@ def _columns() -> list[tuple[TableSchema, dict]]:
             {
                 "structure": [0, 1, 1],
                 "name": ["a", "a", "b"],
-                "value": [-0.59, 0.6, 0.1],
+                "value": [-0.59, 0.6, 0.32],
                 "error": [0.005, 0.01, 0.02],
-                "error_draws": [0.003, 0.006, 0.012],
+                "error_draws": [0.0021, 0.006, 0.012],
                 "error_refit": [0.004, 0.008, 0.016],
             },
         ),

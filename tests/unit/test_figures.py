@@ -126,7 +126,10 @@ def label_boxes(axes):
     for axis in (axes.xaxis, axes.yaxis):
         low, high = sorted(axis.get_view_interval())
         slack = 1e-9 * (high - low)
-        ticks = zip(axis.get_majorticklocs(), axis.get_majorticklabels(), strict=False)
+        ticks = [
+            *zip(axis.get_majorticklocs(), axis.get_majorticklabels(), strict=False),
+            *zip(axis.get_minorticklocs(), axis.get_minorticklabels(), strict=False),
+        ]
         texts = [text for at, text in ticks if low - slack <= at <= high + slack]
         for text in [axis.label, *texts]:
             if axes.axison and text.get_visible() and text.get_text():
