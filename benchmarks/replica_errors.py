@@ -17,11 +17,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from saggiatore.infer.batches import learned_column, learned_task, model_features, target_batches
-from saggiatore.infer.network import gather
+from saggiatore.infer.network import NetworkDraws, gather
 from saggiatore.infer.replicas import ReplicasSpec
-from saggiatore.infer.weights import with_weights
 from saggiatore.learn.loop import TrainingSpec
-from saggiatore.models.base import AbstractRegression
 from saggiatore.models.mlp import MLPSpec
 from saggiatore.models.store import load_model
 from saggiatore.tables import read_table
@@ -56,7 +54,7 @@ def main(study: Path) -> None:
     for n_starts in (1, 2, N_STARTS):
         draws = scores[:, :, :n_starts].mean(axis=2)
         mean, std = draws.mean(axis=1), draws.std(axis=1, ddof=1)
-        stated = float(np.sqrt(np.mean([size(each**2) ** 2 for each in std])))
+        stated = size((std**2).mean(axis=0))
         told = [f"{n_starts} starts: stated {stated:.4f}, {stated / scatter:.2f} of the scatter"]
         for name, shift in (("as it is", 0.0), ("without offset", offset)):
             inside = [np.average(np.abs(truth - shift - m) < s, weights=weight) for m, s in zip(mean, std, strict=True)]
@@ -81,20 +79,9 @@ def scores_of_sets(
         events = jax.tree.map(lambda column, rows=rows: jnp.asarray(column[rows]), every)
         network = spec.build(tuple(f.name for f in features), key=jax.random.key(0)).standardise(events)
         weights = method.sample(network, events, key=jax.random.key(number)).weights
-        found.append(evaluated(network, weights, at))
+        each = jax.jit(jax.vmap(NetworkDraws(network, jnp.asarray(weights.reshape(-1, weights.shape[-1])))))(at)
+        found.append(np.asarray(each).T.reshape(*weights.shape[:2], len(at)))
     return np.stack(found)
-
-
-def evaluated(
-    network: AbstractRegression,
-    weights: Float[np.ndarray, "replica start weight"],
-    at: Float[np.ndarray, "event feature"],
-) -> Float[np.ndarray, "replica start event"]:
-    """The score of each network at each event."""
-    of_one = jax.jit(lambda w: jax.vmap(with_weights(network, w).score)(jnp.asarray(at)))
-    flat = jnp.asarray(weights.reshape(-1, weights.shape[-1]))
-    scores = np.stack([np.asarray(of_one(each)) for each in flat])
-    return scores.reshape(*weights.shape[:2], len(at))
 
 
 if __name__ == "__main__":

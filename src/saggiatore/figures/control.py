@@ -6,10 +6,9 @@ from typing import Literal
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import StrMethodFormatter
 
 from saggiatore.figures.base import AbstractFigure, Inputs
-from saggiatore.figures.style import FORMULA, NETWORK, OTHER, TRUTH, Style, axis_label, new_figure, readable
+from saggiatore.figures.style import FORMULA, NETWORK, OTHER, TRUTH, Style, axis_label, log_scale, new_figure, readable
 from saggiatore.spec import ControlLabel, ReliabilityLabel, Spec, WeightsLabel
 from saggiatore.tables import Table
 
@@ -75,9 +74,7 @@ class ControlFigure(AbstractFigure):
         for name, mark in _MARKS.items():
             axes.plot(rows[name], places, ls="", color=TRUTH, ms=5, label=table.column(name).label, **mark)
         axes.axvline(1, color=TRUTH, lw=0.8, ls=":")
-        axes.set_xscale("log", subs=(2, 5))
-        for side in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
-            side(StrMethodFormatter("{x:g}"))
+        log_scale(axes)
         self._names(axes, table)
         axes.set_xlabel(r"$\chi^2$ a bin")
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0.2, columnspacing=0.8)

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+from matplotlib.ticker import MaxNLocator
 
 from saggiatore.figures.base import AbstractFigure, Inputs
-from saggiatore.figures.style import TRUTH, axis_label, cost_bars, new_figure, readable
+from saggiatore.figures.style import TRUTH, axis_label, cost_bars, log_scale, new_figure, readable
 from saggiatore.tables import Table
 
 _COSTS = ("training_time", "event_rate", "n_parameters")
@@ -40,9 +40,7 @@ class GeneratorsFigure(AbstractFigure):
         axes.axvline(1, color=TRUTH, lw=0.8, ls=":")
         values = table.data[["chi2", "chi2_2d"]].to_numpy()
         if values.max() > 5 * values.min():
-            axes.set_xscale("log", subs=(2, 5))
-            for side in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
-                side(StrMethodFormatter("{x:g}"))
+            log_scale(axes)
         else:
             axes.xaxis.set_major_locator(MaxNLocator(4))
         axes.set_xlabel(r"$\chi^2$ a bin")

@@ -128,7 +128,7 @@ def cost_bars(axes: Axes, values: pd.Series, places: np.ndarray, column: Column)
 
 
 def log_scale(axes: Axes) -> None:
-    """A horizontal axis that is logarithmic, with few numbers, written out: those of all minor ticks would overlap."""
+    """A logarithmic horizontal axis, its numbers written out: 2 and 5 of each decade too, where there is room."""
     axes.set_xscale("log")
     low, high = axes.get_xlim()
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 50 * low else (1,)))

@@ -56,5 +56,5 @@ def bootstrapped(n_events: int, n_validation: int, number: int, start: int = 0) 
     Which events validate hangs on `start` too: those that all trainings share would move all alike.
     """
     rows = np.random.default_rng((2, number)).integers(0, n_events, n_events)
-    left_out = np.setdiff1d(np.arange(n_events), rows)
+    left_out = np.flatnonzero(np.bincount(rows, minlength=n_events) == 0)
     return Sample(rows, np.resize(np.random.default_rng((2, number, start)).permutation(left_out), n_validation))
