@@ -16,6 +16,7 @@ from saggiatore.physics.flavours import flavours
 from saggiatore.physics.kinematics import rotate_about_z
 from saggiatore.physics.process import (
     AbstractProcess,
+    image_weights,
     log_rate_gradient,
     measure,
     n_theta,
@@ -125,6 +126,32 @@ def test_corners_of_the_hypercube_are_finite(compiled, theta):
 def test_rate_is_positive_inside_the_cuts(compiled, theta):
     rate = compiled.rate(compiled.momenta, theta)[compiled.inside]
     assert jnp.all(jnp.isfinite(rate) & (rate > 0))
+
+
+def test_images_are_events_of_the_same_phase_space(compiled):
+    """The event comes first; an image's image is the event; beams, cuts and, bit by bit, momentum are as they were."""
+    process, momenta = compiled.process, compiled.momenta
+    images = jax.jit(jax.vmap(process.images))
+    found = images(momenta)
+    assert np.array_equal(found[:, 0], momenta)
+    for place in range(1, found.shape[1]):
+        image = found[:, place]
+        assert not np.array_equal(image, momenta)
+        assert np.array_equal(images(image)[:, place], momenta)
+        assert np.array_equal(image[:, :2], momenta[:, :2])
+        assert np.array_equal(jax.jit(jax.vmap(process.accepts))(image), jax.jit(jax.vmap(process.accepts))(momenta))
+        lost, kept = (each[:, :2].sum(axis=1) - each[:, 2:].sum(axis=1) for each in (image, momenta))
+        assert np.array_equal(np.abs(lost), np.abs(kept))
+
+
+def test_images_have_one_cross_section(compiled, theta):
+    """Means of their weights at `theta` agree within 5 standard errors, and the first is `weight`."""
+    u = points(compiled.process, 3)
+    found = jax.jit(jax.vmap(lambda point: image_weights(compiled.process, point, theta)))(u)
+    np.testing.assert_allclose(found[:, 0], compiled.weight(u, theta), rtol=1e-12)
+    for gap in (found[:, 1:] - found[:, :1]).T:
+        assert gap.std() > 0  # what changes nothing need not be averaged
+        assert abs(gap.mean()) < 5 * gap.std() / N_POINTS**0.5
 
 
 def test_rate_does_not_depend_on_the_azimuth(compiled, theta):

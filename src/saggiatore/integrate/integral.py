@@ -21,12 +21,11 @@ from saggiatore.integrate.base import (
     n_batches,
     over_events,
     progress,
-    proposed_weight,
     require_finite,
     uniform_batch,
 )
 from saggiatore.integrate.unweight import Spectrum
-from saggiatore.physics.process import AbstractProcess, is_quadratic, n_theta
+from saggiatore.physics.process import AbstractProcess, image_weights, is_quadratic, n_theta
 from saggiatore.tables import Column, Table, TableSchema
 from saggiatore.types import Array, Float, PRNGKeyArray, Scalar, Theta, UnitPoint
 
@@ -142,8 +141,8 @@ def _add_batch(
     sums: _Sums, process: AbstractProcess, sampler: AbstractSampler, key: PRNGKeyArray, number: Array
 ) -> _Sums:
     coefficients = _by_nodes if is_quadratic(process) else _by_derivatives
-    terms = over_events(lambda v: coefficients(process, sampler, v), uniform_batch(key, number, sampler.dim))
-    weights = terms[:, 0]
+    of_images = over_events(lambda v: coefficients(process, sampler, v), uniform_batch(key, number, sampler.dim))
+    weights, terms = of_images[:, 0, 0], of_images.mean(axis=1)
     return _Sums(
         sums.coefficients + terms.sum(axis=0),
         sums.squares + (terms**2).sum(axis=0),
@@ -153,24 +152,31 @@ def _add_batch(
     )
 
 
-def _by_nodes(process: AbstractProcess, sampler: AbstractSampler, v: UnitPoint) -> Float[Array, " coefficient"]:
+def _by_nodes(process: AbstractProcess, sampler: AbstractSampler, v: UnitPoint) -> Float[Array, "image coefficient"]:
     nodes, solve = _nodes(n_theta(process))
-    weights = jax.vmap(lambda theta: proposed_weight(process, sampler, v, theta)[1])(jnp.asarray(nodes))
-    return jnp.asarray(solve) @ weights
+    weights = jax.vmap(lambda theta: _weights(process, sampler, v, theta))(jnp.asarray(nodes))
+    return (jnp.asarray(solve) @ weights).T
 
 
-def _by_derivatives(process: AbstractProcess, sampler: AbstractSampler, v: UnitPoint) -> Float[Array, " coefficient"]:
-    def value(theta: Theta) -> tuple[Scalar, Scalar]:
-        weight = proposed_weight(process, sampler, v, theta)[1]
-        return weight, weight
+def _by_derivatives(
+    process: AbstractProcess, sampler: AbstractSampler, v: UnitPoint
+) -> Float[Array, "image coefficient"]:
+    def values(theta: Theta) -> tuple[Array, Array]:
+        weights = _weights(process, sampler, v, theta)
+        return weights, weights
 
-    def gradient(theta: Theta) -> tuple[Theta, tuple[Scalar, Theta]]:
-        slope, weight = jax.jacfwd(value, has_aux=True)(theta)
-        return slope, (weight, slope)
+    def gradient(theta: Theta) -> tuple[Array, tuple[Array, Array]]:
+        slopes, weights = jax.jacfwd(values, has_aux=True)(theta)
+        return slopes, (weights, slopes)
 
     size = n_theta(process)
-    hessian, (weight, slope) = jax.jacfwd(gradient, has_aux=True)(jnp.zeros(size))
-    return jnp.concatenate([weight[None], slope, hessian[jnp.triu_indices(size)]])
+    hessians, (weights, slopes) = jax.jacfwd(gradient, has_aux=True)(jnp.zeros(size))
+    return jnp.concatenate([weights[:, None], slopes, hessians[:, *jnp.triu_indices(size)]], axis=1)
+
+
+def _weights(process: AbstractProcess, sampler: AbstractSampler, v: UnitPoint, theta: Theta) -> Float[Array, " image"]:
+    u, log_det = sampler.propose(v)
+    return image_weights(process, u, theta) * jnp.exp(log_det)
 
 
 def _nodes(n: int) -> tuple[np.ndarray, np.ndarray]:

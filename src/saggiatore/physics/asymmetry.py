@@ -23,7 +23,7 @@ from saggiatore.physics.kinematics import minkowski_dot
 from saggiatore.physics.matrix_element import MatrixElement, parse_pdg
 from saggiatore.physics.process import AbstractProcess, Channel, Observable
 from saggiatore.spec import Spec
-from saggiatore.types import Flag, Momenta, Scalar, Theta, UnitPoint
+from saggiatore.types import Array, Flag, Momenta, Scalar, Theta, UnitPoint
 from saggiatore.units import Energy
 
 _TOTAL = 1.0  # pb, over all angles
@@ -141,6 +141,10 @@ class Asymmetry(AbstractProcess):
         """Whether the negative muon lies inside the cut; the mapping covers no more, up to rounding."""
         cos = cos_theta_mu(momenta)
         return (cos >= -self.max_abs_cos) & (cos <= self.max_abs_cos)
+
+    def images(self, momenta: Momenta) -> Array:
+        """The event, and the one with its muons exchanged."""
+        return jnp.stack([momenta, momenta[jnp.array([0, 1, 3, 2])]])
 
     def rate(self, momenta: Momenta, theta: Theta) -> Scalar:
         """p(cos theta | A) / (2 pi), times 1 pb."""

@@ -124,6 +124,11 @@ def rotate_about_z(momenta: Momenta, angle: Scalar) -> Momenta:
     return jnp.stack([momenta[:, 0], cos * px - sin * py, sin * px + cos * py, momenta[:, 3]], axis=1)
 
 
+def mirrored(momenta: Momenta) -> Momenta:
+    """Momenta reflected in the plane of the beam and the x axis."""
+    return momenta * jnp.array([1.0, 1.0, -1.0, 1.0])
+
+
 def beams_along_z(momenta: Momenta) -> Momenta:
     """The same event in a frame where the first incoming leg, massless, runs along +z and the second along -z.
 

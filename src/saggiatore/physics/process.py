@@ -102,6 +102,13 @@ class AbstractProcess(eqx.Module):
     def rate(self, momenta: Momenta, theta: Theta) -> Scalar:
         """Parton densities x flux x |M|^2 at `theta`, in pb per unit of phase space, without cuts."""
 
+    def images(self, momenta: Momenta) -> Float[Array, "image leg 4"]:
+        """The event itself, then others that phase space and cuts do not tell from it, such as its mirror image.
+
+        Cross sections are averaged over them, so that what changes its sign from image to image cancels exactly.
+        """
+        return momenta[None]
+
     @abc.abstractmethod
     def channel_rate(self, momenta: Momenta, channel: Channel, theta: Theta) -> Scalar:
         """The rate of one flavour channel; `rate` is the sum over all, in fewer steps."""
@@ -148,6 +155,14 @@ def weight(process: AbstractProcess, u: UnitPoint, theta: Theta) -> Scalar:
     momenta, log_jacobian = process.momenta(u)
     inside = process.accepts(momenta) & jnp.isfinite(log_jacobian)
     return jnp.where(inside, process.rate(momenta, theta) * jnp.exp(log_jacobian), 0.0)
+
+
+def image_weights(process: AbstractProcess, u: UnitPoint, theta: Theta) -> Float[Array, " image"]:
+    r"""`weight` at $u$, then the weights that the other `images` of its momenta would have."""
+    momenta, log_jacobian = process.momenta(u)
+    inside = process.accepts(momenta) & jnp.isfinite(log_jacobian)
+    rates = jax.vmap(process.rate, (0, None))(process.images(momenta), theta)
+    return jnp.where(inside, rates * jnp.exp(log_jacobian), 0.0)
 
 
 def log_rate_gradient(process: AbstractProcess, momenta: Momenta, theta: Theta) -> Theta:

@@ -21,7 +21,7 @@ from saggiatore.physics.dimension_six import Direction, in_hisz
 from saggiatore.physics.factorisation_scale import Density, Produced
 from saggiatore.physics.fusion_mapping import FusionMapping
 from saggiatore.physics.helicity import contractions
-from saggiatore.physics.kinematics import pseudorapidity, transverse_momentum
+from saggiatore.physics.kinematics import mirrored, pseudorapidity, transverse_momentum
 from saggiatore.physics.mapping import AbstractMapping, Identity
 from saggiatore.physics.marginal import MarginalPoint, marginal_score
 from saggiatore.physics.matrix_element import MatrixElement
@@ -174,6 +174,10 @@ class WbfHiggs(AbstractProcess):
             inside &= transverse_momentum(jet) >= self.cuts.pt_j
             inside &= jnp.abs(pseudorapidity(jet)) <= self.cuts.abs_eta_j
         return inside
+
+    def images(self, momenta: Momenta) -> Array:
+        """The event and its mirror image, at which CP-odd coefficients have the opposite effect."""
+        return jnp.stack([momenta, mirrored(momenta)])
 
     def rate(self, momenta: Momenta, theta: Theta) -> Scalar:
         """Sum over flavours of densities x flux x |M|^2, pb per unit of dPhi / (dx1 dx2)^-1 of `phase_space`."""

@@ -15,7 +15,7 @@ from saggiatore.physics import annihilation
 from saggiatore.physics import electroweak as ew
 from saggiatore.physics.colour_flow import Flow
 from saggiatore.physics.factorisation_scale import Density
-from saggiatore.physics.kinematics import boost_along_z, massless_pair
+from saggiatore.physics.kinematics import boost_along_z, massless_pair, mirrored
 from saggiatore.physics.lepton_pair import leptons_accepted
 from saggiatore.physics.mapping import AbstractMapping, propagator_mappings
 from saggiatore.physics.peak_map import PeakMap
@@ -226,6 +226,10 @@ class ZhLeptons(AbstractProcess):
         mass = m_ll(momenta)
         inside = self.settings.accepts(momenta) & (mass >= self.decay.m_ll) & (mass <= self.decay.max_m_ll)
         return inside & leptons_accepted(momenta, self.decay.pt_l, self.decay.abs_eta_l)
+
+    def images(self, momenta: Momenta) -> Array:
+        """The event and its mirror image, at which CP-odd coefficients have the opposite effect but for the widths."""
+        return jnp.stack([momenta, mirrored(momenta)])
 
     def rate(self, momenta: Momenta, theta: Theta) -> Scalar:
         """See `ZhSettings`."""
