@@ -61,9 +61,9 @@ def test_events_of_two_hypotheses_have_the_closed_ratio_and_score(folder):
     table = joined(folder)
     data, about = table.data, table.provenance["hypotheses"]
     c, a = data["cos_theta_mu"].to_numpy(), data["theta_a_fb"].to_numpy()
-    sigma = 2e-2 * np.abs(a) + 1e-12  # sigma(a) is 1; its estimate from 8000 events has an error of 0.012 |a|
-    assert (np.abs(data["joint_log_ratio"] - np.log(density(c, a) / density(c, 0))) < 5 * sigma).all()
-    assert (np.abs(data["joint_score_a_fb"] - c / density(c, a)) < 5 * 0.03).all()
+    # sigma(a) is 1, and so is its mean over any events and their images
+    np.testing.assert_allclose(data["joint_log_ratio"], np.log(density(c, a) / density(c, 0)), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(data["joint_score_a_fb"], c / density(c, a), rtol=1e-9, atol=1e-12)
     halves = data.groupby("is_numerator")["weight"].sum()
     assert halves.to_numpy() == pytest.approx([0.5, 0.5])
     assert (about["n_numerator"], about["n_denominator"]) == (N, 2 * N)

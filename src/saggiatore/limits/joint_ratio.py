@@ -2,9 +2,10 @@ r"""Joint likelihood ratios and joint scores of existing events at any theta, fr
 
 $r(z|\theta) = \frac{w(z|\theta)/\sigma(\theta)}{w(z|0)/\sigma(0)}$ and $t = \partial_\theta \log r$ (arXiv:1805.00013,
 eqs. 8-10), with rates summed over flavours at the event's momenta z: flavours are averaged over and add no noise. The
-ratio of cross sections is the mean of the ratios of rates over events drawn at zero.
+ratio of cross sections is the mean of the ratios of rates over events drawn at zero and their images.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,11 +45,18 @@ def polynomials(rates: Rates, events: pd.DataFrame) -> Float[np.ndarray, "event 
     return rates.of(*legs_of(events, len(rates.process.legs))).averaged
 
 
-def cross_section_ratio(
-    rates: Rates, found: Float[np.ndarray, "event monomial"], weight: Float[np.ndarray, " event"]
-) -> CrossSectionRatio:
-    """From the polynomials and weights of events at theta = 0."""
-    return CrossSectionRatio(rates, weight @ found / weight.sum())
+def cross_section_ratio(rates: Rates, batches: Iterable[pd.DataFrame]) -> CrossSectionRatio:
+    """From events at theta = 0.
+
+    Raises:
+        EventError: if an event has no rate there.
+    """
+    total, size = np.zeros(rates.morph.design.shape[1]), 0.0
+    for batch in batches:
+        weight = batch["weight"].to_numpy()
+        momenta, _ = legs_of(batch, len(rates.process.legs))
+        total, size = total + weight @ rates.of_images(momenta), size + weight.sum()
+    return CrossSectionRatio(rates, total / size)
 
 
 def log_ratio_and_score(

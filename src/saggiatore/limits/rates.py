@@ -61,6 +61,24 @@ class Rates:
             )
         return Polynomials(self.morph.coefficients(averaged if self.is_averaged else own), self.morph.coefficients(own))
 
+    def of_images(self, momenta: Float[np.ndarray, "event leg 4"]) -> Float[np.ndarray, "event monomial"]:
+        """Polynomials of rates summed over flavours, the mean over an event's images, relative to theta = 0 of its own.
+
+        Their mean over events at theta = 0 is the ratio of cross sections, without what cancels between images.
+
+        Raises:
+            EventError: if an event has no rate at theta = 0.
+        """
+        starts, points = range(0, len(momenta), ROWS), jnp.asarray(self.points)
+        blocks = (momenta[first : first + ROWS] for first in starts)
+        parts = [np.asarray(_image_ratios(self.process, jnp.asarray(fill(b, ROWS)), points))[: len(b)] for b in blocks]
+        found = np.concatenate(parts)
+        if not np.isfinite(found).all():
+            raise EventError(
+                "an event has no rate at theta = 0 in this process. Name events of the study's own process."
+            )
+        return self.morph.coefficients(found)
+
     def _block(self, momenta: np.ndarray, channels: np.ndarray) -> list[Float[np.ndarray, "event point"]]:
         filled, numbers = (jnp.asarray(fill(part, ROWS)) for part in (momenta, channels))
         found = _ratios(self.process, filled, numbers, jnp.asarray(self.points))
@@ -106,6 +124,18 @@ def _ratios(
         return summed / summed[0], own / own[0]
 
     return over_events(one, momenta, channels)
+
+
+@eqx.filter_jit
+def _image_ratios(
+    process: AbstractProcess, momenta: Float[Array, "event leg 4"], points: Float[Array, "point theta"]
+) -> Float[Array, "event point"]:
+    def one(momenta: Momenta) -> Array:
+        images = process.images(momenta)
+        summed = jax.vmap(lambda theta: jax.vmap(process.rate, (0, None))(images, theta))(points)
+        return summed.mean(axis=1) / summed[0, 0]
+
+    return over_events(one, momenta)
 
 
 def require_agreement(distance: float, size: float, parameters: Sequence[str]) -> None:

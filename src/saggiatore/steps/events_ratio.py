@@ -41,15 +41,14 @@ def run(job: Job[RatioEvents], *, code: str, numerator: Path, denominator: Path,
     theta = above.array(columns)
     reach = dict(zip(parameters, np.abs(theta).max(axis=0).tolist(), strict=True))
     ratios = rates(process, reach, is_averaged=True)
-    found = polynomials(ratios, below.data)
-    cross_section = cross_section_ratio(ratios, found, below.data["weight"].to_numpy())
+    cross_section = cross_section_ratio(ratios, [below.data])
     # a table of events at many theta sums to a mean cross section: without it each theta weighs what its prior says
     weight = above.data["weight"].to_numpy() / cross_section(theta)
     drawn = np.random.default_rng(job.stream("theta")).choice(theta, len(below.data), p=weight / weight.sum())
     total = below.data["weight"].sum()
     halves = [
         _half(above.data, polynomials(ratios, above.data), theta, weight, cross_section, 1),
-        _half(below.data, found, drawn, below.data["weight"].to_numpy(), cross_section, 0),
+        _half(below.data, polynomials(ratios, below.data), drawn, below.data["weight"].to_numpy(), cross_section, 0),
     ]
     about = {"shard": 0, "hypotheses": _about(halves)}
     log.info("effective sample sizes: %s", about["hypotheses"])

@@ -1,6 +1,6 @@
 """Learned likelihood ratios against the exact one, on events at theta = 0."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,17 +16,19 @@ from saggiatore.constraint import Constraint
 from saggiatore.errors import StudyError
 from saggiatore.infer.batches import WEIGHT
 from saggiatore.job import Job
-from saggiatore.limits.joint_ratio import CrossSectionRatio, polynomials
+from saggiatore.limits.joint_ratio import CrossSectionRatio, cross_section_ratio
 from saggiatore.limits.rates import Rates, rates
 from saggiatore.limits.ratio_estimate import Estimate, Learned, learned_ratios, ratio_posteriors
 from saggiatore.limits.statistic import Columns, feature_matrix
 from saggiatore.physics.marginal_rate import Marginal, marginal
+from saggiatore.physics.process import AbstractProcess
 from saggiatore.provenance import provenance
 from saggiatore.spec import DensityLabel, EventsLabel, ModelLabel, ParameterName, Section
 from saggiatore.tables import Column, TableSchema, iterate_table, write_table
 from saggiatore.tasks.columns import theta_column
 from saggiatore.types import Array, Float
 
+_ROWS = 16384  # events that are read at once
 _BLOCK = 256  # events whose rest is integrated over at once
 _EXACT = "exact"
 RATIOS = TableSchema(
@@ -129,7 +131,8 @@ def _known(job: Job[RatiosSection], test: Path) -> tuple[Columns, dict[float, np
     known = marginal(process)
     size = max(abs(value) for value in section.values)
     around = rates(process, {section.parameter: size or 1.0}, is_averaged=True)
-    cross_section, events = _read(test, around, section.n_events)
+    cross_section = cross_section_ratio(around, _at_zero(test, process))
+    events = _first(_at_zero(test, process), section.n_events)
     exact = _exact(known, around, feature_matrix(_EXACT, events, known.features))
     is_known = np.isfinite(exact).all(axis=1)
     tqdm.write(f"{int((~is_known).sum())} of {len(is_known)} events lie where the exact ratio is not known; left out")
@@ -137,24 +140,25 @@ def _known(job: Job[RatiosSection], test: Path) -> tuple[Columns, dict[float, np
     return events, {value: _log_ratio(around, exact, cross_section, value) for value in section.values}
 
 
-def _read(path: Path, around: Rates, n_events: int) -> tuple[CrossSectionRatio, Columns]:
-    """sigma(theta)/sigma(0) by all events, and the columns of the first of them."""
-    names = [theta_column(name).name for name in around.process.parameters]
-    total, size = np.zeros(around.morph.design.shape[1]), 0.0
-    kept: list[pd.DataFrame] = []
-    n_left = n_events
-    for batch in tqdm(iterate_table(path, "events", 16384, require=(WEIGHT,)), "events", unit="batch"):
+def _at_zero(path: Path, process: AbstractProcess) -> Iterator[pd.DataFrame]:
+    """Batches of events, which must be at theta = 0."""
+    names = [theta_column(name).name for name in process.parameters]
+    for batch in tqdm(iterate_table(path, "events", _ROWS, require=(WEIGHT,)), "events", unit="batch"):
         moved = [name for name in names if (batch[name] != 0).any()]
         if moved:
             raise StudyError(f"{path}: {', '.join(moved)} are not zero, expected events at theta = 0. Name others.")
-        weight = batch["weight"].to_numpy()
-        total, size = total + weight @ polynomials(around, batch), size + weight.sum()
-        kept.append(batch.iloc[:n_left])
-        n_left -= len(kept[-1])
-    columns = [str(name) for name in kept[0].columns]
-    return CrossSectionRatio(around, total / size), {
-        name: np.concatenate([part[name].to_numpy() for part in kept]) for name in columns
-    }
+        yield batch
+
+
+def _first(batches: Iterator[pd.DataFrame], n_events: int) -> Columns:
+    """The columns of the first events."""
+    kept: list[pd.DataFrame] = []
+    for batch in batches:
+        kept.append(batch.iloc[:n_events])
+        n_events -= len(kept[-1])
+        if n_events == 0:
+            break
+    return {str(name): np.concatenate([part[name].to_numpy() for part in kept]) for name in kept[0].columns}
 
 
 def _exact(
