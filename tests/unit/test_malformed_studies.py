@@ -121,7 +121,6 @@ IMPOSSIBLE = [
         {"kind": "replicas", "n_starts": 2, "is_bootstrapped": False, "training": {"n_epochs": 9}},
         "n_starts is 2 without bootstrap",
     ),
-    ("oracle_density_score", "densities.of_likelihood.method.n_starts", 2, "method.n_starts is 2: the mean of several"),
     # rates that are infinite, or known to nobody
     ("wjj", "process.cuts.delta_r_jj", 0, "process: cuts.delta_r_jj is 0, and the rate of 2 jets is infinite there"),
     ("wjj", "process.cuts", {"pt_j": "20 GeV", "abs_eta_j": 5}, "cuts.delta_r_jj is 0"),

@@ -290,7 +290,7 @@ def test_a_nuisance_has_an_error_bar_of_its_own(tmp_path):
     header = {"kind": "spline_flow", "spec": spec.model_dump(mode="json"), "parameters": ["a"]}
     save(tmp_path / "m.eqx", model, header | dict(zip(("features", "context"), columns, strict=True)))
     chains = Chains({f"weight_{i}": stated(weights[..., i], "weight") for i in range(weights.shape[2])}, 0)
-    about = {"method": {"kind": "replicas"}, "n_events": 300.0}
+    about = {"method": {"kind": "replicas", "training": {"n_epochs": 1}}, "n_events": 300.0}
     write_table(tmp_path / "draws.parquet", draws_schema(chains), draws_columns(chains), about)
     schema = TableSchema("events", 1, tuple(Column(n, "1", n) for n in ("weight", "theta_a", *FEATURES)))
     rng = np.random.default_rng(2)

@@ -119,7 +119,7 @@ def write_draws(path, net, n_draws=6, of="net"):
     names = [f"weight_{place}" for place in range(weights.shape[1])]
     schema = TableSchema("draws", 1, (CHAIN, DRAW, *(Column(name, "1", name) for name in names)))
     columns = {"chain": np.zeros(n_draws, int), "draw": np.arange(n_draws)} | dict(zip(names, weights.T, strict=True))
-    made = {"spec": {"section": {"model": of}}, "method": {"kind": "replicas"}}
+    made = {"spec": {"section": {"model": of}}, "method": {"kind": "replicas", "training": {"n_epochs": 1}}}
     write_table(path, schema, columns, made)
     return weights
 

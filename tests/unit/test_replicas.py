@@ -17,6 +17,8 @@ from tqdm import tqdm
 from saggiatore.errors import InterruptionError, StudyError, TrainingError
 from saggiatore.infer.base import draw_scores, draws_columns, draws_schema, posterior_score, spread_draws
 from saggiatore.infer.batches import Batch
+from saggiatore.infer.committee import mean_of
+from saggiatore.infer.ratio import LearnedRatio, ratio_draws
 from saggiatore.infer.replicas import Replicas, ReplicasSpec
 from saggiatore.infer.weights import flatten, with_weights
 from saggiatore.learn.interruption import Interruption
@@ -27,6 +29,8 @@ from saggiatore.learn.replicas import Start, at_once, before, in_turn, on_all_ev
 from saggiatore.learn.vector import as_weights
 from saggiatore.models.base import Event, trainable
 from saggiatore.models.mlp import MLP, MLPSpec
+from saggiatore.models.ratio_mlp import RatioMLPSpec
+from saggiatore.registry import load
 from saggiatore.tables import read_table, write_table
 from saggiatore.tasks.joint_score import JointScore
 from saggiatore.types import PRNGKeyArray
@@ -116,7 +120,7 @@ def test_replicas_that_a_scheduler_ends_go_on_to_the_same_weights(train, tmp_pat
 
 
 def scores_of_draws(method: Replicas, network: MLP, events: Event, x: float, key: PRNGKeyArray) -> np.ndarray:
-    one = method.drawn(network)
+    one = mean_of(network, method.n_networks)
     weights = jnp.asarray(method.sample(network, events, key=key).weights.reshape(-1, flatten(one).size))
     return np.asarray(jax.jit(jax.vmap(lambda w: with_weights(one, w).score(jnp.array([x]))))(weights))
 
@@ -164,6 +168,35 @@ def test_draws_are_means_of_the_networks_in_their_rows(tmp_path):
     assert spread_draws(table, 2) == [0, 1]
     with pytest.raises(StudyError, match="3 draws were asked for, the posterior has 2"):
         spread_draws(table, 3)
+
+
+def test_draws_of_ratios_are_means_of_the_networks_in_their_rows(tmp_path):
+    """Each of two draws is one of six networks: the first three, and the last three."""
+    random = np.random.default_rng(4)
+    is_numerator = np.repeat([1.0, 0.0], 30)
+    target = np.stack([is_numerator, *random.normal(size=(2, 60))], axis=1)
+    events = Event(
+        *map(jnp.asarray, (random.normal(size=(60, 1)), random.uniform(-1, 1, (60, 1)), target, np.ones(60)))
+    )
+    spec = ReplicasSpec(n_replicas=2, n_starts=3, training=SPEC)
+
+    def build(key):
+        return RatioMLPSpec(width=4, depth=1).build(("x",), ("a",), key=key)
+
+    ratio = build(jax.random.key(1)).standardise(events)
+    task = load("task", "alices")().build(("a",))
+    chains = spec.build().draw_ratio(LearnedRatio(ratio, build, events, task), key=jax.random.key(2))
+    write_table(
+        tmp_path / "d.parquet", draws_schema(chains), draws_columns(chains), {"method": spec.model_dump(mode="json")}
+    )
+    table = read_table(tmp_path / "d.parquet", "draws")
+    weights = table.array(f"weight_{i}" for i in range(flatten(ratio).size))
+    at = jnp.array([0.4]), jnp.array([0.5])
+    each = np.asarray(jax.vmap(lambda row: with_weights(ratio, row).log_ratio(*at))(jnp.asarray(weights)))
+    assert np.ptp(each) > 0
+    np.testing.assert_allclose(ratio_draws(ratio, table)(*at), [each[:3].mean(), each[3:].mean()], rtol=1e-9)
+    np.testing.assert_allclose(ratio_draws(ratio, table, [1])(*at), [each[3:].mean()], rtol=1e-9)
+    assert chains.monitored["log_ratio_0"].draws.shape == (1, 2)
 
 
 def test_starts_share_a_bootstrapped_sample_and_not_their_validation_events():

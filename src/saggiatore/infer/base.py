@@ -19,6 +19,8 @@ import numpy as np
 
 from saggiatore.errors import ModelError, StudyError
 from saggiatore.infer.batches import Batch
+from saggiatore.infer.committee import Network, mean_of
+from saggiatore.infer.weights import flatten
 from saggiatore.learn.precision import Precision
 from saggiatore.models.base import AbstractModel, AbstractRegression
 from saggiatore.registry import load
@@ -81,6 +83,11 @@ class AbstractDrawScores(eqx.Module):
 
 class AbstractMethod(eqx.Module):
     """A way to draw from the posterior of a model."""
+
+    @property
+    def n_networks(self) -> int:
+        """Networks whose mean a draw is; each is a row of the table [draws]."""
+        return 1
 
     @abc.abstractmethod
     def draw(self, model: AbstractModel, batches: Callable[[], Iterator[Batch]], *, key: PRNGKeyArray) -> Chains:
@@ -151,8 +158,7 @@ def draw_scores(model: AbstractModel, draws: Table, chosen: Sequence[int]) -> Ab
 
 def draw_rows(draws: Table) -> Int[np.ndarray, "draw network"]:
     """Rows of the networks whose mean each draw of a table [draws] is: of one, but for `replicas` of several starts."""
-    n_networks = int(dict(draws.provenance["method"]).get("n_starts", 1))
-    return np.arange(len(draws.data)).reshape(-1, n_networks)
+    return np.arange(len(draws.data)).reshape(-1, _method(draws).n_networks)
 
 
 def spread_draws(draws: Table, n_draws: int) -> list[int]:
@@ -181,8 +187,8 @@ def regression(model: AbstractModel) -> AbstractRegression:
     return model
 
 
-def drawn_weights(draws: Table, n_weights: int) -> Float[np.ndarray, "draw weight"]:
-    """The `n_weights` weights of each draw.
+def drawn_weights(draws: Table, n_weights: int) -> Float[np.ndarray, "row weight"]:
+    """The `n_weights` weights of each row of a table [draws].
 
     Raises:
         ModelError: if the draws have another number of them.
@@ -194,6 +200,16 @@ def drawn_weights(draws: Table, n_weights: int) -> Float[np.ndarray, "draw weigh
             "Give the draws that were made with this model."
         )
     return weights
+
+
+def drawn_networks(network: Network, draws: Table) -> tuple[Network, Float[Array, "draw weight"]]:
+    """The network that each draw of a table [draws] is, or the mean of networks, and all its weights.
+
+    Raises:
+        ModelError: if the draws are of another model.
+    """
+    one = mean_of(network, _method(draws).n_networks)
+    return one, jnp.asarray(drawn_weights(draws, flatten(network).size).reshape(-1, flatten(one).size))
 
 
 def _method(draws: Table) -> AbstractMethod:

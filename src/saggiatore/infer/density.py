@@ -24,7 +24,8 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from saggiatore.errors import StudyError
-from saggiatore.infer.base import Chains, Parameter
+from saggiatore.infer.base import AbstractMethod, Chains, Parameter
+from saggiatore.infer.committee import mean_of
 from saggiatore.infer.density_draws import DensityDraws
 from saggiatore.infer.network import Sampled, stated, weight_names
 from saggiatore.infer.weights import Weights
@@ -47,12 +48,12 @@ class LearnedDensity(NamedTuple):
     task: AbstractTask = Density(())
 
 
-class AbstractDensityMethod(eqx.Module):
+class AbstractDensityMethod(AbstractMethod):
     """A method that knows posteriors over densities too."""
 
     @abc.abstractmethod
     def sample_density(self, learned: LearnedDensity, *, key: PRNGKeyArray) -> Sampled:
-        """Draws of a density's weights, in the order of `infer.weights.flatten`.
+        """Draws of a density's weights, as `AbstractNetworkMethod.sample` has them.
 
         Raises:
             ConvergenceError: if the numbers must not be used.
@@ -67,7 +68,8 @@ class AbstractDensityMethod(eqx.Module):
         sampled = self.sample_density(learned, key=key)
         names = weight_names(learned.density)
         parameters = {f"weight_{i}": stated(sampled.weights[..., i], name) for i, name in enumerate(names)}
-        monitored = _monitor(learned, sampled.weights)
+        one, weights = mean_of(learned.density, self.n_networks), sampled.of_means(self.n_networks)
+        monitored = _monitor(one, learned.events, weights)
         return Chains(parameters, sampled.n_divergent, monitored, sampled.is_markov)
 
 
@@ -119,11 +121,13 @@ def log_likelihood_per_loss(learned: LearnedDensity, *, key: PRNGKeyArray) -> Sc
     return 0.5 * density.frame.dim / left
 
 
-def _monitor(learned: LearnedDensity, weights: Float[np.ndarray, "chain draw weight"]) -> dict[str, Parameter]:
-    rows = np.linspace(0, len(learned.events.weight) - 1, _N_REFERENCE).astype(int)
+def _monitor(
+    density: AbstractDensity, events: Event, weights: Float[np.ndarray, "chain draw weight"]
+) -> dict[str, Parameter]:
+    rows = np.linspace(0, len(events.weight) - 1, _N_REFERENCE).astype(int)
     flat = jnp.asarray(weights.reshape(-1, weights.shape[-1]))
-    log_prob = eqx.filter_jit(DensityDraws(learned.density, flat).log_prob)
-    found = np.asarray(log_prob(learned.events.features[rows], learned.events.context[rows]))
+    log_prob = eqx.filter_jit(DensityDraws(density, flat).log_prob)
+    found = np.asarray(log_prob(events.features[rows], events.context[rows]))
     chains = found.reshape(*weights.shape[:2], _N_REFERENCE)
     return {
         f"log_prob_{i}": stated(chains[..., i], f"log density at event {row}") for i, row in enumerate(rows.tolist())

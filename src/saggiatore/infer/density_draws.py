@@ -2,10 +2,9 @@
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 
-from saggiatore.infer.base import drawn_weights
-from saggiatore.infer.weights import Weights, flatten, with_weights
+from saggiatore.infer.base import drawn_networks
+from saggiatore.infer.weights import Weights, with_weights
 from saggiatore.models.density import AbstractDensity
 from saggiatore.tables import Table
 from saggiatore.types import Array, Context, Features, Float, PRNGKeyArray
@@ -56,4 +55,4 @@ def density_draws(density: AbstractDensity, draws: Table) -> DensityDraws:
     Raises:
         ModelError: if the draws are of another model.
     """
-    return DensityDraws(density, jnp.asarray(drawn_weights(draws, flatten(density).size)))
+    return DensityDraws(*drawn_networks(density, draws))

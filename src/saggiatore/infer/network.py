@@ -34,11 +34,12 @@ from saggiatore.infer.base import (
     Chains,
     Parameter,
     ScoreEstimate,
-    drawn_weights,
+    drawn_networks,
     regression,
 )
 from saggiatore.infer.batches import Batch
-from saggiatore.infer.weights import Weights, flatten, with_weights
+from saggiatore.infer.committee import mean_of
+from saggiatore.infer.weights import Weights, with_weights
 from saggiatore.models.base import AbstractModel, AbstractRegression, Event, trainable
 from saggiatore.tables import Table
 from saggiatore.types import Array, Features, Float, PRNGKeyArray, Scalar
@@ -53,21 +54,21 @@ class Sampled(NamedTuple):
     n_divergent: int
     is_markov: bool
 
+    def of_means(self, n_networks: int) -> Float[np.ndarray, "chain draw weight"]:
+        """All weights of each draw, which are those of as many networks."""
+        return self.weights if n_networks == 1 else self.weights.reshape(1, len(self.weights), -1)
+
 
 class AbstractNetworkMethod(AbstractMethod):
     """A posterior over all weights of a regression network."""
 
     @abc.abstractmethod
     def sample(self, model: AbstractRegression, events: Event, *, key: PRNGKeyArray) -> Sampled:
-        """Draws of the weights, in the order of `flatten`; each chain is one draw of what holds several networks.
+        """Draws of the weights, in the order of `flatten`; where a draw is the mean of networks, it is a chain of them.
 
         Raises:
             ConvergenceError: if the numbers must not be used.
         """
-
-    def drawn(self, model: AbstractRegression) -> AbstractRegression:
-        """The regression that a draw is: such a network, or one that holds several of them."""
-        return model
 
     @abc.abstractmethod
     def check(self, chains: Chains) -> None:
@@ -87,25 +88,18 @@ class AbstractNetworkMethod(AbstractMethod):
         sampled = self.sample(network, events, key=key)
         names = weight_names(network)
         parameters = {f"weight_{i}": stated(sampled.weights[..., i], name) for i, name in enumerate(names)}
-        one = self.drawn(network)
-        whole = sampled.weights if one is network else sampled.weights.reshape(1, -1, flatten(one).size)
-        monitored = _monitor(one, whole, events.features)
+        monitored = _monitor(mean_of(network, self.n_networks), sampled.of_means(self.n_networks), events.features)
         chains = Chains(parameters, sampled.n_divergent, monitored, sampled.is_markov)
         self.check(chains)
         return chains
 
     def posterior(self, model: AbstractModel, draws: Table) -> "NetworkScore":
         """See `AbstractMethod.posterior`."""
-        return NetworkScore(*self._read(model, draws))
+        return NetworkScore(*drawn_networks(regression(model), draws))
 
     def draw_scores(self, model: AbstractModel, draws: Table) -> "NetworkDraws":
         """See `AbstractMethod.draw_scores`."""
-        return NetworkDraws(*self._read(model, draws))
-
-    def _read(self, model: AbstractModel, draws: Table) -> tuple[AbstractRegression, Float[Array, "draw weight"]]:
-        network = regression(model)
-        one, rows = self.drawn(network), drawn_weights(draws, flatten(network).size)
-        return one, jnp.asarray(rows.reshape(-1, flatten(one).size))
+        return NetworkDraws(*drawn_networks(regression(model), draws))
 
 
 class NetworkScore(AbstractPosteriorScore):

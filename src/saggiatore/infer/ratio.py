@@ -15,9 +15,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from saggiatore.infer.base import Chains, drawn_weights
+from saggiatore.infer.base import AbstractMethod, Chains, drawn_networks
+from saggiatore.infer.committee import mean_of
 from saggiatore.infer.network import Sampled, stated, weight_names
-from saggiatore.infer.weights import Weights, flatten, with_weights
+from saggiatore.infer.weights import Weights, with_weights
 from saggiatore.models.base import Event
 from saggiatore.models.ratio import AbstractRatio
 from saggiatore.tables import Table
@@ -36,12 +37,12 @@ class LearnedRatio(NamedTuple):
     task: AbstractTask
 
 
-class AbstractRatioMethod(eqx.Module):
+class AbstractRatioMethod(AbstractMethod):
     """A method that knows posteriors over likelihood ratios too."""
 
     @abc.abstractmethod
     def sample_ratio(self, learned: LearnedRatio, *, key: PRNGKeyArray) -> Sampled:
-        """Draws of a ratio's weights, in the order of `infer.weights.flatten`.
+        """Draws of a ratio's weights, as `AbstractNetworkMethod.sample` has them.
 
         Raises:
             TrainingError: if a loss is not finite, or there are too few events.
@@ -57,10 +58,12 @@ class AbstractRatioMethod(eqx.Module):
         names = weight_names(learned.ratio)
         parameters = {f"weight_{i}": stated(sampled.weights[..., i], name) for i, name in enumerate(names)}
         rows = np.linspace(0, len(learned.events.weight) - 1, _N_REFERENCE).astype(int)
-        flat = jnp.asarray(sampled.weights.reshape(-1, sampled.weights.shape[-1]))
-        draws = eqx.filter_jit(jax.vmap(RatioDraws(learned.ratio, flat)))
-        found = np.asarray(draws(learned.events.features[rows], learned.events.context[rows]))  # (event, draw)
-        chains = found.reshape(_N_REFERENCE, *sampled.weights.shape[:2])
+        weights = sampled.of_means(self.n_networks)
+        flat = jnp.asarray(weights.reshape(-1, weights.shape[-1]))
+        draws = RatioDraws(mean_of(learned.ratio, self.n_networks), flat)
+        at_events = eqx.filter_jit(lambda each, *events: jax.vmap(each)(*events))
+        found = np.asarray(at_events(draws, learned.events.features[rows], learned.events.context[rows]))
+        chains = found.reshape(_N_REFERENCE, *weights.shape[:2])
         monitored = {
             f"log_ratio_{i}": stated(chain, f"log ratio at event {row} and its own theta")
             for i, (row, chain) in enumerate(zip(rows.tolist(), chains, strict=True))
@@ -84,11 +87,11 @@ class RatioDraws(eqx.Module):
         return found
 
 
-def ratio_draws(ratio: AbstractRatio, draws: Table, rows: list[int] | None = None) -> RatioDraws:
-    """The ratios of a table [draws], or of some of its rows.
+def ratio_draws(ratio: AbstractRatio, draws: Table, chosen: list[int] | None = None) -> RatioDraws:
+    """The ratios of a table [draws], or of some draws by their numbers.
 
     Raises:
         ModelError: if the draws are of another model.
     """
-    weights = drawn_weights(draws, flatten(ratio).size)
-    return RatioDraws(ratio, jnp.asarray(weights if rows is None else weights[rows]))
+    one, weights = drawn_networks(ratio, draws)
+    return RatioDraws(one, weights if chosen is None else weights[jnp.asarray(chosen)])

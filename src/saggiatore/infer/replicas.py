@@ -27,7 +27,6 @@ from pydantic import Field
 
 from saggiatore.constraint import Constraint
 from saggiatore.infer.base import Chains
-from saggiatore.infer.committee import Committee
 from saggiatore.infer.density import AbstractDensityMethod, LearnedDensity
 from saggiatore.infer.network import AbstractNetworkMethod, Sampled, prior_width
 from saggiatore.infer.ratio import AbstractRatioMethod, LearnedRatio
@@ -57,8 +56,8 @@ class ReplicasSpec(Spec):
     n_starts: int = Field(
         1,
         ge=1,
-        description="trainings of each replica, of a regression, from other weights and in other orders, whose mean it "
-        "is: the more, the nearer is the spread of the replicas to the error of their mean",
+        description="trainings of each replica, from other weights and in other orders, whose mean it is (of scores, "
+        "log r, densities): the more, the nearer is the spread of the replicas to the error of their mean",
     )
     is_bootstrapped: bool = Field(
         True, description="each replica learns from events drawn with replacement; else start and order differ alone"
@@ -81,6 +80,11 @@ class Replicas(AbstractNetworkMethod, AbstractDensityMethod, AbstractRatioMethod
     checkpoint: Path | None = None
     identity: str = ""
 
+    @property
+    def n_networks(self) -> int:
+        """The starts of a replica."""
+        return self.spec.n_starts
+
     def resuming(self, checkpoint: Path, identity: str) -> "Replicas":
         """See `AbstractMethod.resuming`: each training goes on from the epoch that it was in."""
         return replace(self, checkpoint=checkpoint, identity=identity)
@@ -101,10 +105,6 @@ class Replicas(AbstractNetworkMethod, AbstractDensityMethod, AbstractRatioMethod
         starts = width * jax.random.normal(at, (self.spec.n_replicas * self.spec.n_starts, width.size))
         leaves = jax.vmap(lambda w: eqx.filter(with_weights(model, w), trainable(model)))(starts)
         return self._train(model, leaves, self.task, events, key=order)
-
-    def drawn(self, model: AbstractRegression) -> AbstractRegression:
-        """See `AbstractNetworkMethod.drawn`: a network, or the mean of several."""
-        return model if self.spec.n_starts == 1 else Committee.of(model, self.spec.n_starts)
 
     def sample_density(self, learned: LearnedDensity, *, key: PRNGKeyArray) -> Sampled:
         """See `AbstractDensityMethod.sample_density`: every replica starts as a density that its spec builds.
@@ -134,7 +134,8 @@ class Replicas(AbstractNetworkMethod, AbstractDensityMethod, AbstractRatioMethod
             leaves: AbstractModel = eqx.filter(built, trainable(built))
             return leaves
 
-        leaves = eqx.filter_jit(eqx.filter_vmap(start))(jax.random.split(at, self.spec.n_replicas))
+        n_trainings = self.spec.n_replicas * self.spec.n_starts
+        leaves = eqx.filter_jit(eqx.filter_vmap(start))(jax.random.split(at, n_trainings))
         return self._train(model, leaves, task, events, key=order)
 
     def _train(

@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import jax
 from pydantic import Field
 
-from saggiatore.constraint import Constraint
 from saggiatore.errors import ModelError, StudyError
 from saggiatore.infer.base import draws_columns, draws_schema
 from saggiatore.infer.batches import learned_task
@@ -31,13 +30,6 @@ from saggiatore.tasks.base import AbstractTask
 class DensitiesSection(Section):
     """The posterior of a density, or of a likelihood ratio."""
 
-    constraints: ClassVar[tuple[Constraint, ...]] = (
-        Constraint(
-            "method.kind != 'replicas' or method.n_starts == 1",
-            "method.n_starts is {method.n_starts}: the mean of several trainings is known for regressions alone. Leave "
-            "it out, and raise n_replicas.",
-        ),
-    )
     model: ModelLabel = Field(
         description="a trained density or ratio: its architecture, its standardisation, where svi starts"
     )

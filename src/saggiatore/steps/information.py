@@ -203,11 +203,11 @@ def _posterior(section: InformationSection, label: str, model: Path, draws: Path
             "whose context is theory parameters."
         )
     features, position = feature_names(header), parameter_position(header, section.parameter)
-    weights = density_draws(density, read_table(draws, "draws")).weights
+    drawn = density_draws(density, read_table(draws, "draws"))
 
     def values(events: Columns) -> np.ndarray:
         x = feature_matrix(label, events, features)
-        each = [model_scores(with_weights(density, drawn), x)[:, position] for drawn in weights]
+        each = [model_scores(with_weights(drawn.density, weights), x)[:, position] for weights in drawn.weights]
         return np.stack(each, axis=1).astype(float)
 
     return ScorePosterior(label, values)
