@@ -133,6 +133,7 @@ INFORMATION = TableSchema(
     (
         Column("name", "1", "name", kind="str"),
         Column("kind", "1", "kind", kind="str"),
+        Column("singular", "1", "part without a value", kind="str"),
         Column("mse", "1", "mean squared error"),
         Column("mse_error", "1", "its error"),
         Column("e_t2", "1", "E[t^2]"),
@@ -560,6 +561,7 @@ def _columns() -> list[tuple[TableSchema, dict]]:
             {
                 "name": ["network", "formula", "sign_delta_phi"],
                 "kind": ["model", "formula", "sign"],
+                "singular": ["", "b + cos(delta_phi)", ""],
                 "mse": [0.03, 0.031, 0.3],
                 "mse_error": [0.001, 0.001, 0.01],
                 "e_t2": [0.4] * 3,

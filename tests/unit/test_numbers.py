@@ -106,6 +106,7 @@ def test_generators_densities_and_formulas_are_told_with_their_errors(paths, tmp
 def test_two_sections_of_information_keep_their_labels(paths, tmp_path):
     other = paths["information"].with_name("smeared.information.parquet")
     columns = {column.name: [0.5] for column in INFORMATION.columns} | {"name": ["network"], "kind": ["model"]}
+    columns["singular"] = [""]
     write_table(other, INFORMATION, columns, ORIGIN)
     numbers = json.loads(collect(paths, tmp_path, more=[other]).read_text())["numbers"]
     assert numbers["information.main.network"]["value"] == 0.9543

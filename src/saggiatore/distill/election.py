@@ -15,6 +15,8 @@ from saggiatore.distill.select import (
     selection_frequencies,
     weighted_mean,
 )
+from saggiatore.distill.singularity import singular_part, stated
+from saggiatore.errors import EngineError
 
 
 class Election(NamedTuple):
@@ -24,6 +26,7 @@ class Election(NamedTuple):
     frequency: np.ndarray  # fraction of the resamplings of the held-out events in which the form is chosen
     mse: list[Estimate]  # E[(f - t)^2] on the held-out events
     is_symmetric: list[bool]
+    singular: list[str]  # the part that leaves the form without a value among the held-out events; empty if none
 
 
 def elect(
@@ -32,15 +35,32 @@ def elect(
     """Apply the rule of `spec` to `forms` on held-out events.
 
     Raises:
-        EngineError: if no form has the demanded symmetries, or none of these is simple enough.
+        EngineError: if no form has the demanded symmetries, none of these has values everywhere among the events, or
+            none of the rest is simple enough.
     """
     is_symmetric = have_symmetry(spec, forms, held_out.columns)
+    singular = [stated(singular_part(form, held_out.columns)) for form in forms]
+    is_able = _require_regular(is_symmetric, singular)
     squares = [held_out.squares(form) for form in forms]
     second_moment = weighted_mean(held_out.squared_scores(), held_out.weight).value
-    rule = (spec, complexities, squares, held_out.weight, second_moment, is_symmetric)
+    rule = (spec, complexities, squares, held_out.weight, second_moment, is_able)
     return Election(
         choose(*rule),
         selection_frequencies(*rule, seed=seed),
         [weighted_mean(square, held_out.weight) for square in squares],
         is_symmetric,
+        singular,
     )
+
+
+def _require_regular(is_symmetric: list[bool], singular: list[str]) -> list[bool]:
+    """Which symmetric forms have values everywhere."""
+    is_able = [each and not part for each, part in zip(is_symmetric, singular, strict=True)]
+    if not any(is_able):
+        parts = [part for each, part in zip(is_symmetric, singular, strict=True) if each]
+        raise EngineError(
+            f"each of {len(parts)} formulas that could be chosen is without a value somewhere among the held-out "
+            f"events, the first where it divides by {parts[0]}, or takes a root or logarithm of it. Give the engine "
+            "other functions, or more time."
+        )
+    return is_able

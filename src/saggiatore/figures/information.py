@@ -39,12 +39,14 @@ class InformationFigureSpec(Spec):
     information: InformationLabel
 
     def build(self) -> "InformationFigure":
-        return InformationFigure()
+        return InformationFigure(self.information)
 
 
 @dataclass(frozen=True)
 class InformationFigure(AbstractFigure):
     """Horizontal bars, the best on top, with bootstrap errors and the value at the bar's end."""
+
+    information: str
 
     def draw(self, inputs: Inputs) -> Figure:
         table = inputs.tables["information"]
@@ -66,14 +68,15 @@ class InformationFigure(AbstractFigure):
         bars: Style = {"color": _COLOURS[kind], "alpha": 0.85, "label": _MEANINGS[kind], "height": 0.68}
         axes.barh(rows.index, rows["information"], xerr=rows["information_error"], ecolor=TRUTH, **bars)
         for place, row in rows.iterrows():
-            text = _text(row["information"], row["information_error"])
+            text = _text(row["information"], row["information_error"]) + (", has a pole" if row["singular"] else "")
             end = (row["information"] + row["information_error"], place)
             axes.annotate(text, end, (5, 0), textcoords="offset points", va="center", fontsize=9.5)
 
     def caption(self) -> str:
         return (
             "Fraction of the joint Fisher information, E[s t]²/(E[s²] E[t²]) for a score s and the joint score t of "
-            "the same test events, with bootstrap errors."
+            "the same test events, with bootstrap errors. Formulas that are without a value somewhere among these "
+            f"events, as at a pole: {{n_singular.{self.information}}}."
         )
 
 

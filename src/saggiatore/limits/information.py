@@ -25,6 +25,7 @@ INFORMATION = TableSchema(
         ),
         Column("expression", "1", "sympy's srepr of the score; empty if it has none", kind="str"),
         Column("complexity", "1", "nodes of the expression; -1 if it has none", "complexity", "int"),
+        Column("singular", "1", "part that leaves it without a value somewhere among the test events", kind="str"),
         Column("mse", "1", "E[(s - t)^2] over the test events, t the joint score", "MSE"),
         Column("mse_error", "1", "bootstrap error of mse"),
         Column("e_t2", "1", "E[t^2] of the same events: joint Fisher information per event", "$E[t^2]$"),
@@ -50,7 +51,7 @@ AGREEMENT = TableSchema(
 JOINT = "joint_score"
 
 
-def information_columns(statistics: Sequence[Statistic], sums: np.ndarray) -> dict[str, object]:
+def information_columns(statistics: Sequence[Statistic], sums: np.ndarray, singular: list[str]) -> dict[str, object]:
     """Columns of the table [information] from bootstrapped sums, of which those of `fisher.score_terms` come first."""
     sums = sums[:, : 2 + 2 * len(statistics)]
     mse, mse_error = estimate(fisher.mean_squared_error, sums)
@@ -62,6 +63,7 @@ def information_columns(statistics: Sequence[Statistic], sums: np.ndarray) -> di
         "kind": [statistic.kind for statistic in statistics],
         "expression": [statistic.expression for statistic in statistics],
         "complexity": [statistic.complexity for statistic in statistics],
+        "singular": singular,
         "mse": mse,
         "mse_error": mse_error,
         "e_t2": np.full(len(statistics), e_t2),

@@ -43,6 +43,7 @@ REFITS = TableSchema(
         Column("information_select_error", "1", "standard error of information_select"),
         Column("frequency", "1", "fraction of resamplings of the same events in which the rule chooses this member"),
         Column("is_symmetric", "1", "1 for members with the demanded symmetries; all, where none is", kind="int"),
+        Column("singular", "1", "part that leaves it without a value somewhere among these events", kind="str"),
         Column("is_chosen", "1", "1 for the member that became the formula", kind="int"),
     ),
 )
@@ -155,6 +156,7 @@ def _columns(
         "information_select_error": [estimate.error for estimate in information],
         "frequency": found.frequency.tolist(),
         "is_symmetric": [int(each) for each in found.is_symmetric],
+        "singular": found.singular,
         "is_chosen": [int(place == found.chosen) for place in range(len(fitted))],
     }
 

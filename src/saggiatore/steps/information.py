@@ -26,6 +26,7 @@ from saggiatore.limits.information import (
     scores_schema,
 )
 from saggiatore.limits.score_posterior import JointScore, ScorePosterior, posteriors_table
+from saggiatore.limits.singular import SingularParts
 from saggiatore.limits.statistic import (
     Columns,
     Statistic,
@@ -122,9 +123,10 @@ def run(
     require_distinct(statistics)
     made = provenance(job.model_dump(mode="json"), code)
     references, bootstrap = _positions(section.references, statistics), _bootstrap(job, len(statistics))
-    schema = scores_schema(test, section.parameter, statistics, section.posteriors)
-    write_batches(scores, schema, _evaluated(section, test, schema, statistics, drawn, references, bootstrap), made)
-    write_table(information, INFORMATION, information_columns(statistics, bootstrap.sums), made)
+    schema, parts = scores_schema(test, section.parameter, statistics, section.posteriors), SingularParts(statistics)
+    rows = _evaluated(section, test, schema, statistics, drawn, references, bootstrap, parts)
+    write_batches(scores, schema, rows, made)
+    write_table(information, INFORMATION, information_columns(statistics, bootstrap.sums, parts.found()), made)
     write_table(agreement, AGREEMENT, agreement_columns(statistics, references, bootstrap.sums), made)
     write_table(posteriors, *posteriors_table(drawn, section.references, _has_exact(test, section)), made)
 
@@ -152,6 +154,7 @@ def _evaluated(
     drawn: list[ScorePosterior],
     references: list[int],
     bootstrap: Bootstrap,
+    parts: SingularParts,
 ) -> Iterator[dict[str, np.ndarray]]:
     """Rows of the scores table, batch by batch; all events go into the sums, the first n_rows into the table."""
     columns = (joint_score_column, parton_score_column, flavour_variance_column)
@@ -161,6 +164,7 @@ def _evaluated(
     batches = iterate_table(test, "events", 16384, require=(joint, *moments, WEIGHT))
     for batch in tqdm(batches, f"scores of {test}", unit="batch", mininterval=1):
         events = {str(name): batch[name].to_numpy() for name in batch.columns}
+        parts.add(events)
         mean_score, variance, weight = (events[column.name] for column in (*moments, WEIGHT))
         draws = [posterior.draws(events) for posterior in drawn]
         means = (each.mean(axis=1) for each in draws)

@@ -11,6 +11,9 @@ def information(label: str, table: Table, artefact: str) -> Named:
             meaning = f"{row['kind']} {row['name']}: {table.column(name).meaning}"
             yield f"{name}.{label}.{row['name']}", entry(table, row, name, artefact, meaning)
     yield f"e_t2.{label}", entry(table, table.data.iloc[0], "e_t2", artefact)
+    if "singular" in table.schema.names:
+        meaning = "formulas that are without a value somewhere among the test events, as at a pole"
+        yield f"n_singular.{label}", Number(int((table.data["singular"] != "").sum()), None, "1", artefact, meaning)
 
 
 def agreement(label: str, table: Table, artefact: str) -> Named:
