@@ -173,9 +173,15 @@ def test_draws_are_distilled_and_joined(tmp_path, capsys):
     assert join(tmp_path, [0, 1, 2], tmp_path / "other") == 0
     for path in (tmp_path / "one").iterdir():
         assert path.read_bytes() == (tmp_path / "other" / path.name).read_bytes()
-    first = read_table(tmp_path / "one" / "structures", "structures").data.iloc[0]
+    structures = read_table(tmp_path / "one" / "structures", "structures").data
+    first, quoted = structures.iloc[0], structures.query("is_formula == 1").iloc[0]
     assert (first["text"], first["n_draws"], first["probability"]) == ("k*x*y + k*x", 3, 1.0)
     assert first["probability_pooled"] > 0.9
+    assert (quoted["text"], quoted["n_draws"], quoted["probability_pooled"]) == (
+        "k",
+        0,
+        0.0,
+    )
     constants = read_table(tmp_path / "one" / "constants", "constants").data.query("structure == 0")
     np.testing.assert_allclose(constants["error"], np.hypot(constants["error_draws"], constants["error_refit"]))
     formula = Formula.read(tmp_path / "one" / "posterior")

@@ -2,8 +2,8 @@ r"""The posterior over formulas: what single draws of a posterior over networks 
 
 *Structures.* Each draw is distilled by itself, and its choice counts for its structure: `probability` is the fraction
 of the draws. That a search ends elsewhere with another seed is in it. `probability_pooled` is without that: every draw
-chooses anew, by the same rule, among all structures that any draw brought forward, and does so on resampled held-out
-events, so that the events' own fluctuations are in it.
+chooses anew, by the same rule, among the formula's structure and all that any draw brought forward, and does so on
+resampled held-out events, so that the events' own fluctuations are in it.
 
 *Constants.* One form of each structure is fitted to every draw's score over phase space. With $c_k$ the constants of
 draw k and $C$ their covariance at fixed score (`sandwich`: the rows are finite, the form is not exact),

@@ -8,7 +8,7 @@ import numpy as np
 
 from saggiatore.distill.formula import Feature, Formula
 from saggiatore.distill.formula_posterior import Found, band_of, constants_of, pool, vote
-from saggiatore.distill.parametric import Parametric, read_parametric
+from saggiatore.distill.parametric import Parametric, read_parametric, simplest
 from saggiatore.distill.posterior_tables import (
     BAND,
     CONSTANTS,
@@ -58,10 +58,12 @@ def run(
     features = target_features(table)
     names = [feature.name for feature in features]
     held_out = Sample.read(select, table.provenance["parameter"], features)
-    candidates, fits = _fitted([form for each in members for form in _electable(each, names)], table, job, names)
+    quoted = simplest(Parametric(single.expression, single.constants), names)
+    brought = [form for each in members for form in _electable(each, names)]
+    candidates, fits = _fitted([quoted, *brought], table, job, names)
     votes = vote(selection, fits, held_out, job.stream("bootstrap"))
     ends = [structure(_chosen(each, names), names) for each in members]
-    mine = structure(Parametric(single.expression, single.constants), names)
+    mine = structure(quoted, names)
     found = _found(job, candidates, ends, votes.probability, table, held_out, mine)
     made = provenance(job.model_dump(mode="json"), code)
     columns = structures_columns(found, len(members), {each.name: each.label for each in features})
@@ -131,7 +133,7 @@ def _found(
     found, targets = [], fit_rows(table, range(job.section.n_fits))
     for (key, form), probability in zip(candidates.items(), pooled.tolist(), strict=True):
         count = ends.count(key)
-        if count == 0 and probability < job.section.min_probability:
+        if count == 0 and probability < job.section.min_probability and key != mine:
             continue
         try:
             each = constants_of(form, targets)
