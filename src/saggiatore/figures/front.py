@@ -18,6 +18,7 @@ from saggiatore.number import quote
 from saggiatore.spec import InformationLabel, Label, RefitsLabel, Spec
 
 _LINE, _GAP = 0.34, 0.11  # inches: the least height of a row of the table, what is left free between two formulas
+_BELOW, _ABOVE = 0.04, 0.01  # of the information, beside chosen member and network in the panel that shows a part
 _SIZE = 9.5  # of the table's font, points
 _PLACES = {"nodes": 0.03, "formula": 0.07, "information kept": 0.80, "chosen": 0.97}  # of the table's columns
 
@@ -36,7 +37,7 @@ class FrontFigureSpec(Spec):
 
 @dataclass(frozen=True)
 class FrontFigure(AbstractFigure):
-    """Above: information kept by each member, the network's and all there is. Below: the members as a table."""
+    """Above: information kept by each member, the network's and all there is, and a part of it. Below: a table."""
 
     formula: str
     information: str
@@ -50,9 +51,14 @@ class FrontFigure(AbstractFigure):
         heights = [_height(latex) for latex in rows["latex"]]
         height = sum(heights) + 1.5 * _LINE
         figure = new_figure(8.6, 3.8 + height)
-        above, below = figure.subplots(2, 1, height_ratios=(3.8, height))
-        self._front(above, rows, scores[scores["name"] == self.network].iloc[0])
-        self._table(figure, below, rows, heights)
+        panels = figure.subplot_mosaic([["all", "near"], ["table", "table"]], height_ratios=(3.8, height))
+        network = scores[scores["name"] == self.network].iloc[0]
+        for name in ("all", "near"):
+            self._front(panels[name], rows, network)
+        panels["all"].set_ylim(0, 1.05)
+        panels["all"].legend(loc="lower right")
+        _zoom(panels["near"], rows, network["information"])
+        self._table(figure, panels["table"], rows, heights)
         return figure
 
     def _front(self, axes: Axes, rows: pd.DataFrame, network: pd.Series) -> None:
@@ -65,11 +71,9 @@ class FrontFigure(AbstractFigure):
         chosen = rows[rows["is_chosen"] == 1]
         ring: Style = {"ms": 12, "mfc": "none", "mew": 1.5, "color": TRUTH, "label": "chosen"}
         axes.plot(chosen["complexity"], chosen["information_select"], "o", **ring)
-        axes.set_ylim(0, 1.05)
         axes.set_xlabel("complexity [nodes]")
         axes.set_ylabel("information kept")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.legend(loc="lower right")
 
     def _table(self, figure: Figure, axes: Axes, rows: pd.DataFrame, heights: list[float]) -> None:
         """Heights are in inches, from the line under the head of the table downwards."""
@@ -94,10 +98,18 @@ class FrontFigure(AbstractFigure):
         return (
             f"Hall of fame of the formula {self.formula}: share of the joint Fisher information that each member keeps "
             f"on the held-out events of the selection, and, on the test events, the network {self.network}'s, "
-            f"{{information.{self.information}.{self.network}}}. Constants are refitted to the joint score, with the "
-            "errors of their last digits in brackets. The last column says how often the rule chooses a member when "
-            "the held-out events are resampled."
+            f"{{information.{self.information}.{self.network}}}; on the right about that and the chosen member. "
+            "Constants are refitted to the joint score, with the errors of their last digits in brackets. The last "
+            "column says how often the rule chooses a member when the held-out events are resampled."
         )
+
+
+def _zoom(axes: Axes, rows: pd.DataFrame, network: float) -> None:
+    """Show what lies about the chosen member and the network."""
+    ends = (rows.loc[rows["is_chosen"] == 1, "information_select"].iloc[0], network)
+    axes.set_ylim(min(ends) - _BELOW, max(ends) + _ABOVE)
+    shown = rows.loc[rows["information_select"] > min(ends) - _BELOW, "complexity"]
+    axes.set_xlim(shown.min() - 1, shown.max() + 1)
 
 
 def _height(latex: str) -> float:
