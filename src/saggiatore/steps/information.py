@@ -124,8 +124,7 @@ def run(
     made = provenance(job.model_dump(mode="json"), code)
     references, bootstrap = _positions(section.references, statistics), _bootstrap(job, len(statistics))
     schema, parts = scores_schema(test, section.parameter, statistics, section.posteriors), SingularParts(statistics)
-    rows = _evaluated(section, test, schema, statistics, drawn, references, bootstrap, parts)
-    write_batches(scores, schema, rows, made)
+    write_batches(scores, schema, _scored(section, test, schema, statistics, drawn, references, bootstrap, parts), made)
     write_table(information, INFORMATION, information_columns(statistics, bootstrap.sums, parts.found()), made)
     write_table(agreement, AGREEMENT, agreement_columns(statistics, references, bootstrap.sums), made)
     write_table(posteriors, *posteriors_table(drawn, section.references, _has_exact(test, section)), made)
@@ -146,7 +145,7 @@ def _positions(references: Sequence[str], statistics: Sequence[Statistic]) -> li
     return [names.index(name) for name in references]
 
 
-def _evaluated(
+def _scored(
     section: InformationSection,
     test: Path,
     schema: TableSchema,

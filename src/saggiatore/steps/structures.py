@@ -63,8 +63,7 @@ def run(
     candidates, fits = _fitted([quoted, *brought], table, job, names)
     votes = vote(selection, fits, held_out, job.stream("bootstrap"))
     ends = [structure(_chosen(each, names), names) for each in members]
-    mine = structure(quoted, names)
-    found = _found(job, candidates, ends, votes.probability, table, held_out, mine)
+    found = _found(job, candidates, ends, votes.probability, table, held_out, structure(quoted, names))
     made = provenance(job.model_dump(mode="json"), code)
     columns = structures_columns(found, len(members), {each.name: each.label for each in features})
     write_table(structures, STRUCTURES, columns, made)
