@@ -61,7 +61,8 @@ def write_density(folder, kind, context):
     save(folder / "model.eqx", model, header)
     weights = np.asarray(flatten(model)) + 0.1 * np.random.default_rng(2).normal(size=(1, 3, flatten(model).size))
     chains = Chains({f"weight_{i}": stated(weights[..., i], "weight") for i in range(weights.shape[2])}, 0)
-    write_table(folder / "draws.parquet", draws_schema(chains), draws_columns(chains), {})
+    made = {"method": {"kind": "replicas", "training": {"n_epochs": 1}}}
+    write_table(folder / "draws.parquet", draws_schema(chains), draws_columns(chains), made)
 
 
 def weigh(folder, **changes):
