@@ -65,9 +65,8 @@ def fitted(truth):
     chains = LastLayerSpec().build().draw(truth, lambda: iter([events]), key=jax.random.key(7))
     weights = np.stack([chains.parameters[f"weight_{i}"].draws.reshape(-1) for i in range(N_HIDDEN)], axis=1)
     noise_scale = np.exp(chains.parameters["log_noise_scale"].draws).mean()
-    score = LastLayerScore(
-        truth, jnp.asarray(weights.mean(axis=0)), jnp.asarray(np.cov(weights.T)), jnp.asarray(noise_scale)
-    )
+    root = np.linalg.cholesky(np.cov(weights.T)).T
+    score = LastLayerScore(truth, jnp.asarray(weights.mean(axis=0)), jnp.asarray(root), jnp.asarray(noise_scale))
     return weights, score, events
 
 

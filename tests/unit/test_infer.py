@@ -6,6 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import pytest
 
 from saggiatore.errors import ConvergenceError, InterruptionError, ModelError
@@ -24,7 +25,7 @@ from saggiatore.infer.diagnostics import diagnostics_columns, ess, require_conve
 from saggiatore.infer.laplace import moments, sum_events, whiten
 from saggiatore.infer.last_layer import LastLayerSpec, run_nuts
 from saggiatore.models.base import AbstractRegression
-from saggiatore.tables import read_table, write_table
+from saggiatore.tables import Table, read_table, write_table
 from saggiatore.types import Array, Features, Float, Scalar
 
 
@@ -53,6 +54,18 @@ class Waves(AbstractRegression):
 
     def standardise(self, events):
         return self
+
+
+class Doubled(Waves):
+    """Every hidden feature, and a third of it: only one sum of their two weights counts."""
+
+    def __init__(self, waves: Waves):
+        self.last_layer = jnp.concatenate([waves.last_layer / 2, 1.5 * waves.last_layer])
+        self.unit = waves.unit
+
+    def hidden(self, features: Features) -> Float[Array, " hidden"]:
+        waves = jnp.cos(jnp.arange(self.last_layer.size // 2) * features[0])
+        return jnp.concatenate([waves, waves / 3])
 
 
 def make_waves(n_hidden: int, noise_scale: float = 1.0) -> Waves:
@@ -234,6 +247,27 @@ def test_directions_below_the_rounding_of_others_tell_nothing():
     basis = whiten(sum_events(moments, model, iter([narrow])), 1.0)
     assert (basis.eigenvalue == 0).sum() > 3
     assert abs(basis.hyper[1]) < 5
+
+
+def test_scores_without_noise_are_known_to_rounding():
+    """Targets that the last layer gives exactly, three of whose directions the events say nothing of.
+
+    The variance of the score lies sixteen orders below that of the weights; neither it nor the sandwich is negative.
+    """
+    network = Doubled(make_waves(3))
+    x = np.random.default_rng(2).uniform(-1, 1, (400, 1))
+    t = np.asarray(jax.vmap(network.score)(jnp.asarray(x)))
+    chains = LastLayerSpec().build().draw(network, lambda: iter([Batch(x, t, np.ones(400))]), key=jax.random.key(1))
+    weights = np.stack([chains.parameters[f"weight_{i}"].draws.reshape(-1) for i in range(6)], axis=1)
+    stds = np.array([parameter.std_robust for parameter in chains.parameters.values()])
+    columns = {name: parameter.draws.reshape(-1) for name, parameter in chains.parameters.items()}
+    draws = Table(draws_schema(chains), pd.DataFrame(columns), {"method": LastLayerSpec().model_dump(mode="json")})
+    found = jax.vmap(posterior_score(network, draws))(jnp.asarray(x))
+    assert np.isfinite(stds).all()
+    assert weights.std() > 0.1
+    assert (found.var_stat >= 0).all()
+    assert np.sqrt(found.var_stat.max()) < 1e-7
+    np.testing.assert_allclose(found.mean, t, atol=1e-6)
 
 
 def test_unequal_weights_count_as_fewer_events():

@@ -184,22 +184,29 @@ def robust_std(
     the noise v is right, K is A/s and the result is the posterior's own standard deviation.
     """
     squares, spread, weight, weight_squared = sum_events(partial(_squared_gradients, basis), model, batches)
-    covariance = _sandwich(basis, squares, weight / weight_squared)
-    return np.sqrt(np.diag(covariance)), np.sqrt(spread) / weight
+    variances = _sandwich(basis, squares, weight / weight_squared)
+    return np.sqrt(variances), np.sqrt(spread) / weight
 
 
 @partial(jax.jit, compiler_options=RUN_ONCE)
-def _sandwich(basis: Basis, squares: Float[Array, "weight weight"], scale: Scalar) -> Float[Array, "weight weight"]:
+def _sandwich(basis: Basis, squares: Float[Array, "weight weight"], scale: Scalar) -> Float[Array, " weight"]:
+    """Variances of the weights, from squared gradients in the eigenbasis; a sum of squares, which rounding keeps so."""
+    curvature = basis.conditional(basis.hyper)[1]
     meat = squares * scale**2 + basis.prior_precision(basis.hyper) * jnp.eye(len(squares))
-    inverse = (basis.rotation / basis.conditional(basis.hyper)[1]) @ basis.rotation.T
-    return inverse @ meat @ inverse
+    size, direction = jnp.linalg.eigh(meat / jnp.outer(curvature, curvature))
+    variances: Float[Array, " weight"] = (basis.rotation @ direction) ** 2 @ jnp.maximum(size, 0.0)
+    return variances
 
 
 @eqx.filter_jit
 def _squared_gradients(basis: Basis, model: AbstractRegression, batch: Batch) -> tuple[Array, Array, Array, Array]:
-    """Sums of squared gradients with respect to the weights and to log s / 2, of a, and of a^2."""
+    """Sums of squared gradients with respect to the weights in the eigenbasis and to log s / 2, of a, and of a^2.
+
+    Directions that the events say nothing of stay apart: in the weights their rounding would be that of the others.
+    """
     x, t, a = (jnp.asarray(column) for column in batch)
-    h, noise = jax.vmap(partial(last_features, model))(x), jnp.exp(basis.hyper[0]) * jax.vmap(model.noise)(x)
-    pull = (t - h @ (basis.rotation @ basis.centre)) / jnp.sqrt(noise)
+    h = jax.vmap(partial(last_features, model))(x) @ basis.rotation
+    noise = jnp.exp(basis.hyper[0]) * jax.vmap(model.noise)(x)
+    pull = (t - h @ basis.centre) / jnp.sqrt(noise)
     gradient = h * (a * pull / jnp.sqrt(noise))[:, None]
     return gradient.T @ gradient, jnp.sum((a * (pull**2 - 1)) ** 2), jnp.sum(a), jnp.sum(a**2)

@@ -124,7 +124,7 @@ class LastLayer(AbstractMethod):
         return LastLayerScore(
             network,
             jnp.asarray(weights.mean(axis=0)),
-            jnp.asarray(np.cov(weights.T)),
+            jnp.asarray(np.linalg.qr(weights - weights.mean(axis=0), mode="r") / (len(weights) - 1) ** 0.5),
             jnp.asarray(noise_scale),
         )
 
@@ -135,16 +135,21 @@ class LastLayer(AbstractMethod):
 
 
 class LastLayerScore(AbstractPosteriorScore):
-    """Mean and spread of h(x) . w over the draws: since it is linear in w, their mean and covariance are enough."""
+    """Mean and spread of h(x) . w over the draws: since it is linear in w, their mean and covariance are enough.
+
+    The covariance is kept as its root R, of R^T R: |R h|^2 is not negative where it is many orders below the weights'.
+    """
 
     model: AbstractRegression
     mean: Float[Array, " weight"]
-    covariance: Float[Array, "weight weight"]
+    root: Float[Array, "row weight"]
     noise_scale: Scalar
 
     def __call__(self, features: Features) -> ScoreEstimate:
         h = last_features(self.model, features)
-        return ScoreEstimate(h @ self.mean, h @ self.covariance @ h, self.noise_scale * self.model.noise(features))
+        return ScoreEstimate(
+            h @ self.mean, jnp.sum((self.root @ h) ** 2), self.noise_scale * self.model.noise(features)
+        )
 
 
 class LastLayerDraws(AbstractDrawScores):
