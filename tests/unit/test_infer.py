@@ -270,6 +270,17 @@ def test_scores_without_noise_are_known_to_rounding():
     np.testing.assert_allclose(found.mean, t, atol=1e-6)
 
 
+def test_what_is_left_of_exact_scores_is_rounding_and_never_negative():
+    """A difference of sums that cancel to their last digits, of either sign."""
+    network = Doubled(make_waves(3))
+    for seed in range(20):
+        x = np.random.default_rng(seed).uniform(-1, 1, (400, 1))
+        t = np.asarray(jax.vmap(network.score)(jnp.asarray(x)))
+        basis = whiten(sum_events(moments, network, iter([Batch(x, t, np.ones(400))])), 1.0)
+        assert 0 < float(basis.energy) < 1e-12 * (t @ t)
+        assert -40 < float(basis.hyper[0]) < -25
+
+
 def test_unequal_weights_count_as_fewer_events():
     model = make_waves(3)
     events = simulate(model, 400)

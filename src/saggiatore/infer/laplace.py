@@ -122,7 +122,12 @@ def _laplace(total: Moments, prior_scale: Scalar) -> Basis:
     hyper = _most_probable(basis)
     centre = basis.conditional(hyper)[0]
     width = jnp.stack([2 / basis.n_events, 1 / (1 + 2 * _n_determined(basis, hyper))]) ** 0.5
-    return basis._replace(centre=centre, energy=basis.residual(centre), hyper=hyper, hyper_width=width)
+    return basis._replace(centre=centre, energy=_energy(basis, centre), hyper=hyper, hyper_width=width)
+
+
+def _energy(basis: Basis, w: Float[Array, " weight"]) -> Scalar:
+    """The residual at w, of a quadratic form about zero; not below the rounding of its terms, which can leave none."""
+    return jnp.maximum(basis.residual(w), jnp.finfo(w.dtype).eps * basis.energy)
 
 
 def _likelihood(total: Moments, prior_scale: Scalar) -> Basis:
@@ -169,7 +174,7 @@ def _most_probable(basis: Basis) -> Float[Array, " 2"]:
         # the prior keeps tau from zero, where the evidence alone is largest if the features explain nothing
         bracket = jnp.stack([hyper[0], middle[1] - _WIDEST, middle[1] + _WIDEST])
         hyper = hyper.at[1].set(jax.lax.fori_loop(0, 40, halve, bracket)[1])
-        noise = basis.residual(basis.conditional(hyper)[0]) / (basis.n_events - _n_determined(basis, hyper))
+        noise = _energy(basis, basis.conditional(hyper)[0]) / (basis.n_events - _n_determined(basis, hyper))
         return hyper.at[0].set(jnp.log(noise))
 
     return jax.lax.fori_loop(0, 30, step, middle)
