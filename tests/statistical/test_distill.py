@@ -116,6 +116,9 @@ def test_a_formula_of_wbf_keeps_the_information(tmp_path):
     value = evaluate(formula.expression, {**test[list(FEATURES)].to_dict("series"), **formula.constants}, np).to_numpy()
     assert (value @ t) ** 2 / ((value @ value) * (t @ t)) > 0.90
     refits = read_table(tmp_path / "refits.parquet", "refits").data
+    found = read_table(tmp_path / "hall_of_fame.parquet", "hall_of_fame").data
+    assert len(found) > len(refits)  # runners-up
+    assert refits["complexity"].tolist() == sorted(set(found["complexity"]))
     assert refits["is_chosen"].sum() == 1
     chosen = refits[refits["is_chosen"] == 1].iloc[0]
     best = refits.loc[refits["mse_select"].idxmin()]

@@ -58,15 +58,15 @@ def merge(folder: Path, islands: list[Path], out: str = "merged.parquet") -> int
 
 
 def test_islands_are_merged_by_one_rule(tmp_path):
-    """Refitted, counted, better than every simpler one; in whatever order the files come."""
+    """Refitted, counted, better than every simpler one, runners-up too; in whatever order the files come."""
     write_inputs(tmp_path)
     islands = [write_island(tmp_path, shard) for shard in range(3)]
     assert merge(tmp_path, islands) == 0
     table, front = read_hall_of_fame(tmp_path / "merged.parquet", FEATURES)
-    assert [str(member.form.expression) for member in front] == ["a*y", "a*x*y", "a + b*x*y", "a*x + b*x*y"]
-    assert table.data["n_islands"].tolist() == [1, 2, 1, 1]
-    assert table.data["complexity"].tolist() == [3, 5, 7, 9]
-    assert table.data["loss"].is_monotonic_decreasing
+    assert [str(member.form.expression) for member in front] == ["a*y", "a*x", "a*x*y", "a + b*x*y", "a*x + b*x*y"]
+    assert table.data["n_islands"].tolist() == [1, 1, 2, 1, 1]
+    assert table.data["complexity"].tolist() == [3, 3, 5, 7, 9]
+    assert table.data["loss"].drop(1).is_monotonic_decreasing
     assert front[-1].form.values == pytest.approx({"a": -0.2, "b": 0.7})
     assert table.data["chi2"].to_numpy() == pytest.approx(table.data["loss"].to_numpy() / 0.08)
     for number, order in enumerate(permutations(islands)):

@@ -5,10 +5,13 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import groupby, pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pyoperon.sklearn import SymbolicRegressor
 
 from saggiatore.distill.engine import Problem, pareto_front
@@ -20,6 +23,18 @@ from saggiatore.errors import EngineError, InterruptionError
 
 SMALL = OperonSpec(population_size=100, n_generations=5, rows=300, fit_rows=300, max_fits=100, max_complexity=15)
 FOLDER = Path("unused")
+FORMS = (
+    "a*x",
+    "a*phi",
+    "a*sin(phi)",
+    "a*x*phi",
+    "a*x*sin(phi)",
+    "a*phi**2",
+    "phi*x",
+    "a*x + b*phi",
+    "a*sin(phi) + b*x",
+)
+FORMS += ("a*phi + b*phi*x", "(a + b*x)*phi", "phi*(b + a*x)", "a*x**2*sin(phi)")
 
 
 def problem(n_rows: int = 1000) -> Problem:
@@ -157,6 +172,21 @@ def test_a_teacher_that_is_none_is_refused():
         Problem(("x",), np.zeros((3, 1)), np.zeros(3), -np.ones(3))
     with pytest.raises(EngineError, match="no formula of at most 2 nodes"):
         pareto_front(problem(), [Parametric(parse("a*x"), {"a": 1.0})], 2)
+
+
+@given(st.lists(st.sampled_from(FORMS), min_size=1), st.integers(1, 4))
+def test_a_front_has_the_best_of_each_number_of_nodes_and_runners_up(texts, width):
+    forms = [Parametric(parse(text), {name: 0.3 for name in "ab" if name in text}) for text in texts]
+    found = pareto_front(problem(), forms, 15, width)
+    groups = [list(group) for _, group in groupby(found, lambda member: member.complexity)]
+    assert [group[0] for group in groups] == pareto_front(problem(), forms, 15)
+    assert found == sorted(found, key=lambda member: (member.complexity, member.loss))
+    for simpler, group in pairwise(groups):
+        assert len(group) <= width
+        assert group[-1].loss < simpler[0].loss
+    for group in groups:  # a*phi + b*phi*x and (a + b*x)*phi are one function
+        assert len({f"{member.loss:.6g}" for member in group}) == len(group)
+    assert sorted(found) == sorted(pareto_front(problem(), forms[::-1], 15, width))
 
 
 def test_no_engine_imports_jax():

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saggiatore.distill.election import elect
+from saggiatore.distill.election import contenders, elect
 from saggiatore.distill.expression import parse
 from saggiatore.distill.parametric import Parametric
 from saggiatore.distill.sample import Sample
@@ -79,6 +79,16 @@ def test_a_form_with_a_pole_is_not_chosen_however_good_it_is():
     assert (found.chosen, found.singular, found.frequency.tolist()) == (1, ["x - 4.0", ""], [0.0, 1.0])
     with pytest.raises(EngineError, match=r"each of 1 formulas that could be chosen .* divides by x - 4\.0"):
         elect(SelectionSpec(), [pole], [5], held_out, seed=1)
+
+
+def test_of_each_number_of_nodes_the_closest_regular_form_stands_for_election():
+    texts = ("1/(x - a)", "a*phi", "a + x", "a*x*phi", "a/(x - b)")
+    forms = [Parametric(parse(text), {"a": 4.0, "b": 3.0}) for text in texts]
+    held_out = Sample(COLUMNS, np.zeros(N), np.zeros(N), np.ones(N))
+    standing = contenders(SelectionSpec(), forms, [5, 3, 3, 5, 7], [0.1, 0.4, 0.3, 0.2, 0.0], held_out)
+    assert [texts[place] for place in standing] == ["a + x", "a*x*phi", "a/(x - b)"]
+    odd = contenders(SelectionSpec(odd_in=("phi",)), forms, [5, 3, 3, 5, 7], [0.1, 0.4, 0.3, 0.2, 0.0], held_out)
+    assert [texts[place] for place in odd] == ["a*phi", "a*x*phi", "a/(x - b)"]
 
 
 def test_a_part_is_stated_with_three_digits():

@@ -1,6 +1,7 @@
 """The selection rule applied to forms on held-out events: which is chosen, and how often on resampled events."""
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
@@ -27,6 +28,26 @@ class Election(NamedTuple):
     mse: list[Estimate]  # E[(f - t)^2] on the held-out events
     is_symmetric: list[bool]
     singular: list[str]  # the part that leaves the form without a value among the held-out events; empty if none
+
+
+def contenders(
+    spec: SelectionSpec,
+    forms: Sequence[Parametric],
+    complexities: Sequence[int],
+    mse: Sequence[float],
+    held_out: Sample,
+) -> list[int]:
+    """Numbers of the forms that stand for election, one of each number of nodes, simplest first.
+
+    That is the closest one to the events of its fit, by its `mse` there; where some lack a demanded symmetry or are
+    without a value among the held-out events, the closest of the others.
+    """
+    is_symmetric = have_symmetry(spec, forms, held_out.columns)
+    is_able = [
+        each and singular_part(form, held_out.columns) is None for each, form in zip(is_symmetric, forms, strict=True)
+    ]
+    order = sorted(range(len(forms)), key=lambda place: (complexities[place], not is_able[place], mse[place]))
+    return [next(group) for _, group in groupby(order, lambda place: complexities[place])]
 
 
 def elect(

@@ -1,13 +1,15 @@
 """What a symbolic-regression engine is: it gets a teacher's table and gives forms; the rest is the same for all.
 
 The front is made here, once: constants fitted to all rows with the teacher's weights, nodes counted in one way, and
-a form kept only where it is better than every simpler one. So that two engines' tables can be compared.
+a form kept only where it is better than every simpler one. So that two engines' tables can be compared. A hall of fame
+also keeps runners-up, since other events than the teacher's may rank forms otherwise.
 """
 
 import hashlib
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -17,6 +19,9 @@ from saggiatore.distill.constant_fit import Columns, fit_constants
 from saggiatore.distill.expression import complexity, symbol_names
 from saggiatore.distill.parametric import Parametric, renamed
 from saggiatore.errors import EngineError
+
+WIDTH = 3  # members of one number of nodes in a hall of fame
+_SAME = 1e-6  # relative difference of the losses of what is one function, written in two ways
 
 
 @dataclass(frozen=True)
@@ -98,8 +103,10 @@ class Engine(Protocol):
         """
 
 
-def pareto_front(problem: Problem, forms: Iterable[Parametric], max_complexity: int) -> list[Candidate]:
+def pareto_front(problem: Problem, forms: Iterable[Parametric], max_complexity: int, width: int = 1) -> list[Candidate]:
     """Fit the constants of all forms to all rows; keep those better than every simpler one, simplest first.
+
+    Of each number of nodes the best is kept, or the best `width`.
 
     Raises:
         EngineError: if no form is finite on every row.
@@ -114,13 +121,26 @@ def pareto_front(problem: Problem, forms: Iterable[Parametric], max_complexity: 
         if math.isfinite(fit.loss):
             fitted = renamed(Parametric(form.expression, fit.values), problem.features)
             candidates.append(Candidate(nodes, fit.loss, fitted))
+    candidates.sort(key=lambda found: (found.complexity, found.loss, str(found.form.expression)))
     front: list[Candidate] = []
-    for candidate in sorted(candidates, key=lambda found: (found.complexity, found.loss, str(found.form.expression))):
-        if not front or candidate.loss < front[-1].loss:
-            front.append(candidate)
+    least = math.inf
+    for _, group in groupby(candidates, lambda found: found.complexity):
+        closer = _distinct(found for found in group if found.loss < least)[:width]
+        front += closer
+        least = min([least, *(found.loss for found in closer)])
     if not front:
         raise EngineError(
             f"no formula of at most {max_complexity} nodes is finite on all {len(problem.y)} rows of the teacher. "
             "Give the engine more time or rows, or a larger max_complexity."
         )
     return front
+
+
+def _distinct(members: Iterable[Candidate]) -> list[Candidate]:
+    """Members in the order of their losses, one of those that are the same function."""
+    kept: list[Candidate] = []
+    for member in members:
+        is_known = any(member.form.expression == other.form.expression for other in kept)
+        if not is_known and (not kept or member.loss > (1 + _SAME) * kept[-1].loss):
+            kept.append(member)
+    return kept

@@ -47,6 +47,11 @@ class Targets:
             raise ConvergenceError(f"'{form.expression}' is not finite on every row that constants are fitted on.")
         return Parametric(form.expression, found.values)
 
+    def mse(self, form: Parametric, score: np.ndarray) -> float:
+        """Mean squared distance of a form from a score of shape (row,)."""
+        found = np.asarray(evaluate(form.expression, {**self.columns, **form.values}, np))
+        return float(self.share @ (found - score) ** 2)
+
     def fit_all(self, form: Parametric) -> list[Parametric]:
         """The form fitted to every draw, in their order; see `fit`."""
         return [self.fit(form, score) for score in self.scores]

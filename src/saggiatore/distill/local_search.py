@@ -47,7 +47,7 @@ class LocalSearch:
     y: np.ndarray
     weight: np.ndarray
     max_complexity: int
-    width: int = 2
+    width: int = 4
     allow_nested: bool = False
     pairs: bool = False  # whether a constant may become a product of two features as well
     n_fits: int = 0

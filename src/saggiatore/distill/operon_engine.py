@@ -49,7 +49,7 @@ class OperonSpec(Spec):
     max_length: int = Field(20, ge=5, le=100, description="nodes of Operon's own trees")
     rows: int = Field(2000, ge=50, description="teacher rows that a population sees")
     fit_rows: int = Field(8000, ge=50, description="teacher rows of the local search")
-    max_fits: int = Field(1600, ge=0, description="forms that the local search fits before it only prunes the best")
+    max_fits: int = Field(3200, ge=0, description="forms that the local search fits before it only prunes the best")
     pairs: bool = Field(
         False,
         description="whether the local search also lets two features in at once: for targets whose mean over any one "

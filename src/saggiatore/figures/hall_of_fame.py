@@ -37,7 +37,8 @@ class HallOfFameFigure(AbstractFigure):
         axes = figure.subplots()
         engine = found.data["engine"].iloc[0]
         marks: Style = {"ms": 4.5, "mfc": "none", "color": NETWORK, "label": f"{engine}: loss on the teacher"}
-        axes.plot(found.data["complexity"], found.data["loss"], "s", **marks)
+        least = found.data.groupby("complexity")["loss"].min()
+        axes.plot(least.index, least, "s", **marks)
         self._refits(axes, refits)
         axes.set_yscale("log")
         axes.set_xlabel("complexity [nodes]")
@@ -57,7 +58,7 @@ class HallOfFameFigure(AbstractFigure):
 
     def caption(self) -> str:
         return (
-            f"Hall of fame of the formula {self.formula}. Squares: the engine's loss on the teacher. Points: mean "
-            f"squared error on held-out events after the constants were refitted. Circled: the chosen formula, of "
+            f"Hall of fame of the formula {self.formula}. Squares: the engine's least loss on the teacher. Points: "
+            f"mean squared error on held-out events after the constants were refitted. Circled: the chosen formula, of "
             f"complexity {{formula.{self.formula}.complexity}}, written above."
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 from pydantic import Field
 
-from saggiatore.distill.engine import pareto_front
+from saggiatore.distill.engine import WIDTH, pareto_front
 from saggiatore.distill.hall_of_fame import read_hall_of_fame, write_hall_of_fame
 from saggiatore.distill.parametric import Parametric
 from saggiatore.distill.select import SelectionSpec
@@ -49,7 +49,7 @@ def run(job: Job[SearchSection], *, code: str, teacher: Path, islands: list[Path
     found = [read_hall_of_fame(path, features) for path in _ordered(job, islands)]
     engine = _engine(job, [table.data for table, _ in found])
     forms = [[member.form for member in members] for _, members in found]
-    front = pareto_front(taught.problem, chain.from_iterable(forms), job.section.engine.max_complexity)
+    front = pareto_front(taught.problem, chain.from_iterable(forms), job.section.engine.max_complexity, WIDTH)
     made = provenance(job.model_dump(mode="json"), code)
     write_hall_of_fame(hall_of_fame, front, engine, taught, made, [_n_islands(member.form, forms) for member in front])
 

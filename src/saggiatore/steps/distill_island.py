@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import Field
 
 from saggiatore.distill.construction import Construction, search
-from saggiatore.distill.engine import Engine, pareto_front
+from saggiatore.distill.engine import WIDTH, Engine, pareto_front
 from saggiatore.distill.hall_of_fame import write_hall_of_fame
 from saggiatore.distill.symmetry import SymmetrySpec
 from saggiatore.distill.teacher import Teacher
@@ -40,6 +40,6 @@ def run(job: Job[SearchSection], *, code: str, teacher: Path, shard: int, out: P
     folder = out.with_name(f"{out.stem}.{engine.name}")
     construction = job.section.construction(taught.features)
     forms = search(engine, taught.problem, construction, job.stream("search", shard), folder, code)
-    front = pareto_front(taught.problem, forms, engine.max_complexity)
+    front = pareto_front(taught.problem, forms, engine.max_complexity, WIDTH)
     made = provenance(job.model_dump(mode="json"), code) | {"shard": shard}
     write_hall_of_fame(out, front, (engine.name, version), taught, made)

@@ -8,7 +8,7 @@ import numpy as np
 import sympy
 from tqdm import tqdm
 
-from saggiatore.distill.election import Election, elect
+from saggiatore.distill.election import Election, contenders, elect
 from saggiatore.distill.engine import Candidate
 from saggiatore.distill.expression import evaluate
 from saggiatore.distill.formula import Feature, Formula
@@ -17,7 +17,7 @@ from saggiatore.distill.latex import quantity
 from saggiatore.distill.parametric import Parametric
 from saggiatore.distill.refit import Refit, refit
 from saggiatore.distill.sample import Sample
-from saggiatore.distill.select import Estimate, weighted_mean
+from saggiatore.distill.select import Estimate, SelectionSpec, weighted_mean
 from saggiatore.distill.teacher import Teacher
 from saggiatore.errors import ConvergenceError, EngineError, StudyError
 from saggiatore.files import atomic
@@ -77,7 +77,7 @@ def run(
     table, candidates = read_hall_of_fame(hall_of_fame, (feature.name for feature in features))
     parameter = _parameter(origin["parameter"], job.section.parameter)
     events, held_out = (Sample.read(path, parameter, columns) for path in (train, select))
-    fitted = _refits(candidates, events)
+    fitted = _standing(job.section.selection, _refits(candidates, events), held_out)
     forms, complexities = [member.form for _, member in fitted], [found.complexity for found, _ in fitted]
     found = elect(job.section.selection, forms, complexities, held_out, job.stream("bootstrap"))
     made = provenance(job.model_dump(mode="json"), code)
@@ -117,6 +117,15 @@ def _refits(candidates: list[Candidate], train: Sample) -> list[tuple[Candidate,
     if not fitted:
         raise EngineError(f"none of {len(candidates)} formulas could be refitted; the log says why for each.")
     return fitted
+
+
+def _standing(
+    spec: SelectionSpec, fitted: list[tuple[Candidate, Refit]], held_out: Sample
+) -> list[tuple[Candidate, Refit]]:
+    """One member of each number of nodes."""
+    forms, nodes = [member.form for _, member in fitted], [found.complexity for found, _ in fitted]
+    standing = contenders(spec, forms, nodes, [member.mse for _, member in fitted], held_out)
+    return [fitted[place] for place in standing]
 
 
 def _formula(

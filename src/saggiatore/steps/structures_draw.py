@@ -11,12 +11,13 @@ from pydantic import Field
 from saggiatore.constraint import Constraint
 from saggiatore.distill.constant_fit import fit_covariance
 from saggiatore.distill.construction import search
-from saggiatore.distill.election import elect
-from saggiatore.distill.engine import Candidate, Engine, Problem, pareto_front
+from saggiatore.distill.election import contenders, elect
+from saggiatore.distill.engine import WIDTH, Candidate, Engine, Problem, pareto_front
 from saggiatore.distill.expression import complexity
 from saggiatore.distill.formula_posterior import Targets
 from saggiatore.distill.parametric import Parametric
 from saggiatore.distill.sample import Sample
+from saggiatore.distill.select import SelectionSpec
 from saggiatore.errors import ConvergenceError, EngineError, StudyError
 from saggiatore.job import Job, read_job
 from saggiatore.provenance import provenance
@@ -78,9 +79,9 @@ def run(
     problem = _problem(table, shard)
     construction = distilled.construction(target_features(table))
     forms = search(engine, problem, construction, job.stream(shard), folder, code)
-    front = pareto_front(problem, forms, engine.max_complexity)
-    members = _fitted(front, fit_rows(table, [shard]))
+    front = pareto_front(problem, forms, engine.max_complexity, WIDTH)
     held_out = Sample.read(select, table.provenance["parameter"], target_features(table))
+    members = _standing(distilled.selection, front, fit_rows(table, [shard]), held_out)
     nodes = [complexity(member.expression) for member in members]
     found = elect(distilled.selection, members, nodes, held_out, job.stream("bootstrap"))
     columns = {
@@ -135,6 +136,14 @@ def _problem(table: Table, draw: int) -> Problem:
     return Problem(
         names, rows[list(names)].to_numpy(), rows[f"score_draw_{draw}"].to_numpy(), rows[SEARCH_WEIGHT.name].to_numpy()
     )
+
+
+def _standing(spec: SelectionSpec, front: list[Candidate], targets: Targets, held_out: Sample) -> list[Parametric]:
+    """One member of each number of nodes, with the constants that are nearest to the draw's score."""
+    fitted = _fitted(front, targets)
+    nodes = [complexity(member.expression) for member in fitted]
+    mse = [targets.mse(member, targets.scores[0]) for member in fitted]
+    return [fitted[place] for place in contenders(spec, fitted, nodes, mse, held_out)]
 
 
 def _fitted(front: list[Candidate], targets: Targets) -> list[Parametric]:
