@@ -124,6 +124,7 @@ REFITS = TableSchema(
         Column("information_select", "1", "share"),
         Column("information_select_error", "1", "its error"),
         Column("frequency", "1", "fraction"),
+        Column("singular", "1", "part without a value", kind="str"),
         Column("is_chosen", "1", "1 if chosen", kind="int"),
     ),
 )
@@ -539,7 +540,8 @@ def _columns() -> list[tuple[TableSchema, dict]]:
                 "mse_select_error": [0.01, 0.005, 0.002],
                 "information_select": [0.3, 0.7, 0.95],
                 "information_select_error": [0.01, 0.005, 0.002],
-                "frequency": [0.0, 0.1, 0.9],
+                "frequency": [0.1, 0.0, 0.9],
+                "singular": ["", "x_p1 - 4.0", ""],
                 "is_chosen": [0, 0, 1],
             },
         ),

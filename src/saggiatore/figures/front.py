@@ -66,8 +66,15 @@ class FrontFigure(AbstractFigure):
         kept, error = network["information"], network["information_error"]
         axes.axhspan(kept - error, kept + error, color=NETWORK, alpha=0.3, lw=0)
         axes.axhline(kept, color=NETWORK, label=readable(self.network))
-        marks: Style = {"fmt": "o", "ms": 4.5, "lw": 1, "color": FORMULA, "label": "formulas"}
-        axes.errorbar(rows["complexity"], rows["information_select"], rows["information_select_error"], **marks)
+        marks: Style = {"ms": 4.5, "lw": 1, "color": FORMULA}
+        for marker, is_shown, label in (
+            ("o", rows["singular"] == "", "formulas"),
+            ("x", rows["singular"] != "", "singular"),
+        ):
+            some = rows[is_shown]
+            if len(some):
+                values = some["complexity"], some["information_select"], some["information_select_error"]
+                axes.errorbar(*values, fmt=marker, label=label, **marks)
         chosen = rows[rows["is_chosen"] == 1]
         ring: Style = {"ms": 12, "mfc": "none", "mew": 1.5, "color": TRUTH, "label": "chosen"}
         axes.plot(chosen["complexity"], chosen["information_select"], "o", **ring)
@@ -90,7 +97,8 @@ class FrontFigure(AbstractFigure):
             kept = quote(row["information_select"], row["information_select_error"])
             axes.text(_PLACES["nodes"], place, f"{row['complexity']}", ha="center", **style)
             axes.text(_PLACES["information kept"], place, kept, ha="center", **style)
-            axes.text(_PLACES["chosen"], place, f"{100 * row['frequency']:.0f} %", ha="center", **style)
+            chosen = "singular" if row["singular"] else f"{100 * row['frequency']:.0f} %"
+            axes.text(_PLACES["chosen"], place, chosen, ha="center", **style)
             formulas.append(axes.text(_PLACES["formula"], place, f"${row['latex']}$", **style))
         shrink(figure, axes, formulas, 0.61)
 
@@ -100,7 +108,8 @@ class FrontFigure(AbstractFigure):
             f"on the held-out events of the selection, and, on the test events, the network {self.network}'s, "
             f"{{information.{self.information}.{self.network}}}; on the right about that and the chosen member. "
             "Constants are refitted to the joint score, with the errors of their last digits in brackets. The last "
-            "column says how often the rule chooses a member when the held-out events are resampled."
+            "column says how often the rule chooses a member when the held-out events are resampled; singular ones, "
+            "without a value somewhere among these events as at a pole, never."
         )
 
 

@@ -12,6 +12,8 @@ from saggiatore.figures.style import FORMULA, NETWORK, TRUTH, Style, fit_text, n
 from saggiatore.spec import FormulaLabel, HallOfFameLabel, RefitsLabel, Spec
 from saggiatore.tables import Table
 
+_ROOM = 0.3  # above the points for the legend, as a fraction of the axis' decades
+
 
 class HallOfFameFigureSpec(Spec):
     """Complexity against loss; the chosen formula is written above."""
@@ -44,14 +46,23 @@ class HallOfFameFigure(AbstractFigure):
         axes.set_xlabel("complexity [nodes]")
         axes.set_ylabel("mean squared error")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        low, high = axes.get_ylim()
+        axes.set_ylim(low, high * (high / low) ** _ROOM)
         axes.legend(loc="upper right")
         fit_text(figure, f"${inputs.documents['formula']['shown']['latex']}$")
         return figure
 
     def _refits(self, axes: Axes, refits: Table) -> None:
         rows = refits.data
-        marks: Style = {"fmt": "o", "ms": 4.5, "lw": 1, "color": FORMULA, "label": "refitted: held-out joint score"}
-        axes.errorbar(rows["complexity"], rows["mse_select"], rows["mse_select_error"], **marks)
+        errors: Style = {"lw": 1, "ms": 4.5, "color": FORMULA}
+        for marker, is_shown, label in (
+            ("o", rows["singular"] == "", "refitted: held-out joint score"),
+            ("x", rows["singular"] != "", "the same, singular"),
+        ):
+            some = rows[is_shown]
+            if len(some):
+                values = some["complexity"], some["mse_select"], some["mse_select_error"]
+                axes.errorbar(*values, fmt=marker, label=label, **errors)
         chosen = rows[rows["is_chosen"] == 1]
         ring: Style = {"ms": 12, "mfc": "none", "mew": 1.5, "color": TRUTH, "label": "chosen"}
         axes.plot(chosen["complexity"], chosen["mse_select"], "o", **ring)
@@ -59,6 +70,7 @@ class HallOfFameFigure(AbstractFigure):
     def caption(self) -> str:
         return (
             f"Hall of fame of the formula {self.formula}. Squares: the engine's least loss on the teacher. Points: "
-            f"mean squared error on held-out events after the constants were refitted. Circled: the chosen formula, of "
+            f"mean squared error on held-out events after the constants were refitted. Crosses: without a value "
+            f"somewhere among them, as at a pole. Circled: the chosen formula, of "
             f"complexity {{formula.{self.formula}.complexity}}, written above."
         )
