@@ -57,6 +57,7 @@ rule formulas:
         teacher=lambda wc: plan.inputs(wc.study, "formulas", wc.label, "teacher"),
         train=lambda wc: plan.inputs(wc.study, "formulas", wc.label, "train"),
         select=lambda wc: plan.inputs(wc.study, "formulas", wc.label, "select"),
+        draws=lambda wc: plan.drawn_forms(wc.study, wc.label),
     output:
         refits="results/{study}/formulas/{label}.refits.parquet",
         formula="results/{study}/formulas/{label}.formula.json",
@@ -78,5 +79,5 @@ rule formulas:
     shell:
         "python -m saggiatore formulas --gpu {resources.gpu} --spec {input.spec:q} --code {params.code} "
         "--hall-of-fame {input.hall_of_fame:q} --teacher {input.teacher:q} --train {input.train:q} "
-        "--select {input.select:q} --refits {output.refits:q} --formula {output.formula:q} "
+        "--select {input.select:q} --draws {input.draws:q} --refits {output.refits:q} --formula {output.formula:q} "
         "--latex {output.latex:q} > {log:q} 2>&1"

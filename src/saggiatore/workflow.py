@@ -112,11 +112,8 @@ class Plan:
     def inputs(self, study: str, stage: str, label: str, *fields: str) -> list[str]:
         """Artefacts of the upstream sections that `fields` (all, if none is given) of a section name."""
         found = self.study(study).upstream(stage, label)
-        return [
-            artefact(study, reference.stage, reference.artefact, reference.label)
-            for reference in found
-            if not fields or reference.field in fields
-        ]
+        chosen = [each for each in found if not fields or each.field in fields]
+        return [artefact(study, each.stage, each.artefact, each.label) for each in chosen]
 
     def along(self, study: str, stage: str, label: str, *fields: str) -> list[str]:
         """The artefact that the last of `fields` names, following the others from section to section.
@@ -198,6 +195,11 @@ class Plan:
         """The draws of a section `structures`, each distilled by itself."""
         n_draws = self.study(study).section("structures", label)["n_draws"]
         return [f"results/{study}/structures/{label}/draw-{shard}.parquet" for shard in range(n_draws)]
+
+    def drawn_forms(self, study: str, label: str) -> list[str]:
+        """What the draws of every posterior over a formula were distilled to."""
+        found = self.study(study).content.get("structures", {}).items()
+        return [path for name, each in found if each["formula"] == label for path in self.distilled(study, name)]
 
     def shards(self, study: str, label: str) -> list[str]:
         """The shards that make up an events table; events of a file, a model, two hypotheses or a mixture are one."""

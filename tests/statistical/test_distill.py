@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import sympy
 
 from saggiatore.__main__ import main
 from saggiatore.distill.engine import Candidate
@@ -15,11 +16,13 @@ from saggiatore.distill.formula import Formula
 from saggiatore.distill.hall_of_fame import write_hall_of_fame
 from saggiatore.distill.parametric import read_parametric
 from saggiatore.distill.teacher import Teacher
+from saggiatore.steps.structures_draw import MEMBERS
 from saggiatore.tables import Column, TableSchema, read_table, write_table
 
 EVENTS = Path(__file__).parents[1] / "golden" / "wbf_score" / "events.parquet"
 FEATURES = ("x_p1", "x_p2", "delta_eta", "delta_phi")
 COLUMNS = tuple(Column(name, "rad" if name == "delta_phi" else "1", name) for name in FEATURES)
+ENGINE = ("operon", "1")
 PARAMETER = {"parameter": "c_wwt"}
 TRUTH = ("joint_score_c_wwt", "parton_score_c_wwt", "flavour_variance_c_wwt")
 VAR_T = 0.173  # of the prototype's column
@@ -95,7 +98,7 @@ def distil(folder: Path, seed: int) -> Formula:
     assert main(["distill-island", *search, "--shard", "0", "--out", island]) == 0
     assert main(["distill", *search, "--islands", island, "--hall-of-fame", found]) == 0
     inputs = ["--hall-of-fame", found, "--teacher", teacher, "--train", str(folder / "train.parquet")]
-    inputs += ["--select", str(folder / "select.parquet")]
+    inputs += ["--select", str(folder / "select.parquet"), "--draws"]
     outputs = ["--refits", str(folder / "refits.parquet"), "--formula", str(folder / "c.formula.json")]
     outputs += ["--latex", str(folder / "refits.tex")]
     assert main(["formulas", "--spec", spec, "--code", "x", *inputs, *outputs]) == 0
@@ -132,6 +135,25 @@ def test_a_formula_of_wbf_keeps_the_information(tmp_path):
     assert rows[3 + int(chosen.name)].startswith(f"${chosen['complexity']}^*$")
 
 
+def test_what_draws_found_stands_for_election(tmp_path):
+    """A form that a draw would choose, but none that it would not."""
+    write_inputs(tmp_path)
+    front, members, found = (tmp_path / f"{name}.parquet" for name in ("front", "members", "refits"))
+    taught = Teacher.read(tmp_path / "teacher.parquet")
+    write_hall_of_fame(front, [Candidate(4, 1.0, read_parametric("x_p1*sin(delta_phi)", FEATURES))], ENGINE, taught, {})
+    texts = ("0.8*x_p1*x_p2*sin(delta_phi)", "0.8*x_p1*x_p2*sin(delta_phi)**2", "0.9*x_p1*sin(delta_phi)")
+    columns = {"complexity": [8, 9, 6], "expression": [sympy.srepr(parse(text)) for text in texts]}
+    columns |= {"mse_select": [0.1] * 3, "mse_select_error": [0.1] * 3}
+    write_table(members, MEMBERS, columns | {"frequency": [0.1, 0.0, 0.0], "is_chosen": [0, 0, 1]}, {})
+    inputs = {name: tmp_path / f"{name}.parquet" for name in ("teacher", "train", "select")}
+    inputs |= {"spec": job(tmp_path, 1), "hall-of-fame": front, "draws": members, "refits": found}
+    inputs |= {"formula": tmp_path / "c.formula.json", "latex": tmp_path / "refits.tex"}
+    flags = [part for name, path in inputs.items() for part in (f"--{name}", str(path))]
+    assert main(["formulas", "--code", "x", *flags]) == 0
+    assert read_table(found, "refits").data["complexity"].tolist() == [4, 6, 8]
+    assert Formula.read(tmp_path / "c.formula.json").expression == parse("a*x_p1*x_p2*sin(delta_phi)")
+
+
 def test_the_steps_refuse_what_does_not_fit(tmp_path, capsys):
     """A formula of another parameter than the teacher's, and a teacher without its score."""
     write_inputs(tmp_path)
@@ -142,7 +164,7 @@ def test_the_steps_refuse_what_does_not_fit(tmp_path, capsys):
     assert "expected 'teacher'" in capsys.readouterr().err
     assert not (tmp_path / "out.parquet").exists()
     inputs = ["--train", str(tmp_path / "train.parquet"), "--select", str(tmp_path / "select.parquet")]
-    inputs += ["--teacher", str(tmp_path / "teacher.parquet")]
+    inputs += ["--teacher", str(tmp_path / "teacher.parquet"), "--draws"]
     outputs = ["--refits", str(tmp_path / "refits.parquet"), "--formula", str(tmp_path / "c.formula.json")]
     outputs += ["--latex", str(tmp_path / "refits.tex")]
     content = json.loads(Path(spec).read_text())
@@ -151,7 +173,7 @@ def test_the_steps_refuse_what_does_not_fit(tmp_path, capsys):
     front = tmp_path / "front.parquet"
     form = read_parametric("x_p1*sin(delta_phi)", FEATURES)
     taught = Teacher.read(tmp_path / "teacher.parquet")
-    write_hall_of_fame(front, [Candidate(4, 1.0, form)], ("operon", "1"), taught, {})
+    write_hall_of_fame(front, [Candidate(4, 1.0, form)], ENGINE, taught, {})
     assert main(["formulas", "--spec", spec, "--code", "x", "--hall-of-fame", str(front), *inputs, *outputs]) == 1
     assert "formulas.parameter is 'c_ww', the teacher has the score of 'c_wwt'" in capsys.readouterr().err
     assert not (tmp_path / "refits.parquet").exists()

@@ -1,6 +1,12 @@
-"""Refit the hall of fame to the joint score, and choose one member on held-out events: the formula."""
+"""Refit the hall of fame to the joint score, and choose one member on held-out events: the formula.
+
+Where a posterior over formulas is asked for, what the searches of its draws found stands for election, too: they are
+searches of the same score but for its errors, and a single one misses much.
+"""
 
 import logging
+import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +16,7 @@ from tqdm import tqdm
 
 from saggiatore.distill.election import Election, contenders, elect
 from saggiatore.distill.engine import Candidate
-from saggiatore.distill.expression import evaluate
+from saggiatore.distill.expression import complexity, evaluate
 from saggiatore.distill.formula import Feature, Formula
 from saggiatore.distill.hall_of_fame import CHI2, read_hall_of_fame
 from saggiatore.distill.latex import quantity
@@ -24,7 +30,8 @@ from saggiatore.files import atomic
 from saggiatore.job import Job
 from saggiatore.provenance import provenance
 from saggiatore.steps.distill import FormulasSection
-from saggiatore.tables import Column, Table, TableSchema, read_header, write_table
+from saggiatore.steps.structures_draw import MEMBERS, electable
+from saggiatore.tables import Column, Table, TableSchema, read_header, read_table, write_table
 from saggiatore.tabular import tabular
 
 log = logging.getLogger(__name__)
@@ -66,15 +73,21 @@ def run(
     teacher: Path,
     train: Path,
     select: Path,
+    draws: list[Path],
     refits: Path,
     formula: Path,
     latex: Path,
 ) -> None:
-    """Write the refits of all members as Parquet and LaTeX, and the chosen one as a formula."""
+    """Write the refits of all members as Parquet and LaTeX, and the chosen one as a formula.
+
+    `draws` are the tables of `structures-draw` of all posteriors over this formula, if there are any.
+    """
     _, origin = read_header(hall_of_fame, "hall_of_fame")
     columns = tuple(Column(entry["name"], entry["unit"], "feature", entry["label"]) for entry in origin["features"])
     features = tuple(Feature(column.name, column.unit, column.label) for column in columns)
-    table, candidates = read_hall_of_fame(hall_of_fame, (feature.name for feature in features))
+    names = [feature.name for feature in features]
+    table, candidates = read_hall_of_fame(hall_of_fame, names)
+    candidates += _of_draws(draws, candidates, names)
     parameter = _parameter(origin["parameter"], job.section.parameter)
     events, held_out = (Sample.read(path, parameter, columns) for path in (train, select))
     fitted = _standing(job.section.selection, _refits(candidates, events), held_out)
@@ -92,6 +105,15 @@ def run(
     e_t2 = weighted_mean(held_out.squared_scores(), held_out.weight).value
     counts = {"n_select": float(len(held_out.score)), "n_train": float(len(events.score))}
     replace(formulas[found.chosen], quality=chosen | {"e_t2_select": e_t2} | counts).write(formula)
+
+
+def _of_draws(paths: list[Path], known: list[Candidate], names: Sequence[str]) -> list[Candidate]:
+    """Forms that draws would choose, without those that are known."""
+    found = {each.form.expression: each for each in known}
+    for path in paths:
+        for form in electable(read_table(path, "members", require=MEMBERS.columns), names):
+            found.setdefault(form.expression, Candidate(complexity(form.expression), math.nan, form))
+    return list(found.values())[len(known) :]
 
 
 def _parameter(taught: str, stated: str | None) -> str:

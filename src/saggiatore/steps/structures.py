@@ -28,7 +28,14 @@ from saggiatore.errors import ConvergenceError, EngineError, SchemaError
 from saggiatore.files import atomic
 from saggiatore.job import Job
 from saggiatore.provenance import provenance
-from saggiatore.steps.structures_draw import MEMBERS, StructuresSection, fit_rows, read_formulas_job, target_features
+from saggiatore.steps.structures_draw import (
+    MEMBERS,
+    StructuresSection,
+    electable,
+    fit_rows,
+    read_formulas_job,
+    target_features,
+)
 from saggiatore.tables import Table, TableSchema, read_table, write_table
 
 log = logging.getLogger(__name__)
@@ -59,7 +66,7 @@ def run(
     names = [feature.name for feature in features]
     held_out = Sample.read(select, table.provenance["parameter"], features)
     quoted = simplest(Parametric(single.expression, single.constants), names)
-    brought = [form for each in members for form in _electable(each, names)]
+    brought = [form for each in members for form in electable(each, names)]
     candidates, fits = _fitted([quoted, *brought], table, job, names)
     votes = vote(selection, fits, held_out, job.stream("bootstrap"))
     ends = [structure(_chosen(each, names), names) for each in members]
@@ -96,12 +103,6 @@ def _ordered(job: Job[StructuresSection], paths: Sequence[Path]) -> list[Table]:
 
 def _chosen(members: Table, names: Sequence[str]) -> Parametric:
     return read_parametric(members.data.loc[members.data["is_chosen"] == 1, "expression"].iloc[0], names)
-
-
-def _electable(members: Table, names: Sequence[str]) -> list[Parametric]:
-    """Members that the rule chose, or would have chosen on resampled events."""
-    rows = members.data[(members.data["is_chosen"] == 1) | (members.data["frequency"] > 0)]
-    return [read_parametric(text, names) for text in rows["expression"]]
 
 
 def _fitted(

@@ -1,7 +1,7 @@
 """Distil one draw of a posterior: search, refit to its own score, selection. Like `distill`, it never imports jax."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,7 +15,7 @@ from saggiatore.distill.election import contenders, elect
 from saggiatore.distill.engine import WIDTH, Candidate, Engine, Problem, pareto_front
 from saggiatore.distill.expression import complexity
 from saggiatore.distill.formula_posterior import Targets
-from saggiatore.distill.parametric import Parametric
+from saggiatore.distill.parametric import Parametric, read_parametric
 from saggiatore.distill.sample import Sample
 from saggiatore.distill.select import SelectionSpec
 from saggiatore.errors import ConvergenceError, EngineError, StudyError
@@ -109,6 +109,12 @@ def read_formulas_job(path: Path, job: Job[StructuresSection]) -> FormulasSectio
             f"formulas.{job.section.formula} of '{job.study}'."
         )
     return found.section
+
+
+def electable(members: Table, names: Sequence[str]) -> list[Parametric]:
+    """Members of a draw that the rule chose, or would have chosen on resampled events."""
+    rows = members.data[(members.data["is_chosen"] == 1) | (members.data["frequency"] > 0)]
+    return [read_parametric(text, names) for text in rows["expression"]]
 
 
 def target_features(table: Table) -> list[Column]:
