@@ -46,7 +46,10 @@ MEMBERS = TableSchema(
 class StructuresSection(Section):
     """A posterior over formulas: draws of the teacher's network, each distilled by itself."""
 
-    formula: FormulaLabel = Field(description="section whose teacher, engine, events and rule of selection are used")
+    formula: FormulaLabel = Field(
+        description="section whose teacher, engine, events and rule of selection are used; in turn, what the draws' "
+        "searches find stands for election as its formula"
+    )
     n_draws: int = Field(20, ge=2, le=10_000, description="draws of the posterior that are distilled, one job each")
     n_fits: int = Field(50, ge=2, description="draws that the constants of each structure are fitted to")
     n_rows: int = Field(50_000, ge=100, description="events of the formula's `train` on which constants are fitted")
