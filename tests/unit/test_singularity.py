@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saggiatore.distill.election import contenders, elect
-from saggiatore.distill.expression import parse
+from saggiatore.distill.election import contenders, elect, reach
+from saggiatore.distill.expression import evaluate, parse
 from saggiatore.distill.parametric import Parametric
 from saggiatore.distill.sample import Sample
 from saggiatore.distill.select import SelectionSpec
@@ -89,6 +89,27 @@ def test_of_each_number_of_nodes_the_closest_regular_form_stands_for_election():
     assert [texts[place] for place in standing] == ["a + x", "a*x*phi", "a/(x - b)"]
     odd = contenders(SelectionSpec(odd_in=("phi",)), forms, [5, 3, 3, 5, 7], [0.1, 0.4, 0.3, 0.2, 0.0], held_out)
     assert [texts[place] for place in odd] == ["a*phi", "a*x*phi", "a/(x - b)"]
+
+
+@given(pole=st.floats(-40, 40), low=st.floats(-30, 0), width=st.floats(1, 30))
+def test_a_pole_in_the_domain_is_seen_where_no_event_is(pole, low, width):
+    """Among the events and in the domain, and nowhere else: what lies between the two is a way to a pole, too."""
+    spec, form = SelectionSpec(domain={"x": (low, low + width)}), Parametric(parse("a/(x - b)"), {"a": 1.0, "b": pole})
+    x = reach(spec, COLUMNS)["x"]
+    assert (x.min(), x.max()) == (min(low, COLUMNS["x"].min()), max(low + width, COLUMNS["x"].max()))
+    assert (singular_part(form, reach(spec, COLUMNS)) is not None) == (x.min() <= pole <= x.max())
+
+
+def test_a_domain_goes_with_the_features():
+    corners = reach(SelectionSpec(domain={"x": (0.5, 30), "eta": (2, 10)}), COLUMNS)
+    part = parse("(29.9 - x) + (9.99 - eta)")  # negative in one corner alone
+    assert (evaluate(part, corners, np) < 0).any()
+    assert len({len(column) for column in corners.values()}) == 1
+    assert reach(SelectionSpec(), COLUMNS) is COLUMNS
+    with pytest.raises(EngineError, match=r"selection\.domain: y is no feature of the teacher; it has"):
+        reach(SelectionSpec(domain={"y": (0, 1)}), COLUMNS)
+    with pytest.raises(ValueError, match=r"expected \[least, largest\] of each"):
+        SelectionSpec(domain={"x": (1, 0)})
 
 
 def test_a_part_is_stated_with_three_digits():

@@ -10,11 +10,12 @@ The choice has an uncertainty of its own: other held-out events could have chose
 """
 
 from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 from pydantic import Field
 
+from saggiatore.constraint import Constraint
 from saggiatore.distill.parametric import Parametric
 from saggiatore.distill.symmetry import EXACT, Columns, violation
 from saggiatore.errors import EngineError
@@ -45,8 +46,19 @@ class SelectionSpec(Spec):
     periodic: tuple[ObservableName, ...] = Field(
         (), description="angles whose full turn must leave the formula as it is"
     )
+    domain: dict[ObservableName, tuple[float, float]] = Field(
+        {},
+        description="features and the ranges in which a formula must have values, whether held-out events reach their "
+        "ends or not: without, a pole behind the last of them is not seen",
+    )
     n_bootstrap: int = Field(
         100, ge=0, description="resamplings of the held-out events, on each of which one is chosen"
+    )
+
+    constraints: ClassVar[tuple[Constraint, ...]] = (
+        Constraint(
+            "all(low < high for low, high in domain.values())", "domain is {domain}, expected [least, largest] of each."
+        ),
     )
 
 
