@@ -186,7 +186,8 @@ def test_a_front_has_the_best_of_each_number_of_nodes_and_runners_up(texts, widt
         assert group[-1].loss < simpler[0].loss
     for group in groups:  # a*phi + b*phi*x and (a + b*x)*phi are one function
         assert len({f"{member.loss:.6g}" for member in group}) == len(group)
-    assert sorted(found) == sorted(pareto_front(problem(), forms[::-1], 15, width))
+    turned = pareto_front(problem(), forms[::-1], 15, width)  # of one function another way to write it may stay
+    assert [member.loss for member in turned] == pytest.approx([member.loss for member in found], rel=1e-5, abs=1e-20)
 
 
 def test_no_engine_imports_jax():
