@@ -202,6 +202,7 @@ IMPOSSIBLE = [
     ("zj_unfolding", "models.spline_flow.context", ["detector_pt_j2"], "has no context 'detector_pt_j2'"),
     ("zjets_generators", "models.all.model.high", 1, "low = 1 is not below high = 1"),
     ("wbf_limits", "limits.one.range", {"f_wwt": [0.1, 1]}, "expected ranges that hold zero"),
+    ("quick", "formulas.formula.selection.domain", {"x_p1": [56, 0.16]}, "expected [least, largest] of each"),
     ("quick", "structures.formula.n_draws", 30, "n_fits is 8, expected at least n_draws, 30"),
 ]
 
